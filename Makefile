@@ -1,0 +1,56 @@
+# The project's commands. `make demo` and `make test` do all the set-up they need, in .venv of this checkout.
+PYTHON ?= python3
+BIN := .venv/bin
+SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format app clean
+
+help:
+	@echo "make demo     set everything up and caption five sample photos"
+	@echo "make test     set everything up and run the tests"
+	@echo "make check    lint and type-check"
+	@echo "make app      open the web page"
+	@echo "make format   format the code"
+	@echo "make clean    delete .venv and everything computed"
+
+demo: .venv/demo
+	@cd "$$($(BIN)/python -c 'import importlib.util as u; print(u.find_spec("skimage").submodule_search_locations[0])')/data" && \
+		"$(CURDIR)/$(BIN)/captioner" caption $(SAMPLES)
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+check: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+app: .venv/demo
+	$(BIN)/streamlit run app/main.py
+
+clean:
+	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable .
+	@touch $@
+
+.venv/demo: .venv/installed
+	$(BIN)/python -m pip install --quiet scikit-image
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,118 @@
+"""Many photos: read them beside the model's work, caption them in real batches, and give one record a photo, in order."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from captioner.decoding import DecodingOptions
+from captioner.errors import ImageError
+from captioner.images import Photo, Source
+from captioner.predict import Alternative, Caption, Captioner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What became of one photo: a caption or an error.
+
+    Attributes:
+        path: what the photo was called.
+        caption: the best sentence, None if the photo failed.
+        log_prob: natural logarithm of its probability.
+        confidence: in [0, 1], see `Caption`.
+        captions: the best sentences, the first of them `caption`.
+        width: of the upright photo in pixels.
+        height: of the upright photo in pixels.
+        error: why the photo failed, in one sentence; None if it did not.
+    """
+
+    path: str
+    caption: str | None = None
+    log_prob: float | None = None
+    confidence: float | None = None
+    captions: tuple[Alternative, ...] | None = None
+    width: int | None = None
+    height: int | None = None
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON's types: every key is there, numbers of the model to four decimals."""
+        sentences = self.captions
+        return {
+            **vars(self),
+            "log_prob": _rounded(self.log_prob),
+            "confidence": _rounded(self.confidence),
+            "captions": sentences
+            and [{"caption": sentence.text, "log_prob": _rounded(sentence.log_prob)} for sentence in sentences],
+        }
+
+
+def caption_photos(
+    model: Captioner,
+    sources: Iterable[tuple[str, Source]],
+    options: DecodingOptions | None = None,
+    *,
+    batch_size: int = 16,
+) -> Iterator[Record]:
+    """Caption photos in batches; while the model works on one batch, threads read the next.
+
+    Args:
+        model: what captions them.
+        sources: name and photo; read as they are needed, so that there may be any number.
+        options: what to search for; the model's own defaults if None.
+        batch_size: photos at once.
+
+    Yields:
+        One record a photo, in order. A photo that cannot be read gives its record and stops nobody.
+    """
+    waiting: deque[tuple[list[str], list[Future[Photo | ImageError]]]] = deque()
+    with ThreadPoolExecutor() as pool:
+        for group in _groups(sources, batch_size):
+            waiting.append(([name for name, _ in group], [pool.submit(_open, model, source) for _, source in group]))
+            if len(waiting) == 2:
+                yield from _caption(model, *waiting.popleft(), options)
+        for names, reading in waiting:
+            yield from _caption(model, names, reading, options)
+
+
+def _groups(sources: Iterable[tuple[str, Source]], size: int) -> Iterator[list[tuple[str, Source]]]:
+    """The sources in lists of `size`; the last may be shorter."""
+    remaining = iter(sources)
+    while group := list(islice(remaining, size)):
+        yield group
+
+
+def _open(model: Captioner, source: Source) -> Photo | ImageError:
+    try:
+        return model.open(source)
+    except ImageError as problem:
+        return problem
+
+
+def _caption(
+    model: Captioner, names: list[str], reading: list[Future[Photo | ImageError]], options: DecodingOptions | None
+) -> Iterator[Record]:
+    opened = [future.result() for future in reading]
+    captions = iter(model.caption_batch([photo for photo in opened if isinstance(photo, Photo)], options))
+    for name, photo in zip(names, opened, strict=True):
+        yield _record(name, next(captions) if isinstance(photo, Photo) else photo)
+
+
+def _record(path: str, result: Caption | ImageError) -> Record:
+    if isinstance(result, ImageError):
+        return Record(path=path, error=str(result))
+    return Record(
+        path=path,
+        caption=result.text,
+        log_prob=result.log_prob,
+        confidence=result.confidence,
+        captions=result.alternatives,
+        width=result.width,
+        height=result.height,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

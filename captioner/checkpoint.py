@@ -1,0 +1,257 @@
+"""Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
+
+config.json         the format's version, the model's configuration, decoding defaults, scores, training facts
+vocabulary.json     the tokens, in the order of their ids
+model.safetensors   the weights, float16 on disk, float32 in memory
+README.md           the model card, for people
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.config import ModelConfig, from_mapping, to_mapping
+from captioner.decoding.options import DecodingOptions
+from captioner.errors import ModelError, OutputError
+from captioner.text import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from captioner.models.encoder_decoder import EncoderDecoder
+
+FORMAT = "captioner/1"
+CONFIG, VOCABULARY, WEIGHTS, CARD = "config.json", "vocabulary.json", "model.safetensors", "README.md"
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "photo-en"
+EMBEDDING, OUTPUT = "decoder.embedding.weight", "decoder.classify.weight"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a checkpoint directory holds, weights aside.
+
+    Attributes:
+        path: the directory.
+        config: the model's configuration.
+        vocabulary: the tokens.
+        decoding: what the model's makers found best on their validation photos.
+        scores: split or data set → measure → value, as the evaluation gave them.
+        training: facts about the training, for people (data, command, time).
+    """
+
+    path: Path
+    config: ModelConfig
+    vocabulary: Vocabulary
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find(name: str | os.PathLike[str] | None = None) -> Path:
+    """Find a checkpoint directory by path or, for an embedded model, by name; None is the default model.
+
+    Raises:
+        ModelError: neither a directory nor an embedded model has that name.
+    """
+    path = Path(name) if name is not None else PRETRAINED / DEFAULT_MODEL
+    if path.is_dir():
+        return path
+    embedded = PRETRAINED / path
+    if len(path.parts) == 1 and embedded.is_dir():
+        return embedded
+    known = ", ".join(embedded_models()) or "none"
+    raise ModelError(f"{path}: no such checkpoint directory or embedded model (embedded: {known}).")
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
+
+
+def read(name: str | os.PathLike[str] | None = None) -> Checkpoint:
+    """Read everything but the weights.
+
+    Args:
+        name: a directory, the name of an embedded model, or None for the default one.
+
+    Raises:
+        ModelError: a file is missing or damaged, or a field is unknown or wrong; the sentence names both.
+    """
+    path = find(name)
+    data = _read_json(path / CONFIG)
+    where = str(path / CONFIG)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else None
+        raise ModelError(f"{where}: format {found!r} is unknown; this version reads {FORMAT!r}.")
+    unknown = sorted(set(data) - {"format", "model", "decoding", "scores", "training"})
+    if unknown:
+        raise ModelError(f"{where}: unknown key {unknown[0]!r}.")
+    for key in ("model", "decoding", "scores", "training"):
+        if not isinstance(data.setdefault(key, {}), dict):
+            raise ModelError(f"{where}: {key!r} is not an object.")
+    config = from_mapping(ModelConfig, data["model"], where=f"{where}: model", error=ModelError)
+    decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{where}: decoding", error=ModelError)
+    vocabulary = _read_vocabulary(path / VOCABULARY)
+    expected = config.decoder.vocabulary_size
+    if len(vocabulary) != expected:
+        raise ModelError(
+            f"{path / VOCABULARY}: holds {len(vocabulary)} tokens, but decoder.vocabulary_size in {CONFIG} is {expected}."
+        )
+    return Checkpoint(
+        path=path,
+        config=config,
+        vocabulary=vocabulary,
+        decoding=decoding,
+        scores=data["scores"],
+        training=data["training"],
+    )
+
+
+def load_model(checkpoint: Checkpoint) -> "EncoderDecoder":
+    """Build the model of a checkpoint, with its weights in float32, ready for inference.
+
+    Raises:
+        ModelError: the weights are missing, damaged, not safetensors, or do not fit the configuration.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from captioner.models.encoder_decoder import EncoderDecoder
+
+    path = checkpoint.path / WEIGHTS
+    if not path.is_file():
+        raise ModelError(f"{path}: the weights are missing.")
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
+    with torch.device("meta"):  # no memory, no random numbers: every value comes from the file
+        model = EncoderDecoder(checkpoint.config)
+    if checkpoint.config.decoder.tie_weights and EMBEDDING in weights:
+        weights[OUTPUT] = weights[EMBEDDING]
+    _check_fit(path, model.state_dict(), weights)
+    state = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    model.load_state_dict(state, assign=True)
+    if checkpoint.config.decoder.tie_weights:  # assigning makes two tensors of one
+        model.decoder.classify.weight = model.decoder.embedding.weight
+    return model.requires_grad_(False).eval()
+
+
+def save(
+    path: Path,
+    model: "EncoderDecoder",
+    *,
+    vocabulary: Vocabulary,
+    decoding: DecodingOptions,
+    scores: Mapping[str, Mapping[str, float]],
+    training: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write a checkpoint directory; what stands there already is replaced file by file, each at once or not at all.
+
+    Raises:
+        OutputError: the directory cannot be written.
+    """
+    import torch
+    from safetensors.torch import save as to_bytes
+
+    weights = {
+        name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype).contiguous().clone()
+        for name, value in model.state_dict().items()
+    }
+    if model.config.decoder.tie_weights:
+        del weights[OUTPUT]  # it is the embedding's; `load_model` puts it back
+    config = {
+        "format": FORMAT,
+        "model": to_mapping(model.config),
+        "decoding": to_mapping(decoding),
+        "scores": scores,
+        "training": training,
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for name, content in {
+            WEIGHTS: to_bytes(weights),
+            VOCABULARY: _to_json(vocabulary.to_json()),
+            CONFIG: _to_json(config),
+            CARD: card.encode(),
+        }.items():
+            with replacing(path / name) as temporary:
+                temporary.write_bytes(content)
+    except OSError as problem:
+        raise OutputError(f"{path}: the checkpoint cannot be written ({problem.strerror or problem}).") from None
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def files(path: Path) -> list[tuple[str, int, str]]:
+    """Name, size in bytes and SHA-256 of every file of a checkpoint directory."""
+    found = [(file.name, file.read_bytes()) for file in sorted(path.iterdir()) if file.is_file()]
+    return [(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in found]
+
+
+def weight_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights, from the file's header alone.
+
+    Raises:
+        ModelError: the weights are missing or not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = checkpoint.path / WEIGHTS
+    try:
+        with safe_open(path, framework="numpy") as weights:
+            return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as problem:
+        raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
+
+
+def _check_fit(path: Path, expected: "Mapping[str, Tensor]", found: "Mapping[str, Tensor]") -> None:
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    for names, what in ((missing, "is missing"), (extra, "belongs to no part of this model")):
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise ModelError(f"{path}: {names[0]} {what}{more}.")
+    for name, value in expected.items():
+        if found[name].shape != value.shape:
+            shapes = f"{tuple(found[name].shape)}, the configuration says {tuple(value.shape)}"
+            raise ModelError(f"{path}: {name} has shape {shapes}.")
+
+
+def _read_vocabulary(path: Path) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(_read_json(path))
+    except ModelError as problem:
+        raise ModelError(f"{path}: {problem}" if str(path) not in str(problem) else str(problem)) from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: the file is missing.") from None
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"{path}: not readable as JSON ({problem}).") from None
+
+
+def _to_json(data: Any) -> bytes:
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,82 @@
+"""The command line: one file a verb. Results go to standard output, everything else to standard error."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from captioner._version import __version__
+from captioner.cli import caption, evaluate, info
+from captioner.errors import CaptionerError, OutputError
+
+EXIT_CODES = """\
+exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
+"""
+VERBS = {"caption": caption, "evaluate": evaluate, "info": info}
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: what stands behind the command's name; `sys.argv`'s if None.
+
+    Returns:
+        The exit code: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written,
+        130 interrupted.
+    """
+    parser = _parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:  # argparse's own way out: 0 after --help, 2 after a mistake
+        return int(stop.code or 0)
+    try:
+        code: int = VERBS[options.verb].run(options)
+        _flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _abandon_output()
+        return 0
+    except CaptionerError as problem:
+        print(f"captioner: {problem}", file=sys.stderr)
+        if isinstance(problem, OutputError):
+            _abandon_output()
+        return problem.exit_code
+    except KeyboardInterrupt:
+        print("captioner: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="captioner", description="Captions for photos, offline, on any computer.", epilog=EXIT_CODES
+    )
+    parser.add_argument("--version", action="version", version=f"captioner {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in VERBS.items():
+        summary = (verb.__doc__ or "").partition("\n")[0].partition(": ")[2]
+        verb.add_arguments(
+            verbs.add_parser(
+                name,
+                help=summary,
+                description=summary,
+                epilog=EXIT_CODES,
+                formatter_class=argparse.RawTextHelpFormatter,
+            )
+        )
+    return parser
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise OutputError(f"standard output cannot be written ({problem.strerror}).") from None
+
+
+def _abandon_output() -> None:
+    """Let Python's own last flush go nowhere: it would fail again and print a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,56 @@
+"""captioner caption: describe photos in one sentence each."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from captioner.cli.options import add_model_options, decoding_options, positive
+
+if TYPE_CHECKING:
+    from captioner.batch import Record
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a photo; - reads one from standard input")
+    parser.add_argument(
+        "--format",
+        choices=["text", "jsonl"],
+        default="text",
+        help="text: the sentence alone for one photo, PATH<TAB>sentence for several\n"
+        "jsonl: one JSON object a photo (default: text)",
+    )
+    parser.add_argument("--num-captions", type=positive, metavar="N", help="sentences a photo, best first (default: 1)")
+    add_model_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Caption the photos; returns 1 if any of them failed, else 0."""
+    from tqdm import tqdm
+
+    from captioner.batch import caption_photos
+    from captioner.predict import Captioner
+
+    model = Captioner.load(options.model, device=options.device)
+    search = decoding_options(options, model.decoding)
+    sources = [(path, sys.stdin.buffer if path == "-" else path) for path in options.paths]
+    records = caption_photos(model, sources, search, batch_size=options.batch_size)
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names that are not UTF-8
+    # Sentences on the terminal show the progress themselves; a bar would only run through them.
+    quiet = len(sources) == 1 or sys.stdout.isatty() or not sys.stderr.isatty()
+    failed = 0
+    for record in tqdm(records, total=len(sources), unit="photo", disable=quiet):
+        failed += record.error is not None
+        _write(record, options.format, alone=len(sources) == 1)
+    return int(failed > 0)
+
+
+def _write(record: "Record", form: str, *, alone: bool) -> None:
+    if form == "jsonl":
+        print(json.dumps(record.as_dict()), flush=True)
+    elif record.error is not None:
+        print(f"captioner: {record.error}", file=sys.stderr)
+    else:
+        for sentence in record.captions or ():
+            print(sentence.text if alone else f"{record.path}\t{sentence.text}", flush=True)

@@ -1,0 +1,67 @@
+"""captioner info: say what a model is: architecture, size, training data, scores, file hashes."""
+
+import argparse
+import json
+import math
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="checkpoint directory or embedded model (default: photo-en)"
+    )
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is known of the model; nothing of it is loaded but the weights' names and shapes."""
+    facts = describe(options.model)
+    if options.format == "json":
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(facts)))
+    return 0
+
+
+def describe(model: str | None) -> dict[str, Any]:
+    """Collect what a checkpoint says of itself.
+
+    Raises:
+        ModelError: there is no usable checkpoint of that name.
+    """
+    from captioner import checkpoint
+    from captioner.config import to_mapping
+
+    read = checkpoint.read(model)
+    shapes = checkpoint.weight_shapes(read)
+    parts = {"encoder": 0, "decoder": 0}
+    for name, shape in shapes.items():
+        parts[name.partition(".")[0]] += math.prod(shape)
+    return {
+        "model": str(read.path),
+        "architecture": to_mapping(read.config),
+        "parameters": parts | {"total": sum(parts.values())},
+        "vocabulary": len(read.vocabulary),
+        "decoding": to_mapping(read.decoding),
+        "training": dict(read.training),
+        "scores": {split: dict(scores) for split, scores in read.scores.items()},
+        "files": {name: {"bytes": size, "sha256": digest} for name, size, digest in checkpoint.files(read.path)},
+    }
+
+
+def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
+    """Nested facts as indented lines, short inner ones on one line."""
+    lines = []
+    for key, value in facts.items():
+        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+            lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
+        elif isinstance(value, dict):
+            lines.append(f"{indent}{key}: " + ", ".join(f"{name} {_shown(inner)}" for name, inner in value.items()))
+        else:
+            lines.append(f"{indent}{key}: {_shown(value)}")
+    return lines
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

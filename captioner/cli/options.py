@@ -1,0 +1,56 @@
+"""Options that several verbs share."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from captioner.decoding.options import DecodingOptions
+
+DECODING_FLAGS = {
+    "beam_size": (int, "sentences kept at each step; 1 is fastest"),
+    "max_length": (int, "most words in a sentence"),
+    "min_length": (int, "fewest words in a sentence"),
+    "length_penalty": (float, "how much longer sentences are favoured; 0 favours short ones"),
+    "no_repeat_ngram": (int, "no run of so many words stands twice; 0 allows all"),
+}
+PHOTO_EN = {"beam_size": 3, "max_length": 20, "min_length": 0, "length_penalty": 0.7, "no_repeat_ngram": 3}
+"""What `--help` shows: the embedded model's defaults, repeated here so that help need not read it (a test compares)."""
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`, `--device`, `--batch-size` and the decoding options."""
+    parser.add_argument(
+        "--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)"
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
+    parser.add_argument("--batch-size", type=positive, default=16, metavar="N", help="photos at once (default: 16)")
+    group = parser.add_argument_group("search (a flag not given takes the model's own default; photo-en's are shown)")
+    for name, (kind, meaning) in DECODING_FLAGS.items():
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(flag, type=kind, metavar="N", help=f"{meaning} ({PHOTO_EN[name]})")
+
+
+def decoding_options(options: argparse.Namespace, default: "DecodingOptions") -> "DecodingOptions":
+    """The model's decoding defaults with what the user gave on the command line.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+    from captioner.config import from_mapping, to_mapping
+    from captioner.decoding.options import DecodingOptions
+
+    given: dict[str, Any] = {name: getattr(options, name) for name in DECODING_FLAGS}
+    given["num_captions"] = getattr(options, "num_captions", None)
+    given = {name: value for name, value in given.items() if value is not None}
+    merged = to_mapping(default) | given
+    if "beam_size" not in given:  # as wide as it must be for what was asked
+        merged["beam_size"] = max(merged["beam_size"], merged["num_captions"])
+    return from_mapping(DecodingOptions, merged, where="search options")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    return value

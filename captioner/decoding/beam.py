@@ -1,0 +1,178 @@
+"""Beam search, batched over things to describe and over beams."""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+from captioner.decoding.options import AnyState, DecodingOptions, Hypothesis, Step
+
+IMPOSSIBLE = float("-inf")
+
+
+@torch.inference_mode()
+def beam_search(
+    step: Step[AnyState],
+    state: AnyState,
+    *,
+    batch_size: int,
+    bos: int,
+    eos: int,
+    options: DecodingOptions,
+    banned: Collection[int] = (),
+    device: "torch.device | str" = "cpu",
+) -> list[list[Hypothesis]]:
+    """Find the most probable sentences.
+
+    A beam that ends leaves, and the search goes on with the rest; it stops for a photo when no beam is left or none can
+    still get among the best `num_captions`. With `beam_size=1` this is greedy search, with a beam as wide as there are
+    sentences it is exhaustive. Equally good candidates are ranked by beam, then by the lower id, so the result depends
+    on nothing but the input.
+
+    Args:
+        step: see `Step`.
+        state: the state before the first token, of `batch_size` things and one sentence about each.
+        batch_size: number of things to describe, B.
+        bos: id that every sentence begins with.
+        eos: id that ends a sentence.
+        options: what to search for.
+        banned: ids that are never written.
+        device: where the tensors of `step` live.
+
+    Returns:
+        For each of the B the best sentences, best first: `num_captions` of them, fewer if the search met fewer.
+    """
+    search = _Search(batch_size, options, eos, torch.device(device))
+    tokens = torch.full((batch_size, 1), bos, device=device)
+    never = torch.tensor(sorted(banned), dtype=torch.long, device=device)
+    for length in range(options.max_length + 1):
+        log_probs, state = step(tokens, state)
+        log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)
+        if length < options.min_length:
+            log_probs[..., eos] = IMPOSSIBLE
+        if options.no_repeat_ngram:
+            _block_repeats(log_probs, search.tokens, options.no_repeat_ngram)
+        if length == options.max_length:
+            search.close(log_probs[..., eos])
+            break
+        chosen = search.advance(log_probs)
+        if chosen is None:
+            break
+        rows, beams, tokens = chosen
+        state = state.select(rows, beams)
+    return search.best()
+
+
+def _block_repeats(log_probs: Tensor, tokens: Tensor, n: int) -> None:
+    """Forbid in place every token that would repeat a run of n tokens: log_probs (B, K, V), tokens (B, K, T)."""
+    length = tokens.shape[2]
+    if length < n:
+        return
+    runs = tokens.unfold(2, n, 1)  # (B, K, T - n + 1, n)
+    context = tokens[..., length - n + 1 :].unsqueeze(2)
+    repeated = (runs[..., :-1] == context).all(-1)  # (B, K, T - n + 1)
+    rows, beams, where = repeated.nonzero(as_tuple=True)
+    log_probs[rows, beams, runs[rows, beams, where, -1]] = IMPOSSIBLE
+
+
+class _Search:
+    """The live beams of all photos that are still being described, and what was found for every photo."""
+
+    def __init__(self, batch_size: int, options: DecodingOptions, eos: int, device: torch.device) -> None:
+        self.options = options
+        self.eos = eos
+        self.photos = torch.arange(batch_size, device=device)  # (B,) which photo a row is about
+        self.tokens = torch.empty(batch_size, 1, 0, dtype=torch.long, device=device)  # (B, K, T)
+        self.log_probs = torch.zeros(batch_size, 1, device=device)  # (B, K), IMPOSSIBLE where a beam has ended
+        self.found: list[list[Hypothesis]] = [[] for _ in range(batch_size)]  # by photo, those that left the beam
+
+    def penalty(self, length: int) -> float:
+        """The divisor for a sentence of so many tokens, its end counted."""
+        return float(((5 + length) / 6) ** self.options.length_penalty)
+
+    def advance(self, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Take the best continuations of every photo.
+
+        Args:
+            log_probs: (B, K, V) of the next token.
+
+        Returns:
+            Rows (B',), beams (B', K') and tokens (B', K') to go on with; None if nothing is left.
+        """
+        vocabulary = log_probs.shape[2]
+        totals = (self.log_probs[..., None] + log_probs).flatten(1)  # (B, K · V)
+        values, indices = _best(totals, min(self.options.beam_size, totals.shape[1]))
+        # A sentence that ended took its place in the beam with it: only so many are still open for this photo.
+        ended = torch.tensor([len(self.found[photo]) for photo in self.photos.tolist()], device=values.device)
+        stuck = (values[:, :1] == IMPOSSIBLE) & (ended == 0)[:, None]
+        self._collect_live(stuck)
+        places = torch.arange(values.shape[1], device=values.device)
+        values = values.masked_fill(places >= (self.options.beam_size - ended)[:, None], IMPOSSIBLE)
+        beams, tokens = indices // vocabulary, indices % vocabulary
+        ends = (tokens == self.eos) & (values > IMPOSSIBLE)
+        self._collect(ends, beams, values, finished=True)
+        values = values.masked_fill(ends, IMPOSSIBLE)
+        rows = self._undecided(values)
+        beams, tokens = beams[rows], tokens[rows]
+        self.photos = self.photos[rows]
+        self.tokens = torch.cat([self.tokens[rows[:, None], beams], tokens[..., None]], 2)
+        self.log_probs = values[rows]
+        return (rows, beams, tokens) if len(rows) else None
+
+    def close(self, end: Tensor) -> None:
+        """Take the sentences that reached the greatest length; `end` (B, K) is the log-probability of ending there."""
+        beams = torch.arange(end.shape[1], device=end.device).expand_as(end)
+        totals = self.log_probs + end
+        self._collect(totals > IMPOSSIBLE, beams, totals, finished=True)
+        self._collect_live(totals == IMPOSSIBLE)
+
+    def best(self) -> list[list[Hypothesis]]:
+        """The best sentences of every photo, best first; sentences that ended before those that were cut off."""
+        return [
+            sorted(found, key=lambda one: (not one.finished, -one.score))[: self.options.num_captions]
+            for found in self.found
+        ]
+
+    def _collect_live(self, which: Tensor) -> None:
+        """Write down live beams at `which` (B, K) that cannot go on, as they are."""
+        beams = torch.arange(self.log_probs.shape[1], device=which.device).expand_as(self.log_probs)
+        self._collect(which & (self.log_probs > IMPOSSIBLE), beams, self.log_probs, finished=False)
+
+    def _collect(self, which: Tensor, beams: Tensor, values: Tensor, *, finished: bool) -> None:
+        """Write down the sentences at `which` (B, K): those of `beams`, with log-probability `values`."""
+        rows, places = which.nonzero(as_tuple=True)
+        if not len(rows):
+            return
+        sentences = self.tokens[rows, beams[rows, places]].tolist()
+        log_probs = values[rows, places].tolist()
+        divisor = self.penalty(self.tokens.shape[2] + int(finished))
+        for photo, tokens, log_prob in zip(self.photos[rows].tolist(), sentences, log_probs, strict=True):
+            self.found[photo].append(Hypothesis(tuple(tokens), log_prob, log_prob / divisor, finished))
+
+    def _undecided(self, values: Tensor) -> Tensor:
+        """Rows of the photos for which a live beam (log-probabilities `values`, (B, K)) can still get among the best.
+
+        A log-probability only falls, so a beam's score can at best become what it has now over the largest divisor.
+        """
+        reachable = (values.max(1).values / self.penalty(self.options.max_length + 1)).tolist()
+        keep = []
+        for row, photo in enumerate(self.photos.tolist()):
+            scores = sorted((one.score for one in self.found[photo]), reverse=True)
+            wanted = self.options.num_captions
+            decided = len(scores) >= wanted and reachable[row] <= scores[wanted - 1]
+            if reachable[row] > IMPOSSIBLE and not decided:
+                keep.append(row)
+        return torch.tensor(keep, dtype=torch.long, device=values.device)
+
+
+def _best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` largest of each row (B, M), largest first, ties to the lower index: values and indices."""
+    values, indices = scores.topk(count, dim=1)
+    # `topk` leaves open which of several equal values it takes. That matters only where the last one taken has equals.
+    last = values[:, -1:]
+    if bool((((scores == last) & (last > IMPOSSIBLE)).sum(1) > (values == last).sum(1)).any()):
+        values, indices = (part[:, :count] for part in scores.sort(dim=1, descending=True, stable=True))
+        return values, indices
+    indices, order = indices.sort(dim=1)
+    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
+    return values, indices.gather(1, order)

@@ -1,0 +1,1 @@
+"""Encoders, attention and the recurrent decoder; knows nothing of text, search or training."""

@@ -1,0 +1,168 @@
+"""The recurrent decoder: it writes tokens while it looks at a set of vectors, a photo's or a sentence's.
+
+Everything is shaped (B, K, …): B sets of vectors, K sentences about each. In training the K are the captions of a photo,
+in a search its beams; both share what was computed from the vectors.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from captioner.config import Cell, DecoderConfig
+from captioner.models.attention import Memory, build_attention
+from captioner.models.encoders import Vectors
+
+CELLS: dict[Cell, Callable[[int, int], nn.RNNCellBase]] = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
+
+
+class Forced(NamedTuple):
+    """What the decoder says under teacher forcing.
+
+    Attributes:
+        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`.
+        attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N.
+    """
+
+    logits: Tensor
+    attention: Tensor
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """All that the decoder remembers between two steps.
+
+    Attributes:
+        memory: the vectors made ready for attention, (B, N, …).
+        hidden: per layer the cell's state, (B, K, H) each: one tensor, two for an LSTM.
+        output: (B, K, H), what the last step said before it was turned into words; fed back at the next.
+        attention: (B, K, N), where the last step looked.
+    """
+
+    memory: Memory
+    hidden: tuple[tuple[Tensor, ...], ...]
+    output: Tensor
+    attention: Tensor
+
+    def select(self, rows: Tensor, beams: Tensor) -> "DecoderState":
+        """Keep some of the B sets of vectors, and of each some of its K sentences, repeated where asked.
+
+        Args:
+            rows: (B',), indices into B.
+            beams: (B', K'), indices into K.
+        """
+        every = len(rows) == len(self.output) and bool((rows == torch.arange(len(rows), device=rows.device)).all())
+        memory = self.memory if every else self.memory.select(rows)
+        index = (rows[:, None], beams)
+        hidden = tuple(tuple(part[index] for part in layer) for layer in self.hidden)
+        return DecoderState(memory, hidden, self.output[index], self.attention[index])
+
+
+class Decoder(nn.Module):
+    """A recurrent network with attention and its output fed back.
+
+    At each step, with w the embedded token and o the last output:
+
+        h = cell1([w; o], h)           what is being talked about
+        c = attention(h, vectors)      where to look for it
+        o = tanh(W [c; h])             one layer (Luong et al. 2015, equation 5, with input feeding)
+        o = cell2([c; h], o)           two layers (an attention and a language layer, Anderson et al. 2018)
+        logits = V o
+    """
+
+    def __init__(self, config: DecoderConfig, vector_size: int) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.attention = build_attention(config, vector_size)
+        cell = CELLS[config.cell]
+        self.cells = nn.ModuleList([cell(config.embedding_size + width, width)])
+        if config.layers == 2:
+            self.cells.append(cell(2 * width, width))
+        else:
+            self.combine = nn.Linear(2 * width, width)
+        self.parts = 2 if config.cell == "lstm" else 1
+        self.start = nn.Linear(vector_size, config.layers * self.parts * width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.vector_dropout = nn.Dropout(config.vector_dropout)
+        if config.tie_weights:
+            # As a factor of the embedding's own size, so that both sizes stay free.
+            self.project: nn.Module = nn.Linear(width, config.embedding_size, bias=False)
+            self.classify = nn.Linear(config.embedding_size, config.vocabulary_size)
+            self.classify.weight = self.embedding.weight
+        else:
+            self.project = nn.Identity()
+            self.classify = nn.Linear(width, config.vocabulary_size)
+
+    def init_state(self, vectors: Vectors) -> DecoderState:
+        """Start one sentence (K = 1) about each of the B sets of vectors, from the mean of its vectors."""
+        values = self.vector_dropout(vectors.values)
+        if vectors.padding is None:
+            mean = values.mean(1)
+        else:
+            present = (~vectors.padding).to(values.dtype)[..., None]
+            mean = (values * present).sum(1) / present.sum(1)
+        states = torch.tanh(self.start(mean)).float().reshape(len(mean), self.config.layers, self.parts, -1)
+        hidden = tuple(tuple(part[:, None] for part in layer.unbind(1)) for layer in states.unbind(1))
+        memory = self.attention.prepare(Vectors(values, vectors.padding))
+        attention = values.new_zeros(len(values), 1, values.shape[1])
+        return DecoderState(memory, hidden, hidden[-1][0], attention)
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Read one token of every sentence.
+
+        Args:
+            tokens: (B, K), ids.
+            state: what `init_state` or the last step gave, with the same B and K.
+
+        Returns:
+            Log-probabilities of the next token, (B, K, V), float32, and the new state.
+        """
+        state = self._advance(self.embedding(tokens), state)
+        return torch.log_softmax(self._classify(state.output).float(), dim=-1), state
+
+    def forward(self, vectors: Vectors, tokens: Tensor) -> Forced:
+        """Read given sentences (teacher forcing).
+
+        Args:
+            vectors: of B photos or sentences.
+            tokens: (B, K, T), ids that begin with `<bos>`.
+        """
+        sets, sentences, length = tokens.shape
+        state = self.init_state(vectors)
+        device = tokens.device
+        state = state.select(
+            torch.arange(sets, device=device), torch.zeros(sets, sentences, dtype=torch.long, device=device)
+        )
+        words = self.dropout(self.embedding(tokens))  # (B, K, T, E)
+        outputs, attention = [], []
+        for t in range(length):
+            state = self._advance(words[:, :, t], state)
+            outputs.append(state.output)
+            attention.append(state.attention)
+        return Forced(self._classify(self.dropout(torch.stack(outputs, 2))), torch.stack(attention, 2))
+
+    def _advance(self, words: Tensor, state: DecoderState) -> DecoderState:
+        """One step of the recurrence; `words` (B, K, E)."""
+        first = self._run(0, torch.cat([words, state.output], -1), state.hidden[0])
+        read, attention = self.attention(first[0], state.memory)
+        seen = torch.cat([read, first[0]], -1)
+        if self.config.layers == 1:
+            return DecoderState(state.memory, (first,), torch.tanh(self.combine(seen)), attention)
+        second = self._run(1, seen, state.hidden[1])
+        return DecoderState(state.memory, (first, second), second[0], attention)
+
+    def _run(self, layer: int, inputs: Tensor, hidden: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """One cell over all B·K sentences; the cell's output stands first in what is returned."""
+        shape = inputs.shape[:2]
+        flat = tuple(part.flatten(0, 1) for part in hidden)
+        after = self.cells[layer](inputs.flatten(0, 1), flat if self.parts == 2 else flat[0])
+        return tuple(part.unflatten(0, shape) for part in (after if self.parts == 2 else (after,)))
+
+    def _classify(self, outputs: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.project(outputs))
+        return logits

@@ -1,0 +1,74 @@
+"""Encoders: what a decoder looks at while it writes."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from captioner.config import Backbone, ImageConfig, ImageEncoderConfig
+
+GRID_CHANNELS: dict[Backbone, int] = {
+    "mobilenet_v2": 1280,
+    "mobilenet_v3_large": 960,
+    "resnet18": 512,
+    "resnet50": 2048,
+    "resnet101": 2048,
+    "efficientnet_b0": 1280,
+    "efficientnet_v2_s": 1280,
+    "convnext_tiny": 768,
+    "regnet_y_1_6gf": 888,
+}
+"""Channels of each backbone's last grid. A table, because finding out would cost every start a forward pass."""
+
+CLASSIFIER_PARTS = {"avgpool", "classifier", "fc"}
+"""What torchvision's classifiers have behind the grid; everything before it is the encoder."""
+
+
+class Vectors(NamedTuple):
+    """What an encoder gives and a decoder attends to.
+
+    Attributes:
+        values: (B, N, D).
+        padding: (B, N), True where a vector is only filling; None if none is.
+    """
+
+    values: Tensor
+    padding: Tensor | None = None
+
+
+class ImageEncoder(nn.Module):
+    """A torchvision CNN up to its last grid of features.
+
+    The images' normalisation is a part of it, so that it is written once and travels with the weights' checkpoint.
+    The parameters keep torchvision's names: a state dict of its classifier fits.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ImageEncoderConfig, image: ImageConfig) -> None:
+        super().__init__()
+        network = torchvision.models.get_model(config.backbone, weights=None)
+        parts = OrderedDict((name, part) for name, part in network.named_children() if name not in CLASSIFIER_PARTS)
+        self.network = nn.Sequential(parts)
+        self.output_size = GRID_CHANNELS[config.backbone]
+        # Made on the CPU even where the model is built without memory (device "meta"): they are not in the weights.
+        self.register_buffer("mean", torch.tensor(image.mean, device="cpu").view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(image.std, device="cpu").view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Vectors:
+        """Encode photos.
+
+        Args:
+            images: (B, 3, H, W), RGB, uint8 in [0, 255] or floating point in [0, 1].
+
+        Returns:
+            Vectors of shape (B, N, D): the grid row by row, N = (H / 32) · (W / 32).
+        """
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        grid: Tensor = self.network(images)  # (B, D, h, w)
+        return Vectors(grid.flatten(2).transpose(1, 2).float())

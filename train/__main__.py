@@ -1,0 +1,64 @@
+"""`python -m train`: the trainer's command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from captioner.errors import CaptionerError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (see `captioner.errors`)."""
+    parser = argparse.ArgumentParser(prog="python -m train", description="Train captioning models.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    fit = verbs.add_parser(
+        "fit",
+        help="train a model from a TOML configuration",
+        description="Train a model from a TOML configuration. The best checkpoint by validation score is kept in"
+        " OUT/best; OUT also holds the state to resume from and the logs.",
+    )
+    fit.add_argument("config", type=Path, metavar="CONFIG.toml")
+    fit.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes", help="change a setting"
+    )
+    fit.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME)")
+    fit.add_argument("--resume", action="store_true", help="go on where the run in OUT was stopped")
+    options = parser.parse_args(arguments)
+    try:
+        _fit(options)
+    except CaptionerError as problem:
+        print(f"train: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except KeyboardInterrupt:
+        print("train: interrupted; --resume goes on from the last saved state.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from train.config import read_config
+
+    config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
+
+    from train.data import read_splits
+    from train.loop import STATE, Run
+
+    directory = options.out or Path("runs") / config.name
+    splits = read_splits(config.data)
+    if (directory / STATE).exists() and not options.resume:
+        from captioner.errors import UsageError
+
+        raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
+    directory.mkdir(parents=True, exist_ok=True)
+    run = Run(config, splits, directory)
+    for sentence in [*run.train.skipped, *run.validation.skipped]:
+        print(f"skipped: {sentence}", file=sys.stderr)
+    if options.resume:
+        run.resume()
+    run.fit()
+    print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""The configuration of a training run: one TOML file, checked whole before anything runs."""
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from captioner.config import (
+    STRICT,
+    AttentionKind,
+    Cell,
+    DecoderConfig,
+    ImageConfig,
+    ImageEncoderConfig,
+    ModelConfig,
+    Probability,
+    TextConfig,
+    from_mapping,
+)
+from captioner.decoding.options import DecodingOptions
+from captioner.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataSettings:
+    """Where the photos and captions are, and which captions count.
+
+    Attributes:
+        root: directory with `captions.json` and `images/`; given on the command line (`--set data.root=DIR`).
+        cache: directory for features and pixels computed from the photos; safe to delete.
+        min_count: a word that stands in fewer training captions becomes `<unk>`.
+        max_length: captions are cut off after so many tokens.
+        limit: train on the first so many photos only, 0 for all.
+        validation_limit: the same for validation.
+    """
+
+    root: str = ""
+    cache: str = "cache"
+    min_count: Count = 5
+    max_length: Annotated[int, Field(ge=2)] = 25
+    limit: Annotated[int, Field(ge=0)] = 0
+    validation_limit: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class EncoderSettings(ImageEncoderConfig):
+    """The encoder, and where its pretrained weights come from.
+
+    Attributes:
+        weights: a safetensors file, or `torchvision` for torchvision's own default weights (downloaded once).
+    """
+
+    weights: str = "torchvision"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DecoderSettings:
+    """The decoder, as in `DecoderConfig`; the vocabulary's size follows from the captions."""
+
+    cell: Cell = "lstm"
+    layers: Annotated[int, Field(ge=1, le=2)] = 1
+    hidden_size: Count = 512
+    embedding_size: Count = 512
+    attention: AttentionKind = "multi-head"
+    heads: Count = 8
+    dropout: Probability = 0.5
+    vector_dropout: Probability = 0.0
+    tie_weights: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PhaseSettings:
+    """One phase of training, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
+
+    Attributes:
+        name: what the log calls it.
+        epochs: passes over the training photos.
+        batch_size: photos in a step; each comes with all its captions.
+        learning_rate: the decoder's highest.
+        encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
+        views: of a frozen encoder: how many differently cropped views of a photo are cached, the whole one included.
+        crop: smallest share of a photo's area that a random crop keeps; 1 switches cropping off.
+        colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
+        warmup: steps over which the learning rate rises.
+        weight_decay: of AdamW, on matrices only.
+    """
+
+    name: str
+    epochs: Count
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    encoder_learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    views: Count = 1
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warmup: Annotated[int, Field(ge=0)] = 100
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LoopSettings:
+    """What holds for all phases.
+
+    Attributes:
+        seed: same seed, same machine, same number of threads: same weights.
+        clip_norm: ĝ = (threshold / ‖g‖) · g where ‖g‖ is above this threshold (Pascanu et al. 2013); the norm is logged.
+        label_smoothing: share of probability spread over all words (Szegedy et al. 2016).
+        average_decay: decay per step of the weights' moving average that is validated and saved; 0 switches it off.
+        precision: arithmetic of the matrix products.
+        threads: of the processor; 0 takes what PyTorch takes. Sums come in another order with another number.
+        save_every: steps between two saved states to resume from.
+        select_by: the validation score by which the best checkpoint is chosen.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 1
+    clip_norm: Positive = 1.0
+    label_smoothing: Probability = 0.1
+    average_decay: Probability = 0.995
+    precision: Literal["float32", "bf16"] = "float32"
+    threads: Annotated[int, Field(ge=0)] = 0
+    save_every: Count = 200
+    select_by: Literal["Bleu_4", "CIDEr"] = "CIDEr"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainConfig:
+    """A whole run."""
+
+    name: str
+    data: DataSettings
+    phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
+    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
+    decoder: DecoderSettings = dataclasses.field(default_factory=DecoderSettings)
+    image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
+    text: TextConfig = dataclasses.field(default_factory=TextConfig)
+    decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
+    training: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+
+    def model(self, vocabulary_size: int) -> ModelConfig:
+        """The configuration of the model that this run trains."""
+        return ModelConfig(
+            encoder=ImageEncoderConfig(backbone=self.encoder.backbone),
+            decoder=DecoderConfig(vocabulary_size=vocabulary_size, **dataclasses.asdict(self.decoder)),
+            image=self.image,
+            text=self.text,
+        )
+
+
+def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
+    """Read a TOML configuration.
+
+    Args:
+        path: the file.
+        changes: `section.key=value` each, the value in TOML's notation; a bare word is taken for a string.
+
+    Raises:
+        UsageError: the file cannot be read, or a key or value is refused; the sentence says which.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise UsageError(f"{path}: the configuration cannot be read ({problem.strerror}).") from None
+    except ValueError as problem:  # not TOML, or not UTF-8
+        raise UsageError(f"{path}: not valid TOML ({problem}).") from None
+    for change in changes:
+        _apply(data, change)
+    return from_mapping(TrainConfig, data, where=str(path))
+
+
+def _apply(data: dict[str, Any], change: str) -> None:
+    """Set one `section.key=value`; `phase.0.epochs=2` reaches into a list."""
+    key, separator, text = change.partition("=")
+    *path, last = key.strip().split(".")
+    if not separator or not last:
+        raise UsageError(f"--set {change}: expected section.key=value.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        value = text
+    place: Any = data
+    try:
+        for part in path:
+            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+        place[int(last) if isinstance(place, list) else last] = value
+    except (IndexError, ValueError, TypeError, AttributeError):
+        raise UsageError(f"--set {change}: there is no such place in the configuration.") from None

@@ -1,0 +1,275 @@
+"""Photos and captions made ready for training: pixels and grid features on disk, captions as ids, batches, views."""
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+from tqdm import tqdm
+
+from captioner.checkpoint import replacing
+from captioner.errors import ImageError, UsageError
+from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
+from captioner.images import open_image, to_pixels
+from captioner.models.encoders import ImageEncoder
+from captioner.text import BOS, EOS, PAD, Tokenizer, Vocabulary
+from train.config import DataSettings
+
+CAPTIONS, IMAGES = "captions.json", "images"
+"""What stands in a data directory."""
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos of one split, squashed to the model's square, and their captions.
+
+    Attributes:
+        photos: the records; one whose photo cannot be read is not among them.
+        pixels: (P, S, S, 3), RGB, uint8, on disk.
+        key: what the pixels follow from, as a hash.
+        skipped: one sentence for each photo that was left out.
+    """
+
+    photos: tuple[CaptionedPhoto, ...]
+    pixels: NDArray[np.uint8]
+    key: str
+    skipped: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+def read_splits(data: DataSettings) -> dict[str, list[CaptionedPhoto]]:
+    """The training and the validation photos, `train` and `validation`.
+
+    Raises:
+        UsageError: there is no data where the settings say, or a split is empty.
+    """
+    if not data.root:
+        raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
+    photos = read_captioned_photos(Path(data.root) / CAPTIONS)
+    limits = {"train": data.limit, "dev": data.validation_limit}
+    train, validation = (list(photos.select(split))[: limit or None] for split, limit in limits.items())
+    return {"train": train, "validation": validation}
+
+
+def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, cache: Path, name: str) -> PhotoSet:
+    """Decode photos once and keep their pixels in `cache`, in one memory-mapped file.
+
+    Args:
+        photos: the records of one split.
+        images: directory that their files stand in.
+        size: side of the square in pixels.
+        cache: directory for the file.
+        name: what the progress bar and errors call the split.
+
+    Raises:
+        UsageError: no photo is left.
+    """
+    stamps = [_stamp(images / photo.file) for photo in photos]
+    key = _hash("pixels", size, [(photo.file, *stamp) for photo, stamp in zip(photos, stamps, strict=True)])
+    path, notes = cache / f"pixels-{key}.npy", cache / f"pixels-{key}.json"
+    if not (path.is_file() and notes.is_file()):
+        cache.mkdir(parents=True, exist_ok=True)
+        _decode([images / photo.file for photo in photos], size, path, notes, name)
+    skipped: dict[str, str] = json.loads(notes.read_text(encoding="utf-8"))
+    kept = [number for number in range(len(photos)) if str(number) not in skipped]
+    if not kept:
+        raise UsageError(f"{name}: no usable photo in {images} (the first: {next(iter(skipped.values()), 'none')})")
+    pixels = np.load(path, mmap_mode="r")
+    return PhotoSet(tuple(photos[number] for number in kept), pixels, key, tuple(skipped.values()))
+
+
+def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) -> None:
+    def decode(file: Path) -> NDArray[np.uint8] | str:
+        try:
+            return to_pixels(open_image(file, draft=size).image, size)
+        except ImageError as problem:
+            return str(problem)
+
+    skipped: dict[int, str] = {}
+    rows = 0
+    with replacing(path) as temporary, ThreadPoolExecutor() as pool:
+        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3))
+        for number, result in enumerate(tqdm(pool.map(decode, files), f"{name} photos", len(files), unit="photo")):
+            if isinstance(result, str):
+                skipped[number] = result
+            else:
+                pixels[rows] = result
+                rows += 1
+        pixels.flush()
+    with replacing(notes) as temporary:
+        temporary.write_text(json.dumps(skipped), encoding="utf-8")
+
+
+def load_features(
+    photos: PhotoSet,
+    encode: Callable[[Tensor], Tensor],
+    *,
+    key: str,
+    views: int,
+    crop: float,
+    seed: int,
+    cache: Path,
+    name: str,
+) -> NDArray[np.float16]:
+    """Encode photos once with a frozen encoder and keep its grids in `cache`, in one memory-mapped file.
+
+    Args:
+        photos: the photos.
+        encode: images (B, 3, S, S), uint8 → grid (B, N, D).
+        key: hash of the encoder and its weights; other weights, another file.
+        views: views of each photo; the first is the whole photo, the others are random crops.
+        crop: smallest share of the area that a crop keeps.
+        seed: of the crops.
+        cache: directory for the file.
+        name: what the progress bar calls the split.
+
+    Returns:
+        (P, views, N, D), float16.
+    """
+    path = cache / f"features-{_hash(photos.key, key, views, crop if views > 1 else 1, seed if views > 1 else 0)}.npy"
+    if not path.is_file():
+        batch, total = 32, len(photos) * views
+        with replacing(path) as temporary, tqdm(desc=f"{name} features", total=total, unit="photo") as bar:
+            grids: NDArray[np.float16] | None = None
+            for view in range(views):
+                shares = crop if view else 1.0
+                for start in range(0, len(photos), batch):
+                    rows = range(start, min(start + batch, len(photos)))
+                    seeds = [f"{seed}/{view}/{row}" for row in rows]
+                    grid = encode(crops(photos.pixels[rows.start : rows.stop], seeds, smallest=shares))
+                    if grids is None:
+                        shape = (len(photos), views, *grid.shape[1:])
+                        grids = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+                    grids[rows.start : rows.stop, view] = grid.to(torch.float16).cpu().numpy()
+                    bar.update(len(rows))
+            assert isinstance(grids, np.memmap)
+            grids.flush()
+    features: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    return features
+
+
+def weights_key(encoder: ImageEncoder) -> str:
+    """A hash of an encoder's weights and structure."""
+    digest = hashlib.sha256(repr(encoder.network).encode())
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def crops(pixels: NDArray[np.uint8], seeds: Sequence[str], *, smallest: float) -> Tensor:
+    """Cut a random part out of every photo and scale it to the whole size ("random resized crop").
+
+    Args:
+        pixels: (B, S, S, 3).
+        seeds: one a photo; the same seed cuts the same part.
+        smallest: least share of the area that is kept; 1 keeps everything.
+
+    Returns:
+        (B, 3, S, S), uint8.
+    """
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+    if smallest >= 1:
+        return images.contiguous()
+    size = images.shape[-1]
+    cut = []
+    for image, seed in zip(images, seeds, strict=True):
+        chance = random.Random(seed)
+        area, ratio = chance.uniform(smallest, 1), math.exp(chance.uniform(math.log(3 / 4), math.log(4 / 3)))
+        height = min(size, round(size * math.sqrt(area / ratio)))
+        width = min(size, round(size * math.sqrt(area * ratio)))
+        top, left = chance.randint(0, size - height), chance.randint(0, size - width)
+        cut.append(transforms.resized_crop(image, top, left, height, width, [size, size], antialias=True))
+    return torch.stack(cut)
+
+
+def jitter(images: Tensor, seed: str, *, strength: float) -> Tensor:
+    """Change brightness, contrast and saturation of every photo by a random factor in [1 - strength, 1 + strength].
+
+    Args:
+        images: (B, 3, S, S), uint8.
+        seed: the same seed changes the batch in the same way.
+        strength: in [0, 1).
+
+    Returns:
+        (B, 3, S, S), float32 in [0, 1].
+    """
+    values = images.float() / 255
+    if not strength:
+        return values
+    chance = random.Random(seed)
+    factors = torch.tensor([[1 + chance.uniform(-strength, strength) for _ in range(3)] for _ in range(len(images))])
+    brightness, contrast, saturation = factors.T.reshape(3, -1, 1, 1, 1)
+    values = values * brightness
+    values = torch.lerp(values.mean((1, 2, 3), keepdim=True), values, contrast)
+    return torch.lerp(values.mean(1, keepdim=True), values, saturation).clamp_(0, 1)
+
+
+def encode_captions(
+    photos: Sequence[CaptionedPhoto], tokenizer: Tokenizer, vocabulary: Vocabulary, max_length: int
+) -> list[list[list[int]]]:
+    """Captions as ids, by photo: `<bos> … <eos>`, cut off after `max_length` tokens; empty ones are left out."""
+    return [
+        [
+            [BOS, *vocabulary.encode(tokens[:max_length]), EOS]
+            for tokens in map(tokenizer.tokenize, photo.captions)
+            if tokens
+        ]
+        for photo in photos
+    ]
+
+
+def pad(captions: Sequence[Sequence[Sequence[int]]]) -> Tensor:
+    """Captions of B photos as one tensor (B, K, T), filled up with `<pad>`; K and T are the largest."""
+    sentences = max(len(photo) for photo in captions)
+    length = max(len(ids) for photo in captions for ids in photo)
+    tokens = torch.full((len(captions), sentences, length), PAD)
+    for row, photo in enumerate(captions):
+        for place, ids in enumerate(photo):
+            tokens[row, place, : len(ids)] = torch.tensor(ids)
+    return tokens
+
+
+def batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int]]:
+    """All photos once, in random order, photos with captions of about one length together.
+
+    Args:
+        lengths: of the longest caption of each photo; a photo of length 0 is left out.
+        batch_size: photos in a batch; the last one may be smaller.
+        seed: the same seed gives the same batches.
+    """
+    chance = random.Random(seed)
+    order = [number for number, length in enumerate(lengths) if length]
+    chance.shuffle(order)
+    pool = 16 * batch_size  # sorted within so many only, so that batches differ from pass to pass
+    groups = [
+        group[start : start + batch_size]
+        for first in range(0, len(order), pool)
+        for group in [sorted(order[first : first + pool], key=lambda number: lengths[number])]
+        for start in range(0, len(group), batch_size)
+    ]
+    chance.shuffle(groups)
+    return groups
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_size, stat.st_mtime_ns)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,53 @@
+"""Pretrained weights for an encoder that is about to be trained further. Models read from checkpoints never come here."""
+
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from captioner.errors import UsageError
+from captioner.models.encoders import ImageEncoder
+from train.config import EncoderSettings
+
+
+def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
+    """Fill an encoder with the weights that the settings name.
+
+    Raises:
+        UsageError: they cannot be had, or belong to another network.
+    """
+    weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(Path(settings.weights))
+    expected = encoder.network.state_dict()
+    wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UsageError(f"{settings.weights}: no fitting {wrong[0]}{more}: not weights of {settings.backbone}.")
+    encoder.network.load_state_dict({name: weights[name] for name in expected})  # the classifier is left behind
+
+
+def _download(backbone: str) -> dict[str, Tensor]:
+    try:
+        weights: dict[str, Tensor] = torchvision.models.get_model_weights(backbone).DEFAULT.get_state_dict(
+            progress=True
+        )
+    except OSError as problem:
+        raise UsageError(
+            f"encoder.weights: torchvision's weights for {backbone} cannot be downloaded ({problem});"
+            " name a file with --set encoder.weights=FILE."
+        ) from None
+    return weights
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        # A classic state dict; `weights_only` admits tensors and nothing that could run.
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as problem:
+        raise UsageError(f"encoder.weights: {path} cannot be read ({problem}).") from None
+    except Exception as problem:  # unpickling errors have no common root short of this one
+        raise UsageError(f"encoder.weights: {path} is no state dict ({type(problem).__name__}).") from None

@@ -1,0 +1,77 @@
+"""What a run needs to go on as if it had never been stopped: one safetensors file, replaced at once or not at all.
+
+Randomness needs no place in it: every step seeds itself from the run's seed and its own number.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from captioner.checkpoint import replacing
+from captioner.errors import OutputError, UsageError
+
+FORMAT = "captioner-training/1"
+
+
+def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write tensors by name and plain facts (JSON's types).
+
+    Raises:
+        OutputError: the file cannot be written; the one that stood there is untouched.
+    """
+    metadata = {"format": FORMAT, "facts": json.dumps(facts)}
+    try:
+        with replacing(path) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
+    except (OSError, SafetensorError) as problem:
+        raise OutputError(f"{path}: the state cannot be written ({problem}); the last one is untouched.") from None
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_state` wrote.
+
+    Raises:
+        UsageError: the file is missing or is not a training state.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise UsageError(f"{path}: not a training state of this version.")
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
+    except (OSError, SafetensorError) as problem:
+        raise UsageError(f"{path}: no readable training state ({problem}).") from None
+
+
+def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Put `prefix` before every name."""
+    return {prefix + name: value for name, value in tensors.items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, which is taken off."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
+    """An optimiser's moments by parameter name; see `restore_optimizer`."""
+    return {
+        f"{names[parameter]}/{key}": value
+        for parameter, moments in optimizer.state.items()
+        for key, value in moments.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
+    """Put back the moments that `optimizer_tensors` gave."""
+    parameters = {name: parameter for parameter, name in names.items()}
+    for name, value in tensors.items():
+        parameter, _, key = name.rpartition("/")
+        # Adam counts its steps in a tensor that stays on the CPU; the moments live where their parameter does.
+        device = value.device if key == "step" else parameters[parameter].device
+        optimizer.state[parameters[parameter]][key] = value.to(device)
