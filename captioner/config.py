@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -163,7 +163,8 @@ def _sentence(kind: type[Any], problem: ValidationError) -> str:
 def _known_keys(kind: type[Any], path: list[str]) -> list[str]:
     """The fields of the dataclass that stands at `path` below `kind`."""
     for part in path:
-        inner = {field.name: field.type for field in dataclasses.fields(kind)}.get(part)
+        inner = kind if part.isdigit() else get_type_hints(kind).get(part)  # a place in a tuple names no field
+        inner = next((one for one in get_args(inner) if dataclasses.is_dataclass(one)), inner)
         if not isinstance(inner, type) or not dataclasses.is_dataclass(inner):
             break
         kind = inner

@@ -95,6 +95,10 @@ CASES = {
     "At 7 p.m. sharp": "at 7 p.m. sharp",
     "J. Smith waves": "j. smith waves",
     "Pots, pans, etc.": "pots pans etc.",
+    # COCO's tokeniser reads on into the next caption, and ends a sentence here because that begins with "A", as most do.
+    "A sign with a K.": "a sign with a k",
+    "A 2nd sign with a K.": "a 2nd sign with a k",
+    "A plan b. The end": "a plan b the end",
     "Bus No. 9 comes, no. It goes": "bus no. 9 comes no it goes",
     "A pile of mass. A hill": "a pile of mass a hill",
     "Boston, Mass. in fall": "boston mass. in fall",
@@ -157,7 +161,7 @@ def test_tokens_are_stable_words_without_white_space() -> None:
 )
 def test_long_texts_take_time_in_proportion(part: str) -> None:
     start = time.perf_counter()
-    ptb_tokenize(part * 30_000 + "?x")
+    ptb_tokenize(part * 100_000 + "?x")
     assert time.perf_counter() - start < 3  # a pattern that tries every split would take minutes
 
 

@@ -1,12 +1,12 @@
 """The command line: one file a verb. Results go to standard output, everything else to standard error."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from captioner._version import __version__
 from captioner.cli import caption, evaluate, info
+from captioner.cli.output import abandon_output
 from captioner.errors import CaptionerError, OutputError
 
 EXIT_CODES = """\
@@ -33,14 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     try:
         code: int = VERBS[options.verb].run(options)
-        _flush()
     except BrokenPipeError:  # whoever read our output has seen enough
-        _abandon_output()
+        abandon_output()
         return 0
     except CaptionerError as problem:
         print(f"captioner: {problem}", file=sys.stderr)
         if isinstance(problem, OutputError):
-            _abandon_output()
+            abandon_output()
         return problem.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
@@ -66,17 +65,3 @@ def _parser() -> argparse.ArgumentParser:
             )
         )
     return parser
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as problem:
-        raise OutputError(f"standard output cannot be written ({problem.strerror}).") from None
-
-
-def _abandon_output() -> None:
-    """Let Python's own last flush go nowhere: it would fail again and print a traceback."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from captioner.cli.options import add_model_options, decoding_options, positive
+from captioner.cli.output import write_line
 
 if TYPE_CHECKING:
     from captioner.batch import Record
@@ -29,11 +30,13 @@ def run(options: argparse.Namespace) -> int:
     """Caption the photos; returns 1 if any of them failed, else 0."""
     from tqdm import tqdm
 
+    from captioner import checkpoint
+
+    search = decoding_options(options, checkpoint.read(options.model).decoding)  # a mistake answers before torch loads
     from captioner.batch import caption_photos
     from captioner.predict import Captioner
 
     model = Captioner.load(options.model, device=options.device)
-    search = decoding_options(options, model.decoding)
     sources = [(path, sys.stdin.buffer if path == "-" else path) for path in options.paths]
     records = caption_photos(model, sources, search, batch_size=options.batch_size)
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names that are not UTF-8
@@ -48,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _write(record: "Record", form: str, *, alone: bool) -> None:
     if form == "jsonl":
-        print(json.dumps(record.as_dict()), flush=True)
+        write_line(json.dumps(record.as_dict()))
     elif record.error is not None:
         print(f"captioner: {record.error}", file=sys.stderr)
     else:
         for sentence in record.captions or ():
-            print(sentence.text if alone else f"{record.path}\t{sentence.text}", flush=True)
+            write_line(sentence.text if alone else f"{record.path}\t{sentence.text}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioner.cli.options import add_model_options, decoding_options, positive
+from captioner.cli.output import write_line
 from captioner.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if options.results_out:
         _write_results(options.results_out, predictions)
     result = score(predictions, references).to_json() | {"settings": _settings(options) | settings}
-    print(json.dumps(result, indent=1) if options.format == "json" else _table(result))
+    write_line(json.dumps(result, indent=1) if options.format == "json" else _table(result))
     return 0
 
 
@@ -89,12 +90,13 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 def _captioned(options: argparse.Namespace, photos: "list[CaptionedPhoto]") -> tuple[dict[str, str], dict[str, Any]]:
     from tqdm import tqdm
 
+    from captioner import checkpoint
     from captioner.batch import caption_photos
     from captioner.config import to_mapping
     from captioner.predict import Captioner
 
+    search = decoding_options(options, checkpoint.read(options.model).decoding)  # a mistake answers before torch loads
     model = Captioner.load(options.model, device=options.device)
-    search = decoding_options(options, model.decoding)
     sources = [(photo.id, options.images / photo.file) for photo in photos]
     records = caption_photos(model, sources, search, batch_size=options.batch_size)
     predictions = {}

@@ -5,6 +5,8 @@ import json
 import math
 from typing import Any
 
+from captioner.cli.output import write_line
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -18,9 +20,9 @@ def run(options: argparse.Namespace) -> int:
     """Print what is known of the model; nothing of it is loaded but the weights' names and shapes."""
     facts = describe(options.model)
     if options.format == "json":
-        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        write_line(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
-        print("\n".join(_lines(facts)))
+        write_line("\n".join(_lines(facts)))
     return 0
 
 

@@ -68,7 +68,8 @@ class Decoder(nn.Module):
         h = cell1([w; o], h)           what is being talked about
         c = attention(h, vectors)      where to look for it
         o = tanh(W [c; h])             one layer (Luong et al. 2015, equation 5, with input feeding)
-        o = cell2([c; h], o)           two layers (an attention and a language layer, Anderson et al. 2018)
+        l = cell2([c; h], l)           two layers (an attention and a language layer, Anderson et al. 2018) …
+        o = l + h + c                  … and a way around the second, without which learning starts three times as slowly
         logits = V o
     """
 
@@ -77,7 +78,8 @@ class Decoder(nn.Module):
         width = config.hidden_size
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        if config.tie_weights:  # as a classifier it would be far too sure with the usual variance of 1
+            nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         self.attention = build_attention(config, vector_size)
         cell = CELLS[config.cell]
         self.cells = nn.ModuleList([cell(config.embedding_size + width, width)])
@@ -86,7 +88,6 @@ class Decoder(nn.Module):
         else:
             self.combine = nn.Linear(2 * width, width)
         self.parts = 2 if config.cell == "lstm" else 1
-        self.start = nn.Linear(vector_size, config.layers * self.parts * width)
         self.dropout = nn.Dropout(config.dropout)
         self.vector_dropout = nn.Dropout(config.vector_dropout)
         if config.tie_weights:
@@ -99,18 +100,16 @@ class Decoder(nn.Module):
             self.classify = nn.Linear(width, config.vocabulary_size)
 
     def init_state(self, vectors: Vectors) -> DecoderState:
-        """Start one sentence (K = 1) about each of the B sets of vectors, from the mean of its vectors."""
-        values = self.vector_dropout(vectors.values)
-        if vectors.padding is None:
-            mean = values.mean(1)
+        """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can read."""
+        memory = self.attention.prepare(Vectors(self.vector_dropout(vectors.values), vectors.padding))
+        if memory.padding is None:
+            mean = memory.values.mean(1, keepdim=True)
         else:
-            present = (~vectors.padding).to(values.dtype)[..., None]
-            mean = (values * present).sum(1) / present.sum(1)
-        states = torch.tanh(self.start(mean)).float().reshape(len(mean), self.config.layers, self.parts, -1)
-        hidden = tuple(tuple(part[:, None] for part in layer.unbind(1)) for layer in states.unbind(1))
-        memory = self.attention.prepare(Vectors(values, vectors.padding))
-        attention = values.new_zeros(len(values), 1, values.shape[1])
-        return DecoderState(memory, hidden, hidden[-1][0], attention)
+            present = (~memory.padding)[..., None]
+            mean = (memory.values * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
+        output = torch.tanh(mean.float())  # (B, 1, H)
+        hidden = ((torch.zeros_like(output),) * self.parts,) * self.config.layers
+        return DecoderState(memory, hidden, output, output.new_zeros(*output.shape[:2], memory.values.shape[1]))
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Read one token of every sentence.
@@ -154,7 +153,7 @@ class Decoder(nn.Module):
         if self.config.layers == 1:
             return DecoderState(state.memory, (first,), torch.tanh(self.combine(seen)), attention)
         second = self._run(1, seen, state.hidden[1])
-        return DecoderState(state.memory, (first, second), second[0], attention)
+        return DecoderState(state.memory, (first, second), second[0] + first[0] + read, attention)
 
     def _run(self, layer: int, inputs: Tensor, hidden: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """One cell over all B·K sentences; the cell's output stands first in what is returned."""

@@ -1,0 +1,135 @@
+"""Who may import whom, as docs/decisions/0001-layout.md has it; read from the source, TYPE_CHECKING imports included."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("captioner", "app", "train")
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+# Each part of the library may import those that stand below it in its row, and no others.
+LIBRARY = {
+    "captioner.cli": {
+        "batch",
+        "predict",
+        "checkpoint",
+        "evaluation",
+        "images",
+        "decoding",
+        "config",
+        "errors",
+        "_version",
+    },
+    "captioner.batch": {"predict", "images", "decoding", "errors"},
+    "captioner.predict": {"checkpoint", "models", "decoding", "images", "text", "errors"},
+    "captioner.checkpoint": {"models", "decoding", "text", "config", "errors"},
+    "captioner.evaluation": {"text", "errors"},
+    "captioner.models": {"config", "errors"},
+    "captioner.decoding": {"config", "errors"},
+    "captioner.images": {"errors"},
+    "captioner.text": {"errors"},
+    "captioner.config": {"errors"},
+    "captioner.errors": set(),
+    "captioner._version": set(),
+}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(source: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+    return found
+
+
+def part(name: str) -> str:
+    """The part of the library that a module or a name in it belongs to: captioner.models.decoder → models."""
+    return name.split(".")[1]
+
+
+def violations(module: str, source: str) -> list[str]:
+    wrong = []
+    for target in imports(source):
+        room = target.split(".")[0]
+        if module.startswith("captioner"):
+            if room in {"train", "app", "streamlit"}:
+                wrong.append(target)
+            own = ".".join(module.split(".")[:2])
+            inside = room == "captioner" and "." in target and f"captioner.{part(target)}" in LIBRARY
+            if inside and own in LIBRARY and part(target) not in LIBRARY[own] | {part(own)}:
+                wrong.append(target)
+        elif {module.split(".", maxsplit=1)[0], room} == {"app", "train"}:
+            wrong.append(target)
+    return wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_go_only_downwards(path: Path) -> None:
+    assert violations(module_name(path), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("captioner.models.decoder", "from captioner.text import Vocabulary"),
+        ("captioner.models.decoder", "from captioner.decoding import beam_search"),
+        ("captioner.decoding.beam", "import captioner.models.decoder"),
+        ("captioner.evaluation.bleu", "from captioner.predict import Captioner"),
+        ("captioner.text", "if TYPE_CHECKING:\n    from captioner import config"),
+        ("captioner.predict", "import streamlit as st"),
+        ("captioner.cli.info", "def f():\n    from train.loop import Run"),
+        ("train.loop", "import app.main"),
+        ("app.main", "from train import loop"),
+    ],
+)
+def test_the_guard_sees_violations(module: str, line: str) -> None:
+    assert violations(module, line)
+
+
+def test_every_part_of_the_library_has_its_row() -> None:
+    parts = {".".join(module_name(path).split(".")[:2]) for path in FILES if path.is_relative_to(ROOT / "captioner")}
+    assert parts - {"captioner", "captioner.__main__"} == set(LIBRARY)
+
+
+def test_rows_hold_no_circle() -> None:
+    below = {name.removeprefix("captioner."): set(row) for name, row in LIBRARY.items()}
+    while below:
+        free = {name for name, row in below.items() if not row}
+        assert free, f"a circle among {sorted(below)}"
+        below = {name: row - free for name, row in below.items() if name not in free}
+
+
+def test_nothing_at_the_top_but_the_agreed_rooms() -> None:
+    tracked = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    ours = tracked - {"runs", "cache", "build", "dist", "__pycache__"} - {p.name for p in ROOT.glob("*.egg-info")}
+    assert ours == {"captioner", "app", "train", "tests", "docs"}
+
+
+def test_no_file_has_a_name_that_says_nothing_or_shadows_a_package() -> None:
+    names = {path.name for path in FILES}
+    assert not names & {"utils.py", "common.py", "helpers.py", "misc.py"}
+    assert not {path.name for path in (ROOT / "app").rglob("*.py")} & {"captioner.py", "streamlit.py", "app.py"}
+
+
+def test_nothing_can_run_a_pickle_or_print_in_the_library() -> None:
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        for call in calls:
+            name = ast.unparse(call.func)
+            assert not name.startswith("pickle."), path
+            if name == "torch.load":
+                assert any(
+                    word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in call.keywords
+                ), path
+            if name == "print":
+                assert path.is_relative_to(ROOT / "captioner" / "cli") or path.is_relative_to(ROOT / "train"), path

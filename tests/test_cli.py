@@ -1,0 +1,223 @@
+"""The command line is a contract: outputs, exit codes, and nothing heavy before it is needed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from captioner import __version__, checkpoint
+from captioner.cli import main
+from captioner.cli.options import PHOTO_EN
+from captioner.config import to_mapping
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+KEYS = ["path", "caption", "log_prob", "confidence", "captions", "width", "height", "error"]
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(b"this is no photo")
+    return path
+
+
+def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+    words = [sys.executable, "-m", "captioner", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, env=ENVIRONMENT, check=False, **options)
+
+
+def test_one_photo_gives_the_sentence_alone(photos: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(photos["chelsea"])]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "\t" not in out
+    assert out.endswith(".\n")
+    assert err == ""
+
+
+def test_several_photos_give_path_and_sentence(photos: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(path) for path in photos.values()]
+    assert main(["caption", *paths]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == paths
+
+
+def test_a_broken_photo_gets_its_record_and_stops_nobody(
+    photos: dict[str, Path], broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(photos["chelsea"]), str(broken), str(photos["rocket"])]
+    assert main(["caption", *paths, "--format", "jsonl"]) == 1
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [list(record) for record in records] == [KEYS] * 3
+    assert [record["path"] for record in records] == paths
+    assert records[0]["error"] is None
+    assert records[0]["captions"][0] == {"caption": records[0]["caption"], "log_prob": records[0]["log_prob"]}
+    assert (records[2]["width"], records[2]["height"]) == (640, 427)
+    assert {key: value for key, value in records[1].items() if key not in {"path", "error"}} == dict.fromkeys(
+        [key for key in KEYS if key not in {"path", "error"}]
+    )
+    assert "broken.jpg" in records[1]["error"]
+
+
+def test_in_text_a_broken_photo_is_told_on_standard_error(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(broken), str(broken.with_name("none.jpg"))]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 2
+
+
+def test_more_captions_widen_the_beam(photos: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", str(photos["coffee"]), "--num-captions", "6"]) == 0
+    assert len(set(capsys.readouterr().out.splitlines())) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "VERB"),
+        (["caption"], 2, "PATH"),
+        (["caption", "x.jpg", "--beam-size", "0"], 2, "beam_size: input should be greater than or equal to 1, not 0"),
+        (
+            ["caption", "x.jpg", "--beam-size", "2", "--num-captions", "3"],
+            2,
+            "num_captions 3 is larger than beam_size 2",
+        ),
+        (["caption", "x.jpg", "--batch-size", "0"], 2, "0 is below 1"),
+        (["caption", "x.jpg", "--format", "xml"], 2, "xml"),
+        (["caption", "x.jpg", "--model", "photo-xx"], 3, "photo-xx: no such checkpoint directory or embedded model"),
+        (["info", "photo-xx"], 3, "photo-xx"),
+        (["evaluate", "--annotations", "none.json"], 2, "either --images DIR"),
+        (["evaluate", "--annotations", "none.json", "--results", "r.json"], 2, "none.json"),
+    ],
+)
+def test_mistakes_end_with_their_code_and_one_message(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_photo_from_standard_input(photos: dict[str, Path]) -> None:
+    done = command("caption", "-", "--format", "jsonl", input=photos["rocket"].read_bytes())
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["path"] == "-"
+    assert json.loads(done.stdout)["width"] == 640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_a_name_that_is_not_utf8_survives(photos: dict[str, Path], tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(name)).write_bytes(photos["coffee"].read_bytes())
+    done = command("caption", os.fsdecode(name), photos["coffee"])
+    assert done.returncode == 0
+    assert done.stdout.split(b"\t")[0] == name
+    done = command("caption", os.fsdecode(name), "--format", "jsonl")
+    assert os.fsencode(json.loads(done.stdout)["path"]) == name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
+def test_a_closed_pipe_ends_quietly(photos: dict[str, Path]) -> None:
+    paths = [str(photos["chelsea"])] * 6
+    words = [sys.executable, "-m", "captioner", "caption", *paths, "--batch-size", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_sentence(photos: dict[str, Path]) -> None:
+    words = [sys.executable, "-m", "captioner", "caption", str(photos["chelsea"])]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    assert done.returncode == 4
+    assert done.stderr.decode().count("\n") == 1
+    assert b"cannot be written" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_an_interrupt_ends_with_130(photos: dict[str, Path]) -> None:
+    words = [sys.executable, "-m", "captioner", "caption", *[str(photos["chelsea"])] * 500, "--batch-size", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert out == b"" or out.endswith(b"\n")  # no half line
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_load_nothing_heavy(flag: str) -> None:
+    code = (
+        "import sys; from captioner.cli import main; main(sys.argv[1:]);"
+        "sys.exit(bool({'torch', 'PIL', 'numpy', 'nltk', 'pydantic', 'tqdm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert (b"caption" if flag == "--help" else __version__.encode()) in done.stdout
+
+
+def test_help_shows_the_embedded_models_own_defaults() -> None:
+    defaults = to_mapping(checkpoint.read().decoding)
+    assert {name: defaults[name] for name in PHOTO_EN} == PHOTO_EN
+
+
+def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None:
+    begun = time.monotonic()
+    assert main(["info", "--format", "json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["parameters"]["total"] > 1_000_000
+    assert facts["files"]["model.safetensors"]["sha256"]
+    assert facts["architecture"]["encoder"]["backbone"] == "mobilenet_v2"
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    for word in ("mobilenet_v2", "lstm", "Bleu_4", "sha256", "vocabulary"):
+        assert word in out
+    assert time.monotonic() - begun < 60
+
+
+def test_evaluate_scores_a_results_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    captions = {1: "A dog runs on the beach.", 2: "Two men play football."}
+    annotations = {
+        "images": [{"id": key, "file_name": f"{key}.jpg"} for key in captions],
+        "annotations": [{"image_id": key, "caption": text} for key, text in captions.items()],
+    }
+    results = [{"image_id": key, "caption": text.lower()} for key, text in captions.items()]
+    (tmp_path / "annotations.json").write_text(json.dumps(annotations))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    arguments = ["evaluate", "--annotations", tmp_path / "annotations.json", "--results", tmp_path / "results.json"]
+    assert main([*map(str, arguments), "--format", "json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["Bleu_1"] == pytest.approx(1)
+    assert scores["images"] == 2
+    assert main([*map(str, arguments)]) == 0
+    assert "2 photos scored" in capsys.readouterr().out
+
+
+def test_evaluate_captions_photos_and_names_missing_ones(
+    tmp_path: Path, photos: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = [{"file": path.name, "split": "test", "captions": ["a photo of something"]} for path in photos.values()]
+    data.append({"file": "gone.jpg", "split": "test", "captions": ["a photo of nothing"]})
+    (tmp_path / "captions.json").write_text(json.dumps(data))
+    images = next(iter(photos.values())).parent
+    arguments = ["evaluate", "--flickr8k", str(tmp_path / "captions.json"), "--images", str(images), "--format", "json"]
+    assert main(arguments) == 2
+    assert "1 of 6 photos have no caption (the first: gone.jpg)" in capsys.readouterr().err
+    out = tmp_path / "results.json"
+    assert main([*arguments, "--allow-missing", "--results-out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 5
+    assert [record["image_id"] for record in json.loads(out.read_text())] == [path.name for path in photos.values()]

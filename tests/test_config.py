@@ -1,0 +1,93 @@
+"""Configurations: what is written is read back, what makes no sense is refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from captioner.config import DecoderConfig, ImageConfig, ImageEncoderConfig, ModelConfig, from_mapping, to_mapping
+from captioner.errors import ModelError, UsageError
+from train.config import read_config
+
+RECIPES = sorted((Path(__file__).parent.parent / "train" / "recipes").glob("*.toml"))
+
+
+def test_a_configuration_survives_the_round_trip() -> None:
+    config = ModelConfig(
+        encoder=ImageEncoderConfig(backbone="resnet18"),
+        decoder=DecoderConfig(vocabulary_size=99, cell="gru", layers=2, attention="additive", tie_weights=True),
+        image=ImageConfig(size=96, mean=(0.1, 0.2, 0.3)),
+    )
+    assert from_mapping(ModelConfig, to_mapping(config), where="here") == config
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"cel": "lstm"}, "here: unknown key 'decoder.cel'. Did you mean 'cell'? Known: attention, cell,"),
+        ({"cell": "lstmm"}, "here: decoder.cell: input should be 'rnn', 'gru' or 'lstm', not 'lstmm'."),
+        ({"layers": 3}, "here: decoder.layers: input should be less than or equal to 2, not 3."),
+        ({"layers": "2"}, "here: decoder.layers: input should be a valid integer, not '2'."),
+        ({"layers": True}, "here: decoder.layers: input should be a valid integer, not True."),
+        ({"dropout": 1.0}, "here: decoder.dropout: input should be less than 1, not 1.0."),
+        ({"hidden_size": 10, "heads": 4}, "here: decoder: hidden_size 10 is not a multiple of heads 4."),
+        ({"vocabulary_size": None}, "here: decoder.vocabulary_size: input should be a valid integer."),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(change: dict[str, object], sentence: str) -> None:
+    data = {"encoder": {}, "decoder": {"vocabulary_size": 99} | change}
+    with pytest.raises(ModelError) as caught:
+        from_mapping(ModelConfig, data, where="here", error=ModelError)
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(UsageError, match=r"^here: 'decoder.vocabulary_size' is missing\.$"):
+        from_mapping(ModelConfig, {"encoder": {}, "decoder": {}}, where="here")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_committed_recipes_are_sound_and_name_no_place_of_ours(recipe: Path) -> None:
+    config = read_config(recipe)
+    assert config.name == recipe.stem
+    assert config.data.root == ""
+    assert config.encoder.weights == "torchvision"
+
+
+def test_settings_are_changed_from_the_shell() -> None:
+    config = read_config(
+        RECIPES[0], ["data.root=/photos with blanks", "decoder.cell=gru", "phase.1.epochs=7", "training.seed=4"]
+    )
+    assert config.data.root == "/photos with blanks"
+    assert config.decoder.cell == "gru"
+    assert config.phase[1].epochs == 7
+    assert config.training.seed == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("decoder.cel=gru", "unknown key 'decoder.cel'. Did you mean 'cell'?"),
+        ("decoder.cell", "expected section.key=value"),
+        ("phase.9.epochs=1", "there is no such place"),
+        ("phase.0.epochs=0", "phase.0.epochs: input should be greater than or equal to 1, not 0."),
+        ("phase.0.epoch=1", "unknown key 'phase.0.epoch'. Did you mean 'epochs'?"),
+        ("name.x=1", "there is no such place"),
+    ],
+)
+def test_wrong_changes_are_refused(change: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_config(RECIPES[0], [change])
+    assert sentence in str(caught.value)
+
+
+def test_a_config_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        read_config(broken)
+    broken.write_bytes(b'name = "\xff"')
+    with pytest.raises(UsageError, match="not valid TOML"):
+        read_config(broken)

@@ -1,0 +1,250 @@
+"""Readers of captions and results: every published format, and every way in which a file can be wrong."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from captioner.errors import UsageError
+from captioner.evaluation.data import (
+    CaptionedPhoto,
+    CaptionedPhotos,
+    read_captioned_photos,
+    read_coco,
+    read_flickr8k,
+    read_karpathy,
+    read_results,
+    to_results,
+)
+
+COCO = {
+    "info": {"year": 2017},
+    "images": [{"id": 42, "file_name": "000000000042.jpg", "width": 9}, {"id": 7, "file_name": "7.jpg"}],
+    "annotations": [
+        {"id": 1, "image_id": 7, "caption": "A café."},
+        {"id": 2, "image_id": 42, "caption": "A dog."},
+        {"id": 3, "image_id": 7, "caption": " Two  cups "},
+    ],
+}
+KARPATHY = {
+    "dataset": "flickr8k",
+    "images": [
+        {"filename": "a.jpg", "imgid": 0, "split": "train", "sentences": [{"raw": "A dog.", "tokens": ["a", "dog"]}]},
+        {"filename": "b.jpg", "imgid": 1, "split": "val", "sentences": [{"raw": "A cat."}, {"raw": "Cats"}]},
+    ],
+}
+LIST = [
+    {"file": "a.jpg", "split": "train", "captions": ["A dog.", "Dogs"]},
+    {"file": "b.jpg", "split": "dev", "captions": ["A cat."]},
+]
+RESULTS = [{"image_id": 42, "caption": "a dog"}, {"image_id": "b.jpg", "caption": ""}]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[object], Path]:
+    def write(data: object) -> Path:
+        path = tmp_path / "data.json"
+        path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def official(tmp_path: Path) -> Path:
+    lines = [
+        "a.jpg#0\tA dog .",
+        "a.jpg#1\tA brown dog #1 runs",
+        "b.jpg#0\tCats .",
+        "c.jpg#0\tA\u2028bus",
+        "d.jpg.1#0\tLost",
+    ]
+    (tmp_path / "Flickr8k.token.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for split, file in {"train": "a.jpg", "dev": "b.jpg", "test": "c.jpg"}.items():
+        (tmp_path / f"Flickr_8k.{split}Images.txt").write_text(f"{file}\r\n\r\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_coco(write: Callable[[object], Path]) -> None:
+    photos = read_coco(write(COCO))
+    assert list(photos) == [
+        CaptionedPhoto("42", "000000000042.jpg", ("A dog.",)),
+        CaptionedPhoto("7", "7.jpg", ("A café.", " Two  cups ")),
+    ]
+    assert photos.references() == {"42": ("A dog.",), "7": ("A café.", " Two  cups ")}
+    assert list(read_captioned_photos(write(COCO))) == list(photos)
+
+
+def test_karpathy(write: Callable[[object], Path]) -> None:
+    photos = read_karpathy(write(KARPATHY))
+    assert list(photos) == [
+        CaptionedPhoto("a.jpg", "a.jpg", ("A dog.",), "train"),
+        CaptionedPhoto("b.jpg", "b.jpg", ("A cat.", "Cats"), "val"),
+    ]
+    assert list(read_flickr8k(write(KARPATHY))) == list(photos)
+    coco = {"filename": "x.jpg", "filepath": "val2014", "cocoid": 5, "split": "restval", "sentences": [{"raw": "Hi"}]}
+    assert list(read_captioned_photos(write({"images": [coco]}))) == [
+        CaptionedPhoto("5", "val2014/x.jpg", ("Hi",), "restval")
+    ]
+
+
+def test_list(write: Callable[[object], Path]) -> None:
+    photos = read_flickr8k(write(LIST))
+    assert photos.photos[0] == CaptionedPhoto("a.jpg", "a.jpg", ("A dog.", "Dogs"), "train")
+    assert len(photos) == 2
+
+
+def test_official_text_files(official: Path) -> None:
+    assert list(read_flickr8k(official)) == [
+        CaptionedPhoto("a.jpg", "a.jpg", ("A dog .", "A brown dog #1 runs"), "train"),
+        CaptionedPhoto("b.jpg", "b.jpg", ("Cats .",), "dev"),
+        CaptionedPhoto("c.jpg", "c.jpg", ("A\u2028bus",), "test"),
+        CaptionedPhoto("d.jpg.1", "d.jpg.1", ("Lost",), "unused"),
+    ]
+
+
+def test_select(write: Callable[[object], Path]) -> None:
+    photos = read_flickr8k(write(LIST))
+    assert [photo.id for photo in photos.select("train")] == ["a.jpg"]
+    assert photos.select("val") == photos.select("dev")
+    assert [photo.id for photo in read_karpathy(write(KARPATHY)).select("dev")] == ["b.jpg"]
+    with pytest.raises(UsageError, match="no photos of the split 'test'; its splits: dev, train"):
+        photos.select("test")
+    with pytest.raises(UsageError, match="its splits: none"):
+        read_coco(write(COCO)).select("test")
+
+
+def test_results(write: Callable[[object], Path]) -> None:
+    predictions = read_results(write(RESULTS))
+    assert predictions == {"42": "a dog", "b.jpg": ""}
+    assert to_results(predictions) == RESULTS
+    assert to_results({"007": "a", "-1": "b", "²": "c"}) == [
+        {"image_id": "007", "caption": "a"},
+        {"image_id": "-1", "caption": "b"},
+        {"image_id": "²", "caption": "c"},
+    ]
+
+
+def test_a_byte_order_mark_is_no_obstacle(write: Callable[[object], Path]) -> None:
+    assert read_results(write("\ufeff" + json.dumps(RESULTS))) == {"42": "a dog", "b.jpg": ""}
+
+
+def changed(data: object, **changes: object) -> object:
+    assert isinstance(data, dict)
+    return {**data, **changes}
+
+
+IMAGE = COCO["images"][0]  # type: ignore[index]
+NOTE = {"image_id": 42, "caption": "A dog."}
+
+WRONG: list[tuple[str, Callable[[Path], object], object, str]] = [
+    ("truncated list", read_results, '[{"image_id": 1, "caption": "a"}, {', "ends too early, as if truncated (line 1"),
+    ("truncated string", read_results, '[{"image_id": 1, "capt', "ends too early"),
+    ("truncated COCO", read_coco, json.dumps(COCO)[:-1], "ends too early"),
+    ("empty file", read_results, "", "ends too early"),
+    ("no JSON", read_results, "image,caption\n1,a dog", "is not JSON (line 1, column 1)"),
+    ("deep", read_results, "[" * 100_000, "too deeply"),
+    ("huge number", read_results, "[" + "9" * 5000 + "]", "number that is too long"),
+    ("results object", read_results, {"42": "a"}, "results is not a list"),
+    ("results empty", read_results, [], "holds no results"),
+    ("results strings", read_results, ["a", "b"], "2 items (the first: 'a', 'b') of another form"),
+    ("results without caption", read_results, [{"image_id": 1}], "1 item (the first: {'image_id': 1})"),
+    ("results caption null", read_results, [{"image_id": 1, "caption": None}], "of another form"),
+    ("results caption list", read_results, [{"image_id": 1, "caption": ["a"]}], "of another form"),
+    ("results id float", read_results, [{"image_id": 1.5, "caption": "a"}], "of another form"),
+    ("results id bool", read_results, [{"image_id": True, "caption": "a"}], "of another form"),
+    ("results id empty", read_results, [{"image_id": "", "caption": "a"}], "of another form"),
+    ("half a character", read_results, '[{"image_id": 1, "caption": "\\ud83d"}]', "of another form"),
+    (
+        "results twice",
+        read_results,
+        [NOTE, NOTE, {"image_id": "42", "caption": ""}],
+        "1 id (the first: '42') there more",
+    ),
+    ("long offender", read_results, ["x" * 500], "xxx..."),
+    ("COCO list", read_coco, LIST, "not a JSON object with 'images'"),
+    ("COCO without annotations", read_coco, {"images": []}, "not a JSON object with 'annotations'"),
+    ("COCO empty", read_coco, {"images": [], "annotations": []}, "holds no captioned photos"),
+    ("COCO images object", read_coco, changed(COCO, images={}), "images is not a list"),
+    ("COCO images form", read_coco, changed(COCO, images=[{"id": 1}]), "in images, 1 item"),
+    (
+        "COCO images twice",
+        read_coco,
+        changed(COCO, images=[IMAGE, IMAGE]),
+        "1 id (the first: '42') there more than once",
+    ),
+    ("COCO bare", read_coco, changed(COCO, annotations=[NOTE]), "1 photo (the first: '7') without a caption"),
+    ("COCO stray", read_coco, changed(COCO, images=[IMAGE]), "1 id (the first: '7') not among its images"),
+    ("COCO null", read_coco, changed(COCO, annotations=[None]), "in annotations, 1 item (the first: None)"),
+    ("Karpathy sentences", read_karpathy, {"images": [{"filename": "a", "split": "b", "sentences": "c"}]}, "in images"),
+    ("Karpathy raw", read_karpathy, {"images": [{"filename": "a", "split": "b", "sentences": [{}]}]}, "in images"),
+    (
+        "Karpathy bare",
+        read_karpathy,
+        {"images": [{"filename": "a", "split": "b", "sentences": []}]},
+        "without a caption",
+    ),
+    ("list twice", read_flickr8k, LIST * 2, "2 ids (the first: 'a.jpg', 'b.jpg')"),
+    ("list form", read_flickr8k, [{"file": "a"}], "in photos, 1 item"),
+    ("list captions", read_flickr8k, [{"file": "a", "split": "b", "captions": "c"}], "in photos, 1 item"),
+    ("list empty", read_flickr8k, [], "holds no captioned photos"),
+    ("Flickr8k from COCO", read_flickr8k, COCO, "has no splits"),
+    ("unknown", read_captioned_photos, {"a": 1}, "is not a file of captioned photos: expected COCO's"),
+    ("number", read_captioned_photos, 3, "is not a file of captioned photos"),
+]
+
+
+@pytest.mark.parametrize(("read", "data", "message"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_wrong_file(
+    read: Callable[[Path], object], data: object, message: str, write: Callable[[object], Path]
+) -> None:
+    path = write(data)
+    with pytest.raises(UsageError) as caught:
+        read(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.json cannot be read: No such file"):
+        read_results(tmp_path / "none.json")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_results(tmp_path)
+    path = tmp_path / "latin.json"
+    path.write_bytes('[{"image_id": 1, "caption": "café"}]'.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"latin\.json is not UTF-8 text \(byte 32\)"):
+        read_results(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("Flickr8k.token.txt", "a.jpg#0\tA dog\na.jpg A cat\n", "line 2 is not FILE#NUMBER, a tab and a caption"),
+        ("Flickr_8k.devImages.txt", "b.jpg\nx.jpg\n", "1 photo (the first: 'x.jpg') without a caption"),
+        ("Flickr_8k.devImages.txt", "b.jpg\nb.jpg\n", "1 id (the first: 'b.jpg') there more than once"),
+        ("Flickr_8k.testImages.txt", "a.jpg\n", "1 photo (the first: 'a.jpg') also listed in another split"),
+    ],
+)
+def test_wrong_text_files(official: Path, file: str, text: str, message: str) -> None:
+    (official / file).write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        read_flickr8k(official)
+    assert message in str(caught.value)
+    assert file in str(caught.value)
+
+
+def test_missing_text_file(official: Path) -> None:
+    (official / "Flickr_8k.testImages.txt").unlink()
+    with pytest.raises(UsageError, match=r"testImages\.txt cannot be read"):
+        read_captioned_photos(official)
+
+
+def test_photos_refuse_what_makes_no_sense() -> None:
+    photo = CaptionedPhoto("a", "a.jpg", ("A dog",))
+    with pytest.raises(UsageError, match="there more than once"):
+        CaptionedPhotos("here", (photo, photo))
+    with pytest.raises(UsageError, match="here holds no captioned photos"):
+        CaptionedPhotos("here", ())
