@@ -179,7 +179,7 @@ def crops(pixels: NDArray[np.uint8], seeds: Sequence[str], *, smallest: float) -
     Returns:
         (B, 3, S, S), uint8.
     """
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2)
     if smallest >= 1:
         return images.contiguous()
     size = images.shape[-1]

@@ -108,6 +108,8 @@ class Run:
 
     def fit(self) -> None:
         """Train from where the run stands to its end."""
+        for name in (STEPS, EPOCHS):  # what was logged after the state that the run goes on from
+            _cut_log(self.directory / name, self.at.step)
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue
@@ -231,11 +233,8 @@ class Run:
 
     def _save_best(self, model: nn.Module, scores: dict[str, float]) -> None:
         assert isinstance(model, EncoderDecoder)
-        config = to_mapping(self.config)
-        config["data"].pop("root")  # where things are on this machine is nobody else's business
-        config["encoder"].pop("weights")
         facts = {
-            "config": config,
+            "config": self._settings(),
             "photos": len(self.train),
             "captions": sum(map(len, self.captions)),
             "steps": self.at.step,
@@ -299,13 +298,20 @@ class Run:
         for name, value in changes.items():
             setattr(self.at, name, value)
 
+    def _settings(self) -> dict[str, Any]:
+        """The configuration without the places on this machine, which are nobody else's business and may change."""
+        settings = to_mapping(self.config)
+        for section, key in (("data", "root"), ("data", "cache"), ("encoder", "weights")):
+            del settings[section][key]
+        return settings
+
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         tensors = {
             **with_prefix("model.", dict(self.model.state_dict())),
             **with_prefix("average.", dict(self.average.state_dict())),
             **with_prefix("optimizer.", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
         }
-        save_state(self.directory / STATE, tensors, {"at": vars(self.at), "config": to_mapping(self.config)})
+        save_state(self.directory / STATE, tensors, {"at": vars(self.at), "config": self._settings()})
 
     def resume(self) -> None:
         """Go back to the last saved state.
@@ -315,13 +321,11 @@ class Run:
         """
         path = self.directory / STATE
         self._tensors, facts = load_state(path)
-        if facts["config"] != json.loads(json.dumps(to_mapping(self.config))):
+        if facts["config"] != self._settings():
             raise UsageError(f"{path}: made with another configuration; resume with that one or choose another --out.")
         self.at = Position(**facts["at"])
         self.model.load_state_dict(without_prefix("model.", self._tensors))
         self.average.load_state_dict(without_prefix("average.", self._tensors))
-        for name in (STEPS, EPOCHS):
-            _cut_log(self.directory / name, self.at.step)
 
     def _restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         restore_optimizer(optimizer, self._names(), without_prefix("optimizer.", self._tensors))
@@ -375,7 +379,7 @@ def caption_photos(
     starts = range(0, len(photos), 50)
     with torch.inference_mode(), arithmetic:
         for start in tqdm(starts, "validation", leave=False, unit="batch"):
-            pixels = torch.from_numpy(photos.pixels[start : start + 50]).permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(np.array(photos.pixels[start : start + 50])).permute(0, 3, 1, 2)
             vectors = model.encoder(pixels.to(device))
             for row, hypotheses in enumerate(generate(model.decoder, vectors, config.decoding)):
                 words = vocabulary.decode(hypotheses[0].tokens)
