@@ -17,7 +17,7 @@ from train import loop
 from train.__main__ import main
 from train.config import EncoderSettings
 from train.data import batches, crops, jitter, pad
-from train.loop import exponential_average, learning_rate
+from train.optimizer import exponential_average, learning_rate
 from train.pretrained import load_pretrained
 
 RECIPE = """
@@ -136,7 +136,7 @@ def test_the_encoder_learns_in_its_phase(run: Path, data: Path) -> None:
     assert all(torch.equal(before[name], after[f"model.encoder.network.{name}"]) for name in statistics)
 
 
-@pytest.mark.parametrize("moment", range(1, 11))
+@pytest.mark.parametrize("moment", range(1, 12))
 def test_a_killed_run_goes_on_as_if_nothing_had_been(
     run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:

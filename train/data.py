@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from captioner.checkpoint import replacing
 from captioner.errors import ImageError, UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.images import open_image, to_pixels
-from captioner.models.encoders import ImageEncoder
 from captioner.text import BOS, EOS, PAD, Tokenizer, Vocabulary
 from train.config import DataSettings
 
@@ -76,7 +75,7 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
         UsageError: no photo is left.
     """
     stamps = [_stamp(images / photo.file) for photo in photos]
-    key = _hash("pixels", size, [(photo.file, *stamp) for photo, stamp in zip(photos, stamps, strict=True)])
+    key = hash_of("pixels", size, [(photo.file, *stamp) for photo, stamp in zip(photos, stamps, strict=True)])
     path, notes = cache / f"pixels-{key}.npy", cache / f"pixels-{key}.json"
     if not (path.is_file() and notes.is_file()):
         cache.mkdir(parents=True, exist_ok=True)
@@ -109,63 +108,6 @@ def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) ->
         pixels.flush()
     with replacing(notes) as temporary:
         temporary.write_text(json.dumps(skipped), encoding="utf-8")
-
-
-def load_features(
-    photos: PhotoSet,
-    encode: Callable[[Tensor], Tensor],
-    *,
-    key: str,
-    views: int,
-    crop: float,
-    seed: int,
-    cache: Path,
-    name: str,
-) -> NDArray[np.float16]:
-    """Encode photos once with a frozen encoder and keep its grids in `cache`, in one memory-mapped file.
-
-    Args:
-        photos: the photos.
-        encode: images (B, 3, S, S), uint8 → grid (B, N, D).
-        key: hash of the encoder and its weights; other weights, another file.
-        views: views of each photo; the first is the whole photo, the others are random crops.
-        crop: smallest share of the area that a crop keeps.
-        seed: of the crops.
-        cache: directory for the file.
-        name: what the progress bar calls the split.
-
-    Returns:
-        (P, views, N, D), float16.
-    """
-    path = cache / f"features-{_hash(photos.key, key, views, crop if views > 1 else 1, seed if views > 1 else 0)}.npy"
-    if not path.is_file():
-        batch, total = 32, len(photos) * views
-        with replacing(path) as temporary, tqdm(desc=f"{name} features", total=total, unit="photo") as bar:
-            grids: NDArray[np.float16] | None = None
-            for view in range(views):
-                shares = crop if view else 1.0
-                for start in range(0, len(photos), batch):
-                    rows = range(start, min(start + batch, len(photos)))
-                    seeds = [f"{seed}/{view}/{row}" for row in rows]
-                    grid = encode(crops(photos.pixels[rows.start : rows.stop], seeds, smallest=shares))
-                    if grids is None:
-                        shape = (len(photos), views, *grid.shape[1:])
-                        grids = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-                    grids[rows.start : rows.stop, view] = grid.to(torch.float16).cpu().numpy()
-                    bar.update(len(rows))
-            assert isinstance(grids, np.memmap)
-            grids.flush()
-    features: NDArray[np.float16] = np.load(path, mmap_mode="r")
-    return features
-
-
-def weights_key(encoder: ImageEncoder) -> str:
-    """A hash of an encoder's weights and structure."""
-    digest = hashlib.sha256(repr(encoder.network).encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def crops(pixels: NDArray[np.uint8], seeds: Sequence[str], *, smallest: float) -> Tensor:
@@ -271,5 +213,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _hash(*parts: object) -> str:
+def hash_of(*parts: object) -> str:
+    """A short name for whatever JSON can say."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -3,13 +3,11 @@
 import json
 import math
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
@@ -23,35 +21,30 @@ from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
-from captioner.predict import generate
 from captioner.text import PAD, Tokenizer, Vocabulary
 from train.config import PhaseSettings, TrainConfig
 from train.data import (
     IMAGES,
-    PhotoSet,
     batches,
     crops,
     encode_captions,
     jitter,
-    load_features,
     load_photos,
     pad,
-    weights_key,
 )
-from train.pretrained import load_pretrained
-from train.state import (
-    load_state,
+from train.features import Grids, load_features, weights_key
+from train.optimizer import (
+    build_optimizer,
+    exponential_average,
+    learning_rate,
     optimizer_tensors,
     restore_optimizer,
-    save_state,
-    with_prefix,
-    without_prefix,
 )
+from train.pretrained import load_pretrained
+from train.state import load_state, save_state, with_prefix, without_prefix
+from train.validation import caption_photos
 
 STATE, BEST, EPOCHS, STEPS = "state.safetensors", "best", "epochs.jsonl", "steps.jsonl"
-
-
-TensorList = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass
@@ -67,7 +60,6 @@ class Position:
     tokens: int = 0
     best: float = -math.inf
     seconds: float = 0.0
-    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +105,7 @@ class Run:
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue
-            optimizer = self._optimizer(phase)
+            optimizer = build_optimizer(self.model, phase)
             if self.at.phase_step:
                 self._restore_optimizer(optimizer)
             grids = self._grids(phase) if not phase.encoder_learning_rate else None
@@ -122,17 +114,16 @@ class Run:
                 self._epoch(phase, optimizer, grids)
                 scores = self._validate()
                 self._record(phase, scores)
-                self._next(epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
+                self.at = replace(self.at, epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
                 self._save(optimizer)
             # The next phase starts from the averaged weights: they are what was validated.
             if self.config.training.average_decay:
                 self.model.load_state_dict(self.average.module.state_dict())
             self.average = self._new_average()
-            self._next(phase=number + 1, epoch=0, phase_step=0)
-        self._next(done=True)
-        self._save(None)
+            self.at = replace(self.at, phase=number + 1, epoch=0, phase_step=0)
+            self._save(None)
 
-    def _epoch(self, phase: PhaseSettings, optimizer: torch.optim.Optimizer, grids: "Grids | None") -> None:
+    def _epoch(self, phase: PhaseSettings, optimizer: torch.optim.Optimizer, grids: Grids | None) -> None:
         """One pass over the training photos, from the batch where the run stands."""
         settings = self.config.training
         groups = batches(self.lengths, phase.batch_size, f"{settings.seed}/{self.at.phase}/{self.at.epoch}")
@@ -188,7 +179,7 @@ class Run:
 
     # -- what a step reads ------------------------------------------------------------------------------------------
 
-    def _batch(self, phase: PhaseSettings, photos: list[int], grids: "Grids | None") -> Batch:
+    def _batch(self, phase: PhaseSettings, photos: list[int], grids: Grids | None) -> Batch:
         """What the step that comes next reads about these photos."""
         seed = f"{self.config.training.seed}/{self.at.step}"
         tokens = pad([self.captions[photo] for photo in photos])
@@ -197,7 +188,7 @@ class Run:
         cut = crops(self.train.pixels[photos], [f"{seed}/{photo}" for photo in photos], smallest=phase.crop)
         return Batch(jitter(cut, seed, strength=phase.colour), tokens)
 
-    def _grids(self, phase: PhaseSettings) -> "Grids":
+    def _grids(self, phase: PhaseSettings) -> Grids:
         views, crop, seed = phase.views, phase.crop, self.config.training.seed
         key = f"{weights_key(self.model.encoder)}-{self.config.training.precision}"
         cache = Path(self.config.data.cache)
@@ -269,22 +260,6 @@ class Run:
 
     # -- optimiser, averaging, resuming -----------------------------------------------------------------------------
 
-    def _optimizer(self, phase: PhaseSettings) -> torch.optim.Optimizer:
-        groups = []
-        for part, peak in (
-            (self.model.decoder, phase.learning_rate),
-            (self.model.encoder, phase.encoder_learning_rate),
-        ):
-            part.requires_grad_(peak > 0)
-            if peak > 0:
-                matrices = [parameter for parameter in part.parameters() if parameter.dim() > 1]
-                others = [parameter for parameter in part.parameters() if parameter.dim() <= 1]
-                groups += [
-                    {"params": matrices, "peak": peak, "weight_decay": phase.weight_decay},
-                    {"params": others, "peak": peak, "weight_decay": 0.0},
-                ]
-        return torch.optim.AdamW(groups, betas=(0.9, 0.98))
-
     def _trained(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -293,10 +268,6 @@ class Run:
 
     def _new_average(self) -> AveragedModel:
         return AveragedModel(self.model, multi_avg_fn=exponential_average(self.config.training.average_decay))
-
-    def _next(self, **changes: Any) -> None:
-        for name, value in changes.items():
-            setattr(self.at, name, value)
 
     def _settings(self) -> dict[str, Any]:
         """The configuration without the places on this machine, which are nobody else's business and may change."""
@@ -329,62 +300,6 @@ class Run:
 
     def _restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         restore_optimizer(optimizer, self._names(), without_prefix("optimizer.", self._tensors))
-
-
-@dataclass(frozen=True)
-class Grids:
-    """Cached grids of the training photos, (P, views, N, D)."""
-
-    features: np.ndarray[Any, np.dtype[np.float16]]
-
-    def choose(self, photos: list[int], seed: str) -> Tensor:
-        """A random view of each photo: (B, N, D), float16."""
-        views = np.random.default_rng(list(seed.encode())).integers(self.features.shape[1], size=len(photos))
-        return torch.from_numpy(
-            np.stack([self.features[photo, view] for photo, view in zip(photos, views, strict=True)])
-        )
-
-
-def exponential_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
-    """Update of an exponential moving average; young averages forget faster, so that the random start leaves them."""
-
-    @torch.no_grad()
-    def update(averages: TensorList, values: TensorList, updates: Tensor | int) -> None:
-        count = int(updates)
-        torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + count) / (10 + count)))
-
-    return update
-
-
-def learning_rate(step: int, steps: int, warmup: int) -> float:
-    """Share of the highest learning rate: a linear rise over `warmup` steps, then half a cosine down to 0."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def caption_photos(
-    model: nn.Module,
-    photos: PhotoSet,
-    config: TrainConfig,
-    vocabulary: Vocabulary,
-    arithmetic: AbstractContextManager[object],
-) -> dict[str, str]:
-    """The model's captions of photos by id, from a free-running beam search."""
-    assert isinstance(model, EncoderDecoder)
-    tokenizer = Tokenizer(config.text.tokens)
-    model.eval()
-    device = next(model.parameters()).device
-    predictions = {}
-    starts = range(0, len(photos), 50)
-    with torch.inference_mode(), arithmetic:
-        for start in tqdm(starts, "validation", leave=False, unit="batch"):
-            pixels = torch.from_numpy(np.array(photos.pixels[start : start + 50])).permute(0, 3, 1, 2)
-            vectors = model.encoder(pixels.to(device))
-            for row, hypotheses in enumerate(generate(model.decoder, vectors, config.decoding)):
-                words = vocabulary.decode(hypotheses[0].tokens)
-                predictions[photos.photos[start + row].id] = tokenizer.detokenize(words)
-    return predictions
 
 
 def _cut_log(path: Path, step: int) -> None:

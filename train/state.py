@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -56,22 +55,3 @@ def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, which is taken off."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
-    """An optimiser's moments by parameter name; see `restore_optimizer`."""
-    return {
-        f"{names[parameter]}/{key}": value
-        for parameter, moments in optimizer.state.items()
-        for key, value in moments.items()
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
-    """Put back the moments that `optimizer_tensors` gave."""
-    parameters = {name: parameter for parameter, name in names.items()}
-    for name, value in tensors.items():
-        parameter, _, key = name.rpartition("/")
-        # Adam counts its steps in a tensor that stays on the CPU; the moments live where their parameter does.
-        device = value.device if key == "step" else parameters[parameter].device
-        optimizer.state[parameters[parameter]][key] = value.to(device)

@@ -1,0 +1,64 @@
+"""The optimiser, its learning rate, the average of its results, and how its moments are kept."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from captioner.models.encoder_decoder import EncoderDecoder
+from train.config import PhaseSettings
+
+TensorList = tuple[Tensor, ...] | list[Tensor]
+
+
+def build_optimizer(model: EncoderDecoder, phase: PhaseSettings) -> torch.optim.Optimizer:
+    """AdamW over what learns in a phase; what does not is frozen. Each group holds its highest learning rate as `peak`."""
+    groups = []
+    for part, peak in ((model.decoder, phase.learning_rate), (model.encoder, phase.encoder_learning_rate)):
+        part.requires_grad_(peak > 0)
+        if peak > 0:
+            matrices = [parameter for parameter in part.parameters() if parameter.dim() > 1]
+            others = [parameter for parameter in part.parameters() if parameter.dim() <= 1]
+            groups += [
+                {"params": matrices, "peak": peak, "weight_decay": phase.weight_decay},
+                {"params": others, "peak": peak, "weight_decay": 0.0},
+            ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
+
+
+def exponential_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
+    """Update of an exponential moving average; young averages forget faster, so that the random start leaves them."""
+
+    @torch.no_grad()
+    def update(averages: TensorList, values: TensorList, updates: Tensor | int) -> None:
+        count = int(updates)
+        torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + count) / (10 + count)))
+
+    return update
+
+
+def learning_rate(step: int, steps: int, warmup: int) -> float:
+    """Share of the highest learning rate: a linear rise over `warmup` steps, then half a cosine down to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
+    """An optimiser's moments by parameter name; see `restore_optimizer`."""
+    return {
+        f"{names[parameter]}/{key}": value
+        for parameter, moments in optimizer.state.items()
+        for key, value in moments.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
+    """Put back the moments that `optimizer_tensors` gave."""
+    parameters = {name: parameter for parameter, name in names.items()}
+    for name, value in tensors.items():
+        parameter, _, key = name.rpartition("/")
+        # Adam counts its steps in a tensor that stays on the CPU; the moments live where their parameter does.
+        device = value.device if key == "step" else parameters[parameter].device
+        optimizer.state[parameters[parameter]][key] = value.to(device)

@@ -1,0 +1,38 @@
+"""Captions of a model in training, by the search that its users will run."""
+
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.predict import generate
+from captioner.text import Tokenizer, Vocabulary
+from train.config import TrainConfig
+from train.data import PhotoSet
+
+
+def caption_photos(
+    model: nn.Module,
+    photos: PhotoSet,
+    config: TrainConfig,
+    vocabulary: Vocabulary,
+    arithmetic: AbstractContextManager[object],
+) -> dict[str, str]:
+    """The model's captions of photos by id, from a free-running beam search."""
+    assert isinstance(model, EncoderDecoder)
+    tokenizer = Tokenizer(config.text.tokens)
+    model.eval()
+    device = next(model.parameters()).device
+    predictions = {}
+    starts = range(0, len(photos), 50)
+    with torch.inference_mode(), arithmetic:
+        for start in tqdm(starts, "validation", leave=False, unit="batch"):
+            pixels = torch.from_numpy(np.array(photos.pixels[start : start + 50])).permute(0, 3, 1, 2)
+            vectors = model.encoder(pixels.to(device))
+            for row, hypotheses in enumerate(generate(model.decoder, vectors, config.decoding)):
+                words = vocabulary.decode(hypotheses[0].tokens)
+                predictions[photos.photos[start + row].id] = tokenizer.detokenize(words)
+    return predictions
