@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from PIL.Image import Image
 
 # `streamlit run app/main.py` puts only this directory on the path; the package may not be installed.
 sys.path.append(str(Path(__file__).parent.parent))
@@ -24,23 +25,34 @@ def main() -> None:
     uploads = st.file_uploader(
         "Photos",
         accept_multiple_files=True,
-        help="Photos stay on this computer: they are captioned here and not kept.",
+        help="They are captioned on the computer that runs this page, and not kept.",
     )
     for upload in uploads:
-        show(upload.name, upload.getvalue())
+        if upload.file_id not in st.session_state:  # the page is drawn anew at every click
+            st.session_state[upload.file_id] = describe(upload.getvalue())
+        show(upload.file_id, upload.name, st.session_state[upload.file_id])
 
 
-def show(name: str, content: bytes) -> None:
-    """Caption one photo, or say why it cannot be captioned; names and captions are shown as plain text."""
+def describe(content: bytes) -> tuple[Image, str] | captioner.ImageError:
+    """The photo as the model opened it, which every browser can show, and its caption; or what is wrong with it."""
+    model = load_model()
     try:
-        caption = load_model().caption(content)
+        photo = model.open(content)
     except captioner.ImageError as problem:
+        return problem
+    return photo.image, model.caption_batch([photo])[0].text
+
+
+def show(key: str, name: str, described: tuple[Image, str] | captioner.ImageError) -> None:
+    """Draw one photo with its caption, or say why there is none. Names and captions are plain text, never markdown."""
+    if isinstance(described, captioner.ImageError):
         st.error("This file cannot be captioned.")
-        st.text(f"{name}: {problem}")
+        st.text(f"{name}: {described}")
         return
-    st.image(content, alt=caption.text)
-    st.text(caption.text)
-    st.download_button("Save the caption", caption.text + "\n", f"{Path(name).stem}.txt", key=f"{name}-{hash(content)}")
+    image, caption = described
+    st.image(image, alt=caption)
+    st.text(caption)
+    st.download_button("Save the caption", f"{caption}\n", f"{Path(name).stem}.txt", key=key + "/save")
 
 
 if __name__ == "__main__":

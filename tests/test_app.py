@@ -19,7 +19,7 @@ def test_the_page_opens(page: AppTest) -> None:
 
 
 def test_a_photo_gets_its_caption(page: AppTest, photos: dict[str, Path]) -> None:
-    page.file_uploader[0].upload(("cat.png", photos["chelsea"].read_bytes(), "image/png")).run()
+    page.file_uploader[0].set_value([("cat.png", photos["chelsea"].read_bytes(), "image/png")]).run()
     assert not page.exception
     assert page.text[0].value.endswith(".")
     assert len(page.text[0].value.split()) >= 4
@@ -27,7 +27,7 @@ def test_a_photo_gets_its_caption(page: AppTest, photos: dict[str, Path]) -> Non
 
 def test_a_broken_file_is_told_in_plain_text_and_the_others_go_on(page: AppTest, photos: dict[str, Path]) -> None:
     name = "![x](http://example.org/y.png).jpg"
-    page.file_uploader[0].upload(
+    page.file_uploader[0].set_value(
         [(name, b"no photo", "image/jpeg"), ("cat.png", photos["chelsea"].read_bytes(), "image/png")]
     ).run()
     assert not page.exception
