@@ -36,14 +36,14 @@ app: .venv/demo
 clean:
 	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.venv/bin/python:
+.venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.txt pyproject.toml | .venv/bin/python
+.venv/installed: requirements.txt pyproject.toml | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable .
 	@touch $@
 

@@ -10,6 +10,10 @@ from PIL.Image import Image
 sys.path.append(str(Path(__file__).parent.parent))
 
 import captioner
+from captioner.images import open_image
+
+SHOWN = 700
+"""Width of the page's column in pixels; photos are kept at twice that at most, for sharp screens."""
 
 
 @st.cache_resource(show_spinner="Loading the model…")
@@ -27,32 +31,36 @@ def main() -> None:
         accept_multiple_files=True,
         help="They are captioned on the computer that runs this page, and not kept.",
     )
+    described = st.session_state.setdefault("described", {})
+    for gone in described.keys() - {upload.file_id for upload in uploads}:
+        del described[gone]
     for upload in uploads:
-        if upload.file_id not in st.session_state:  # the page is drawn anew at every click
-            st.session_state[upload.file_id] = describe(upload.getvalue())
-        show(upload.file_id, upload.name, st.session_state[upload.file_id])
+        if upload.file_id not in described:  # the page is drawn anew at every click
+            described[upload.file_id] = describe(upload.getvalue())
+        show(upload.file_id, upload.name, described[upload.file_id])
 
 
-def describe(content: bytes) -> tuple[Image, str] | captioner.ImageError:
-    """The photo as the model opened it, which every browser can show, and its caption; or what is wrong with it."""
-    model = load_model()
+def describe(content: bytes) -> tuple[Image, str] | captioner.CaptionerError:
+    """A small version of the photo, which every browser can show, and its caption; or what is wrong with it."""
     try:
-        photo = model.open(content)
-    except captioner.ImageError as problem:
+        photo = open_image(content, draft=SHOWN).image
+        caption = load_model().caption(photo).text
+    except captioner.CaptionerError as problem:
         return problem
-    return photo.image, model.caption_batch([photo])[0].text
+    photo.thumbnail((2 * SHOWN, 2 * SHOWN))
+    return photo, caption
 
 
-def show(key: str, name: str, described: tuple[Image, str] | captioner.ImageError) -> None:
+def show(key: str, name: str, described: tuple[Image, str] | captioner.CaptionerError) -> None:
     """Draw one photo with its caption, or say why there is none. Names and captions are plain text, never markdown."""
-    if isinstance(described, captioner.ImageError):
+    if isinstance(described, captioner.CaptionerError):
         st.error("This file cannot be captioned.")
         st.text(f"{name}: {described}")
         return
     image, caption = described
     st.image(image, alt=caption)
     st.text(caption)
-    st.download_button("Save the caption", f"{caption}\n", f"{Path(name).stem}.txt", key=key + "/save")
+    st.download_button("Save the caption", f"{caption}\n", f"{Path(name).stem}.txt", key=f"save/{key}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Many photos: read them beside the model's work, caption them in real batches, and give one record a photo, in order."""
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,8 +10,8 @@ from typing import Any
 
 from captioner.decoding import DecodingOptions
 from captioner.errors import ImageError
-from captioner.images import Photo, Source
-from captioner.predict import Alternative, Caption, Captioner
+from captioner.images import Source
+from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +68,18 @@ def caption_photos(
     Yields:
         One record a photo, in order. A photo that cannot be read gives its record and stops nobody.
     """
-    waiting: deque[tuple[list[str], list[Future[Photo | ImageError]]]] = deque()
-    with ThreadPoolExecutor() as pool:
+    waiting: deque[tuple[list[str], list[Future[PreparedPhoto | ImageError]]]] = deque()
+    # Few threads: each holds a whole photo while it scales it down.
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    try:
         for group in _groups(sources, batch_size):
-            waiting.append(([name for name, _ in group], [pool.submit(_open, model, source) for _, source in group]))
+            waiting.append(([name for name, _ in group], [pool.submit(_prepare, model, source) for _, source in group]))
             if len(waiting) == 2:
                 yield from _caption(model, *waiting.popleft(), options)
         for names, reading in waiting:
             yield from _caption(model, names, reading, options)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _groups(sources: Iterable[tuple[str, Source]], size: int) -> Iterator[list[tuple[str, Source]]]:
@@ -84,20 +89,24 @@ def _groups(sources: Iterable[tuple[str, Source]], size: int) -> Iterator[list[t
         yield group
 
 
-def _open(model: Captioner, source: Source) -> Photo | ImageError:
+def _prepare(model: Captioner, source: Source) -> PreparedPhoto | ImageError:
     try:
-        return model.open(source)
+        return model.prepare(source)
     except ImageError as problem:
         return problem
 
 
 def _caption(
-    model: Captioner, names: list[str], reading: list[Future[Photo | ImageError]], options: DecodingOptions | None
+    model: Captioner,
+    names: list[str],
+    reading: list[Future[PreparedPhoto | ImageError]],
+    options: DecodingOptions | None,
 ) -> Iterator[Record]:
     opened = [future.result() for future in reading]
-    captions = iter(model.caption_batch([photo for photo in opened if isinstance(photo, Photo)], options))
+    good = [photo for photo in opened if isinstance(photo, PreparedPhoto)]
+    captions = iter(model.caption_batch(good, options))
     for name, photo in zip(names, opened, strict=True):
-        yield _record(name, next(captions) if isinstance(photo, Photo) else photo)
+        yield _record(name, photo if isinstance(photo, ImageError) else next(captions))
 
 
 def _record(path: str, result: Caption | ImageError) -> Record:

@@ -98,6 +98,9 @@ def read(name: str | os.PathLike[str] | None = None) -> Checkpoint:
             raise ModelError(f"{where}: {key!r} is not an object.")
     config = from_mapping(ModelConfig, data["model"], where=f"{where}: model", error=ModelError)
     decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{where}: decoding", error=ModelError)
+    for split, scores in data["scores"].items():
+        if not isinstance(scores, dict) or not all(isinstance(value, int | float) for value in scores.values()):
+            raise ModelError(f"{where}: scores.{split} is not an object of numbers.")
     vocabulary = _read_vocabulary(path / VOCABULARY)
     expected = config.decoder.vocabulary_size
     if len(vocabulary) != expected:
@@ -235,6 +238,10 @@ def _check_fit(path: Path, expected: "Mapping[str, Tensor]", found: "Mapping[str
         if found[name].shape != value.shape:
             shapes = f"{tuple(found[name].shape)}, the configuration says {tuple(value.shape)}"
             raise ModelError(f"{path}: {name} has shape {shapes}.")
+        if found[name].is_floating_point() != value.is_floating_point():
+            raise ModelError(f"{path}: {name} has type {found[name].dtype}, expected {value.dtype}.")
+        if value.is_floating_point() and not found[name].isfinite().all():
+            raise ModelError(f"{path}: {name} holds values that are no numbers.")
 
 
 def _read_vocabulary(path: Path) -> Vocabulary:
@@ -249,7 +256,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{path}: the file is missing.") from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(f"{path}: not readable as JSON ({problem}).") from None
 
 

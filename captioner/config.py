@@ -29,12 +29,13 @@ Backbone = Literal[
 Cell = Literal["rnn", "gru", "lstm"]
 AttentionKind = Literal["none", "additive", "dot", "multi-head"]
 
-STRICT = ConfigDict(extra="forbid", strict=True)
-"""Shared by every configuration dataclass: no unknown keys, no silent conversions (`"5"` is not 5)."""
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""Shared by every configuration dataclass: no unknown keys, no silent conversions (`"5"` is not 5), no infinities."""
 
 T = TypeVar("T")
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Channel = Annotated[float, Field(ge=0, le=1)]
+Scale = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -44,12 +45,12 @@ class ImageConfig:
     Attributes:
         size: side of the square in pixels.
         mean: per channel (red, green, blue), in [0, 1]; ImageNet's by default.
-        std: per channel, in [0, 1].
+        std: per channel, in (0, 1].
     """
 
     size: Annotated[int, Field(ge=32, le=1024)] = 224
     mean: tuple[Channel, Channel, Channel] = (0.485, 0.456, 0.406)
-    std: tuple[Channel, Channel, Channel] = (0.229, 0.224, 0.225)
+    std: tuple[Scale, Scale, Scale] = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -60,11 +61,10 @@ class ImageEncoderConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class DecoderConfig:
-    """A recurrent decoder with attention.
+class DecoderSettings:
+    """A recurrent decoder with attention, before it is known how many words it has.
 
     Attributes:
-        vocabulary_size: number of tokens, the four special ones included.
         cell: the recurrent cell.
         layers: 1, or 2 for an attention layer and a language layer (Anderson et al. 2018).
         hidden_size: width of every recurrent state.
@@ -76,7 +76,6 @@ class DecoderConfig:
         tie_weights: let the output layer share the embedding's matrix (Press and Wolf 2017).
     """
 
-    vocabulary_size: Annotated[int, Field(ge=5)]
     cell: Cell = "lstm"
     layers: Annotated[int, Field(ge=1, le=2)] = 1
     hidden_size: Annotated[int, Field(ge=1, le=8192)] = 512
@@ -95,6 +94,17 @@ class DecoderConfig:
         """
         if self.attention == "multi-head" and self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DecoderConfig(DecoderSettings):
+    """A recurrent decoder with attention.
+
+    Attributes:
+        vocabulary_size: number of tokens, the four special ones included.
+    """
+
+    vocabulary_size: Annotated[int, Field(ge=5)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -131,6 +141,8 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], *, where: str, error: t
         return TypeAdapter(kind).validate_json(json.dumps(dict(data)), strict=True)
     except ValidationError as problem:
         raise error(f"{where}: {_sentence(kind, problem)}") from None
+    except CaptionerError as problem:  # a dataclass that checks itself
+        raise error(f"{where}: {problem}") from None
     except (TypeError, ValueError) as problem:  # a TOML date, say
         raise error(f"{where}: {problem}.") from None
 

@@ -8,20 +8,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
 from captioner.decoding import DecodingOptions, Hypothesis, beam_search
-from captioner.errors import UsageError
-from captioner.images import ImageLimits, Photo, Source, open_image, to_pixels
+from captioner.errors import ModelError, UsageError
+from captioner.images import ImageLimits, Source, open_image, to_pixels
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from captioner.models.encoder_decoder import EncoderDecoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedPhoto:
+    """A photo as a model wants it, which takes far less memory than the photo.
+
+    Attributes:
+        pixels: (S, S, 3), RGB, uint8.
+        width: of the upright photo in pixels.
+        height: of the upright photo in pixels.
+    """
+
+    pixels: "NDArray[np.uint8]"
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +109,11 @@ class Captioner:
         self.checkpoint = checkpoint
 
     @classmethod
-    def load(cls, name: str | os.PathLike[str] | None = None, *, device: str = "auto") -> Self:
+    def load(cls, name: str | os.PathLike[str] | Checkpoint | None = None, *, device: str = "auto") -> Self:
         """Load a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
         Args:
-            name: directory or name.
+            name: directory or name, or what `checkpoint.read` gave.
             device: `auto`, `cpu`, `cuda` or `mps`; `auto` takes the first of the other three that is there.
 
         Raises:
@@ -104,7 +121,7 @@ class Captioner:
             UsageError: this machine has no such device.
         """
         place = find_device(device)
-        read = checkpoint.read(name)
+        read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
         return cls(checkpoint.load_model(read), read, device=place)
 
     @property
@@ -135,7 +152,7 @@ class Captioner:
 
     def caption_batch(
         self,
-        images: Iterable[Source | Photo],
+        images: Iterable[Source | PreparedPhoto],
         options: DecodingOptions | None = None,
         *,
         attention: bool = False,
@@ -145,29 +162,30 @@ class Captioner:
 
         The batch changes nothing but speed: each photo is described as it would be alone.
         """
-        photos = [
-            image if isinstance(image, Photo) else self.open(image, limits=limits or ImageLimits()) for image in images
-        ]
+        photos = [image if isinstance(image, PreparedPhoto) else self.prepare(image, limits=limits) for image in images]
         if not photos:
             return []
         options = options or self.decoding
         with torch.inference_mode():
-            vectors = self._model.encoder(self._prepare([photo.image for photo in photos]))
+            vectors = self._model.encoder(self._images(photos))
             found = generate(self._model.decoder, vectors, options)
+            if not all(found):
+                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
             maps = self._attention(vectors, [hypotheses[0] for hypotheses in found]) if attention else None
         return [
             self._caption(photo, hypotheses, None if maps is None else maps[row])
             for row, (photo, hypotheses) in enumerate(zip(photos, found, strict=True))
         ]
 
-    def open(self, image: Source, *, limits: ImageLimits | None = None) -> Photo:
-        """Read a photo as this model needs it, for `caption_batch`; see `open_image`."""
-        return open_image(image, limits=limits or ImageLimits(), draft=self.checkpoint.config.image.size)
-
-    def _prepare(self, images: Sequence[Image.Image]) -> Tensor:
-        """Photos as the encoder's input (B, 3, S, S), uint8."""
+    def prepare(self, image: Source, *, limits: ImageLimits | None = None) -> PreparedPhoto:
+        """Read a photo for `caption_batch`, which may happen in another thread; see `caption`."""
         size = self.checkpoint.config.image.size
-        pixels = torch.stack([torch.from_numpy(to_pixels(image, size)) for image in images])
+        photo = open_image(image, limits=limits or ImageLimits(), draft=size)
+        return PreparedPhoto(pixels=to_pixels(photo.image, size), width=photo.width, height=photo.height)
+
+    def _images(self, photos: Sequence[PreparedPhoto]) -> Tensor:
+        """The encoder's input (B, 3, S, S), uint8."""
+        pixels = torch.stack([torch.from_numpy(photo.pixels) for photo in photos])
         return pixels.permute(0, 3, 1, 2).to(self._device)
 
     def _attention(self, vectors: Vectors, hypotheses: Sequence[Hypothesis]) -> list[list[list[float]]]:
@@ -178,7 +196,9 @@ class Captioner:
         weights = self._model.decoder(vectors, tokens).attention[:, 0].tolist()
         return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
 
-    def _caption(self, photo: Photo, hypotheses: Sequence[Hypothesis], attention: list[list[float]] | None) -> Caption:
+    def _caption(
+        self, photo: PreparedPhoto, hypotheses: Sequence[Hypothesis], attention: list[list[float]] | None
+    ) -> Caption:
         sentences = tuple(self._alternative(one) for one in hypotheses)
         best = hypotheses[0]
         side = math.isqrt(len(attention[0])) if attention else 0
@@ -211,7 +231,7 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(device for device, present in there.items() if present()))
     if name not in there:
-        raise UsageError(f"--device {name}: unknown; known: auto, {', '.join(sorted(there))}.")
+        raise UsageError(f"device {name!r} is unknown; known: auto, {', '.join(sorted(there))}.")
     if not there[name]():
-        raise UsageError(f"--device {name}: this machine has none that PyTorch can use; try --device cpu.")
+        raise UsageError(f"device {name!r}: this machine has none that PyTorch can use; try cpu.")
     return torch.device(name)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,11 @@ def test_everything_but_the_weights_is_read_back(small_checkpoint: Path) -> None
     assert (small_checkpoint / "README.md").read_text() == "# small\n"
 
 
+def spoil_weights(path: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    weights, name = load_file(path / "model.safetensors"), "decoder.cells.0.bias_hh"
+    save_file({**weights, name: change(weights[name])}, path / "model.safetensors")
+
+
 DAMAGES = {
     "no config": (lambda path: (path / "config.json").unlink(), r"config\.json: the file is missing"),
     "no vocabulary": (lambda path: (path / "vocabulary.json").unlink(), r"vocabulary\.json: the file is missing"),
@@ -116,6 +122,14 @@ DAMAGES = {
         lambda path: edit(path / "config.json", model__decoder__layers=1),
         r"model\.safetensors: decoder\.combine\.bias is missing",
     ),
+    "std of 0": (lambda path: edit(path / "config.json", model__image__std=[0, 1, 1]), r"model: image\.std\.0"),
+    "scores": (lambda path: edit(path / "config.json", scores={"x": 0.1}), r"scores\.x is not an object of numbers"),
+    "deep": (lambda path: (path / "config.json").write_text("[" * 100_000), r"config\.json: not readable as JSON"),
+    "no number": (
+        lambda path: spoil_weights(path, lambda value: value * float("nan")),
+        r"decoder\.cells\.0\.bias_hh holds values that are no numbers",
+    ),
+    "type": (lambda path: spoil_weights(path, lambda value: value.int()), r"bias_hh has type torch\.int32"),
     "not safetensors": (
         lambda path: (path / "model.safetensors").write_bytes(b"x" * 100),
         r"model\.safetensors: not a readable safetensors file",

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,11 @@ def test_more_captions_widen_the_beam(photos: dict[str, Path], capsys: pytest.Ca
     [
         ([], 2, "VERB"),
         (["caption"], 2, "PATH"),
-        (["caption", "x.jpg", "--beam-size", "0"], 2, "beam_size: input should be greater than or equal to 1, not 0"),
+        (
+            ["caption", "x.jpg", "--beam-size", "0"],
+            2,
+            "search options: beam_size is 0; give a whole number from 1 to 100.",
+        ),
         (
             ["caption", "x.jpg", "--beam-size", "2", "--num-captions", "3"],
             2,
@@ -90,6 +93,7 @@ def test_more_captions_widen_the_beam(photos: dict[str, Path], capsys: pytest.Ca
         (["caption", "x.jpg", "--batch-size", "0"], 2, "0 is below 1"),
         (["caption", "x.jpg", "--format", "xml"], 2, "xml"),
         (["caption", "x.jpg", "--model", "photo-xx"], 3, "photo-xx: no such checkpoint directory or embedded model"),
+        (["caption", "-", "-"], 2, "can be given once"),
         (["info", "photo-xx"], 3, "photo-xx"),
         (["evaluate", "--annotations", "none.json"], 2, "either --images DIR"),
         (["evaluate", "--annotations", "none.json", "--results", "r.json"], 2, "none.json"),
@@ -112,7 +116,26 @@ def test_a_photo_from_standard_input(photos: dict[str, Path]) -> None:
     assert json.loads(done.stdout)["width"] == 640
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_names_in_any_alphabet_can_be_printed(photos: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "日本.png"
+    path.write_bytes(photos["coffee"].read_bytes())
+    words = [sys.executable, "-m", "captioner", "caption", str(path), str(path)]
+    done = subprocess.run(words, capture_output=True, env=ENVIRONMENT | {"PYTHONIOENCODING": "cp1252"}, check=False)
+    assert done.returncode == 0
+    assert done.stdout.decode().startswith(f"{path}\t")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
+@pytest.mark.parametrize(("closing", "code"), [(">&-", 4), ("<&-", 2)])
+def test_closed_streams_are_one_sentence(photos: dict[str, Path], closing: str, code: int) -> None:
+    photo = photos["coffee"] if closing == ">&-" else "-"
+    line = f"{sys.executable} -m captioner caption '{photo}' {closing}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == code
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names are text there")
 def test_a_name_that_is_not_utf8_survives(photos: dict[str, Path], tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(name)).write_bytes(photos["coffee"].read_bytes())
@@ -176,7 +199,6 @@ def test_help_shows_the_embedded_models_own_defaults() -> None:
 
 
 def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None:
-    begun = time.monotonic()
     assert main(["info", "--format", "json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["parameters"]["total"] > 1_000_000
@@ -186,7 +208,6 @@ def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     for word in ("mobilenet_v2", "lstm", "Bleu_4", "sha256", "vocabulary"):
         assert word in out
-    assert time.monotonic() - begun < 60
 
 
 def test_evaluate_scores_a_results_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

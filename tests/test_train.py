@@ -1,6 +1,7 @@
 """Training: data made ready, a run that goes on where it was stopped, and mistakes that cost nothing."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import captioner
+from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
 from captioner.errors import UsageError
+from captioner.models.encoders import ImageEncoder
 from train import loop
 from train.__main__ import main
 from train.config import EncoderSettings
 from train.data import batches, crops, jitter, pad
+from train.features import weights_key
 from train.optimizer import exponential_average, learning_rate
 from train.pretrained import load_pretrained
 
@@ -37,6 +41,7 @@ beam_size = 2
 max_length = 6
 [training]
 save_every = 1
+precision = "bf16"
 [[phase]]
 name = "decoder"
 epochs = 2
@@ -102,6 +107,11 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def epochs(out: Path) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if "seconds" not in key} for record in records]
+
+
 def steps(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "steps.jsonl").read_text().splitlines()]
 
@@ -109,9 +119,8 @@ def steps(out: Path) -> list[dict[str, Any]]:
 def test_a_run_leaves_a_checkpoint_that_captions(run: Path, photos: dict[str, Path]) -> None:
     model = captioner.load(run / "best", device="cpu")
     assert model.caption(photos["coffee"], captioner.DecodingOptions(min_length=2)).text
-    epochs = [json.loads(line) for line in (run / "epochs.jsonl").read_text().splitlines()]
-    assert [(epoch["phase"], epoch["epoch"]) for epoch in epochs] == [("decoder", 1), ("decoder", 2), ("joint", 1)]
-    best = max(epoch["CIDEr"] for epoch in epochs)
+    assert [(epoch["phase"], epoch["epoch"]) for epoch in epochs(run)] == [("decoder", 1), ("decoder", 2), ("joint", 1)]
+    best = max(epoch["CIDEr"] for epoch in epochs(run))
     assert model.checkpoint.scores["validation"]["CIDEr"] == pytest.approx(best, abs=1e-4)
     assert model.decoding.max_length == 6
 
@@ -160,6 +169,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
     again = ["--resume"] if (tmp_path / "state.safetensors").exists() else []
     assert fit(data, tmp_path, *again) == 0
     assert steps(tmp_path) == steps(run)
+    assert epochs(tmp_path) == epochs(run)
     ours, theirs = load_file(tmp_path / "state.safetensors"), load_file(run / "state.safetensors")
     assert set(ours) == set(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -173,6 +183,42 @@ def test_a_run_is_never_overwritten(run: Path, data: Path, capsys: pytest.Captur
     assert fit(data, run, "--resume", "--set", "training.seed=2") == 2
     assert "made with another configuration" in capsys.readouterr().err
     assert (run / "state.safetensors").read_bytes() == before
+
+
+def test_a_run_goes_on_only_with_what_it_began_with(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = tmp_path / "data"
+    shutil.copytree(data, ours)
+    assert fit(ours, tmp_path / "out") == 0
+    (ours / "weights.safetensors").unlink()  # no longer needed: the state has them
+    assert fit(ours, tmp_path / "out", "--resume") == 0
+    text = (ours / "captions.json").read_text()
+    (ours / "captions.json").write_text(text.replace("this is coffee", "that is coffee"))
+    assert fit(ours, tmp_path / "out", "--resume") == 2
+    assert "made with other photos or captions" in capsys.readouterr().err
+
+
+def test_tied_weights_are_trained_kept_and_resumed(data: Path, tmp_path: Path) -> None:
+    change = ["--set", "decoder.tie_weights=true", "--set", "phase.1.epochs=1"]
+    assert fit(data, tmp_path, *change) == 0
+    assert fit(data, tmp_path, "--resume", *change) == 0
+    assert captioner.load(tmp_path / "best", device="cpu").checkpoint.config.decoder.tie_weights
+
+
+def test_a_run_that_diverges_stops_with_a_sentence(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(data, tmp_path, "--set", "phase.0.learning_rate=1e30") == 1
+    assert "the loss is no longer a number; lower decoder's learning rates" in capsys.readouterr().err
+
+
+def test_features_of_another_normalisation_are_other_features(small_config: ModelConfig) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(small_config.encoder, small_config.image)
+    before = weights_key(encoder)
+    encoder.std.fill_(0.5)
+    assert weights_key(encoder) != before
 
 
 def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,6 +239,9 @@ def test_a_broken_photo_is_named_and_skipped(data: Path, tmp_path: Path, capsys:
         ("data.root=", "data.root is not set"),
         ("data.root=/nowhere", "/nowhere"),
         ("decoder.cel=lstm", "unknown key 'decoder.cel'"),
+        ("decoder.heads=7", "hidden_size 16 is not a multiple of heads 7"),
+        ("data.min_count=99", "no word stands in 99 captions"),
+        ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
         ("encoder.weights=none.safetensors", "none.safetensors cannot be read"),
         ("encoder.backbone=resnet18", "not weights of resnet18"),
     ],
@@ -207,9 +256,6 @@ def test_mistakes_are_told_before_anything_runs(
 
 
 def test_weights_may_be_a_classic_state_dict_but_nothing_that_runs(tmp_path: Path) -> None:
-    from captioner.config import ImageConfig, ImageEncoderConfig
-    from captioner.models.encoders import ImageEncoder
-
     encoder = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
     torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "weights.pth")
     load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "weights.pth")))

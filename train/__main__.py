@@ -1,11 +1,12 @@
 """`python -m train`: the trainer's command line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, OutputError, UsageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaptionerError as problem:
         print(f"train: {problem}", file=sys.stderr)
         return problem.exit_code
+    except BrokenPipeError:  # whoever read our output has seen enough; the state is saved
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as problem:  # a directory that cannot be made, a full disk
+        print(f"train: {problem.filename or 'a file'}: cannot be written ({problem.strerror}).", file=sys.stderr)
+        return OutputError.exit_code
     except KeyboardInterrupt:
         print("train: interrupted; --resume goes on from the last saved state.", file=sys.stderr)
         return 130
@@ -47,8 +54,6 @@ def _fit(options: argparse.Namespace) -> None:
     directory = options.out or Path("runs") / config.name
     splits = read_splits(config.data)
     if (directory / STATE).exists() and not options.resume:
-        from captioner.errors import UsageError
-
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
     run = Run(config, splits, directory)
@@ -56,6 +61,8 @@ def _fit(options: argparse.Namespace) -> None:
         print(f"skipped: {sentence}", file=sys.stderr)
     if options.resume:
         run.resume()
+    else:
+        run.start()
     run.fit()
     print(f"done: the best checkpoint is {directory / 'best'}")
 

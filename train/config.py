@@ -11,9 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from captioner.config import (
     STRICT,
-    AttentionKind,
-    Cell,
     DecoderConfig,
+    DecoderSettings,
     ImageConfig,
     ImageEncoderConfig,
     ModelConfig,
@@ -58,21 +57,6 @@ class EncoderSettings(ImageEncoderConfig):
     """
 
     weights: str = "torchvision"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class DecoderSettings:
-    """The decoder, as in `DecoderConfig`; the vocabulary's size follows from the captions."""
-
-    cell: Cell = "lstm"
-    layers: Annotated[int, Field(ge=1, le=2)] = 1
-    hidden_size: Count = 512
-    embedding_size: Count = 512
-    attention: AttentionKind = "multi-head"
-    heads: Count = 8
-    dropout: Probability = 0.5
-    vector_dropout: Probability = 0.0
-    tie_weights: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -105,7 +105,7 @@ def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) ->
             else:
                 pixels[rows] = result
                 rows += 1
-        pixels.flush()
+        del pixels  # writes it out; Windows does not rename what is mapped
     with replacing(notes) as temporary:
         temporary.write_text(json.dumps(skipped), encoding="utf-8")
 

@@ -73,16 +73,15 @@ def load_features(
                         grids = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
                     grids[rows.start : rows.stop, view] = grid.to(torch.float16).cpu().numpy()
                     bar.update(len(rows))
-            assert isinstance(grids, np.memmap)
-            grids.flush()
+            del grids  # writes it out; Windows does not rename what is mapped
     features: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return features
 
 
 def weights_key(encoder: ImageEncoder) -> str:
-    """A hash of an encoder's weights and structure."""
+    """A hash of an encoder's weights, structure and image normalisation."""
     digest = hashlib.sha256(repr(encoder.network).encode())
-    for name, value in sorted(encoder.state_dict().items()):
+    for name, value in sorted([*encoder.named_parameters(), *encoder.named_buffers()]):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -16,18 +16,19 @@ from tqdm import tqdm
 
 from captioner import checkpoint
 from captioner.config import to_mapping
-from captioner.errors import UsageError
+from captioner.errors import CaptionerError, UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
-from captioner.text import PAD, Tokenizer, Vocabulary
+from captioner.text import PAD, SPECIAL_TOKENS, Tokenizer, Vocabulary
 from train.config import PhaseSettings, TrainConfig
 from train.data import (
     IMAGES,
     batches,
     crops,
     encode_captions,
+    hash_of,
     jitter,
     load_photos,
     pad,
@@ -89,25 +90,44 @@ class Run:
         self.vocabulary = Vocabulary.build(words, min_count=config.data.min_count)
         self.captions = encode_captions(self.train.photos, self.tokenizer, self.vocabulary, config.data.max_length)
         self.lengths = [max(map(len, captions), default=0) for captions in self.captions]
+        if len(self.vocabulary) <= len(SPECIAL_TOKENS):
+            raise UsageError(f"no word stands in {config.data.min_count} captions; lower data.min_count.")
         torch.manual_seed(config.training.seed)
-        self.model = EncoderDecoder(config.model(len(self.vocabulary)))
-        load_pretrained(self.model.encoder, config.encoder)
-        self.model.to(self.device)
+        self.model = EncoderDecoder(config.model(len(self.vocabulary))).to(self.device)
         self.average = self._new_average()
+        self.moments: dict[str, Tensor] = {}  # of the optimiser, between `resume` and `fit`
         self.at = Position()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """Begin with the encoder's pretrained weights.
+
+        Raises:
+            UsageError: they cannot be had, or belong to another network.
+        """
+        load_pretrained(self.model.encoder, self.config.encoder)
+        self.average = self._new_average()
+
     def fit(self) -> None:
-        """Train from where the run stands to its end."""
-        for name in (STEPS, EPOCHS):  # what was logged after the state that the run goes on from
-            _cut_log(self.directory / name, self.at.step)
+        """Train from where the run stands to its end.
+
+        Raises:
+            CaptionerError: the loss is no longer a number.
+            OutputError: the state or a checkpoint cannot be written.
+        """
+        # What was logged after the state that the run goes on from will come again.
+        _cut_log(self.directory / STEPS, self.at.step)
+        _cut_log(
+            self.directory / EPOCHS, sum(phase.epochs for phase in self.config.phase[: self.at.phase]) + self.at.epoch
+        )
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue
             optimizer = build_optimizer(self.model, phase)
             if self.at.phase_step:
-                self._restore_optimizer(optimizer)
+                restore_optimizer(optimizer, self._names(), self.moments)
+                self.moments = {}
             grids = self._grids(phase) if not phase.encoder_learning_rate else None
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
@@ -147,6 +167,10 @@ class Run:
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 norm = float(nn.utils.clip_grad_norm_(self._trained(optimizer), settings.clip_norm))
+                if not math.isfinite(norm):
+                    raise CaptionerError(
+                        f"step {self.at.step + 1}: the loss is no longer a number; lower {phase.name}'s learning rates."
+                    )
                 optimizer.step()
                 if settings.average_decay:
                     self.average.update_parameters(self.model)
@@ -276,13 +300,19 @@ class Run:
             del settings[section][key]
         return settings
 
+    def _data_key(self) -> str:
+        """A hash of all that is learned from."""
+        return hash_of(self.train.key, self.validation.key, self.vocabulary.tokens, self.captions)
+
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         tensors = {
             **with_prefix("model.", dict(self.model.state_dict())),
             **with_prefix("average.", dict(self.average.state_dict())),
             **with_prefix("optimizer.", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
         }
-        save_state(self.directory / STATE, tensors, {"at": vars(self.at), "config": self._settings()})
+        save_state(
+            self.directory / STATE, tensors, {"at": vars(self.at), "config": self._settings(), "data": self._data_key()}
+        )
 
     def resume(self) -> None:
         """Go back to the last saved state.
@@ -291,22 +321,20 @@ class Run:
             UsageError: there is none, or it belongs to another configuration.
         """
         path = self.directory / STATE
-        self._tensors, facts = load_state(path)
+        tensors, facts = load_state(path)
         if facts["config"] != self._settings():
             raise UsageError(f"{path}: made with another configuration; resume with that one or choose another --out.")
+        if facts["data"] != self._data_key():
+            raise UsageError(f"{path}: made with other photos or captions; resume with those or choose another --out.")
         self.at = Position(**facts["at"])
-        self.model.load_state_dict(without_prefix("model.", self._tensors))
-        self.average.load_state_dict(without_prefix("average.", self._tensors))
-
-    def _restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        restore_optimizer(optimizer, self._names(), without_prefix("optimizer.", self._tensors))
+        self.model.load_state_dict(without_prefix("model.", tensors))
+        self.average.load_state_dict(without_prefix("average.", tensors))
+        self.moments = without_prefix("optimizer.", tensors)
 
 
-def _cut_log(path: Path, step: int) -> None:
-    """Drop the lines that a run wrote after the state it goes back to."""
-    if not path.is_file():
-        return
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    with checkpoint.replacing(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+def _cut_log(path: Path, lines: int) -> None:
+    """Keep the first lines of a log, one a step or an epoch, and drop what came after."""
+    if path.is_file():
+        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
+        with checkpoint.replacing(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")

@@ -30,10 +30,10 @@ def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
 
 def _download(backbone: str) -> dict[str, Tensor]:
     try:
-        weights: dict[str, Tensor] = torchvision.models.get_model_weights(backbone).DEFAULT.get_state_dict(
-            progress=True
-        )
-    except OSError as problem:
+        named = torchvision.models.get_model_weights(backbone).DEFAULT
+        # `weights_only` admits tensors and nothing that could run.
+        weights: dict[str, Tensor] = named.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as problem:  # no network, or another file than was announced
         raise UsageError(
             f"encoder.weights: torchvision's weights for {backbone} cannot be downloaded ({problem});"
             " name a file with --set encoder.weights=FILE."

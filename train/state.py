@@ -26,7 +26,8 @@ def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) ->
     metadata = {"format": FORMAT, "facts": json.dumps(facts)}
     try:
         with replacing(path) as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
+            # Copies, because safetensors refuses tensors that share memory, as tied weights do.
+            save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, temporary, metadata)
     except (OSError, SafetensorError) as problem:
         raise OutputError(f"{path}: the state cannot be written ({problem}); the last one is untouched.") from None
 
@@ -42,7 +43,9 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise UsageError(f"{path}: not a training state of this version.")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
+            # Copies, because the file is soon replaced, and Windows does not replace what is mapped.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(metadata["facts"])
     except (OSError, SafetensorError) as problem:
         raise UsageError(f"{path}: no readable training state ({problem}).") from None
 

@@ -1,6 +1,7 @@
 """The command line: one file a verb. Results go to standard output, everything else to standard error."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written,
         130 interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names and captions in any alphabet, names that are not UTF-8 too
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     parser = _parser()
     try:
         options = parser.parse_args(arguments)

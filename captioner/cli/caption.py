@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import write_line
+from captioner.errors import UsageError
 
 if TYPE_CHECKING:
     from captioner.batch import Record
+    from captioner.images import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,14 +34,17 @@ def run(options: argparse.Namespace) -> int:
 
     from captioner import checkpoint
 
-    search = decoding_options(options, checkpoint.read(options.model).decoding)  # a mistake answers before torch loads
+    if options.paths.count("-") > 1:
+        raise UsageError("- stands for one photo on standard input and can be given once.")
+    photo = _standard_input() if "-" in options.paths else b""
+    read = checkpoint.read(options.model)
+    search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
     from captioner.batch import caption_photos
     from captioner.predict import Captioner
 
-    model = Captioner.load(options.model, device=options.device)
-    sources = [(path, sys.stdin.buffer if path == "-" else path) for path in options.paths]
+    model = Captioner.load(read, device=options.device)
+    sources: list[tuple[str, Source]] = [(path, photo if path == "-" else path) for path in options.paths]
     records = caption_photos(model, sources, search, batch_size=options.batch_size)
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names that are not UTF-8
     # Sentences on the terminal show the progress themselves; a bar would only run through them.
     quiet = len(sources) == 1 or sys.stdout.isatty() or not sys.stderr.isatty()
     failed = 0
@@ -47,6 +52,13 @@ def run(options: argparse.Namespace) -> int:
         failed += record.error is not None
         _write(record, options.format, alone=len(sources) == 1)
     return int(failed > 0)
+
+
+def _standard_input() -> bytes:
+    """All of it, read here and not in a thread, where Ctrl-C would not reach."""
+    if sys.stdin is None:
+        raise UsageError("- reads a photo from standard input, which is closed.")
+    return sys.stdin.buffer.read()
 
 
 def _write(record: "Record", form: str, *, alone: bool) -> None:

@@ -95,8 +95,9 @@ def _captioned(options: argparse.Namespace, photos: "list[CaptionedPhoto]") -> t
     from captioner.config import to_mapping
     from captioner.predict import Captioner
 
-    search = decoding_options(options, checkpoint.read(options.model).decoding)  # a mistake answers before torch loads
-    model = Captioner.load(options.model, device=options.device)
+    read = checkpoint.read(options.model)
+    search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
+    model = Captioner.load(read, device=options.device)
     sources = [(photo.id, options.images / photo.file) for photo in photos]
     records = caption_photos(model, sources, search, batch_size=options.batch_size)
     predictions = {}

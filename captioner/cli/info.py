@@ -7,6 +7,9 @@ from typing import Any
 
 from captioner.cli.output import write_line
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch normalisation counts: stored with the weights, but no parameters."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -37,9 +40,11 @@ def describe(model: str | None) -> dict[str, Any]:
 
     read = checkpoint.read(model)
     shapes = checkpoint.weight_shapes(read)
-    parts = {"encoder": 0, "decoder": 0}
+    parts: dict[str, int] = {}
     for name, shape in shapes.items():
-        parts[name.partition(".")[0]] += math.prod(shape)
+        if not name.endswith(STATISTICS):
+            part = name.partition(".")[0]
+            parts[part] = parts.get(part, 0) + math.prod(shape)
     return {
         "model": str(read.path),
         "architecture": to_mapping(read.config),
@@ -56,6 +61,8 @@ def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
     """Nested facts as indented lines, short inner ones on one line."""
     lines = []
     for key, value in facts.items():
+        if isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
+            value = {f"{key} {number}": inner for number, inner in enumerate(value, 1)}  # noqa: PLW2901
         if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
             lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
         elif isinstance(value, dict):

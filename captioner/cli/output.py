@@ -13,6 +13,8 @@ def write_line(text: str) -> None:
         OutputError: standard output cannot be written.
         BrokenPipeError: whoever read it has seen enough.
     """
+    if sys.stdout is None:
+        raise OutputError("standard output is closed.")
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
@@ -24,4 +26,5 @@ def write_line(text: str) -> None:
 
 def abandon_output() -> None:
     """Let Python's own last flush go nowhere: it would fail again and print a traceback."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -48,7 +48,7 @@ def beam_search(
     for length in range(options.max_length + 1):
         log_probs, state = step(tokens, state)
         log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)
-        if length < options.min_length:
+        if length < max(1, options.min_length):  # saying nothing is no answer
             log_probs[..., eos] = IMPOSSIBLE
         if options.no_repeat_ngram:
             _block_repeats(log_probs, search.tokens, options.no_repeat_ngram)

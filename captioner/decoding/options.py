@@ -1,13 +1,11 @@
 """What to search for, and what is found."""
 
-import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Protocol, Self, TypeVar
-
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
 
 from captioner.config import STRICT
+from captioner.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,40 +24,56 @@ Step = Callable[["Tensor", AnyState], tuple["Tensor", AnyState]]
 """`step(tokens (B, K), state) -> (log-probabilities of the next token (B, K, V), the new state)`."""
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+_RANGES: dict[str, tuple[float, float]] = {
+    "beam_size": (1, 100),
+    "num_captions": (1, 100),
+    "max_length": (1, 1000),
+    "min_length": (0, 1000),
+    "length_penalty": (0, 5),
+    "no_repeat_ngram": (0, 100),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
     """What a search looks for. Checked when built: a value out of range is an error at once.
 
     Attributes:
-        beam_size: sentences kept at each step; 1 is greedy search.
+        beam_size: sentences kept at each step, 1 to 100; 1 is greedy search.
         num_captions: best sentences returned, at most `beam_size`.
-        max_length: most tokens in a sentence, its end not counted.
-        min_length: fewest tokens in a sentence, its end not counted.
+        max_length: most tokens in a sentence, its end not counted, 1 to 1000.
+        min_length: fewest tokens in a sentence, its end not counted; a sentence has one at least, also where this is 0.
         length_penalty: α in ((5 + n) / 6)^α, by which the log-probability of n tokens (the end counted) is divided
-            (Wu et al. 2016, equation 14); 0 favours short sentences.
-        no_repeat_ngram: no run of so many tokens stands twice in a sentence; 0 allows all.
+            (Wu et al. 2016, equation 14), 0 to 5; 0 favours short sentences.
+        no_repeat_ngram: no run of so many tokens stands twice in a sentence, 0 to 100; 0 allows all.
+
+    Raises:
+        UsageError: a value is out of range or of another type, or two exclude each other.
     """
 
-    beam_size: Annotated[int, Field(ge=1, le=100)] = 3
-    num_captions: Annotated[int, Field(ge=1, le=100)] = 1
-    max_length: Annotated[int, Field(ge=1, le=1000)] = 20
-    min_length: Annotated[int, Field(ge=0, le=1000)] = 0
-    length_penalty: Annotated[float, Field(ge=0, le=5)] = 0.7
-    no_repeat_ngram: Annotated[int, Field(ge=0, le=100)] = 3
+    __pydantic_config__: ClassVar = STRICT
+
+    beam_size: int = 3
+    num_captions: int = 1
+    max_length: int = 20
+    min_length: int = 0
+    length_penalty: float = 0.7
+    no_repeat_ngram: int = 3
 
     def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: where two fields exclude each other.
-        """
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            kinds = int | float if name == "length_penalty" else int
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+                number = "number" if name == "length_penalty" else "whole number"
+                raise UsageError(f"{name} is {value!r}; give a {number} from {low} to {high}.")
         if self.num_captions > self.beam_size:
-            raise ValueError(f"num_captions {self.num_captions} is larger than beam_size {self.beam_size}")
+            raise UsageError(f"num_captions {self.num_captions} is larger than beam_size {self.beam_size}.")
         if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is larger than max_length {self.max_length}")
+            raise UsageError(f"min_length {self.min_length} is larger than max_length {self.max_length}.")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Hypothesis:
     """One sentence that a search found.
 
@@ -67,7 +81,7 @@ class Hypothesis:
         tokens: ids, without `<bos>` and `<eos>`.
         log_prob: natural logarithm of its probability, that of its end included if it ended.
         score: `log_prob` divided by the length penalty; what the search ranks by.
-        finished: whether it ended with `<eos>` or was cut off at `max_length`.
+        finished: whether it could end with `<eos>`; at `max_length` it must.
     """
 
     tokens: tuple[int, ...]
