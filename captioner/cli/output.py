@@ -21,6 +21,7 @@ def write_line(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
+        abandon_output()
         raise OutputError(f"standard output cannot be written ({problem.strerror}).") from None
 
 

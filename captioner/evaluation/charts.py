@@ -34,13 +34,13 @@ def histogram(
         An `<svg>` element.
     """
     everything = np.concatenate([values, beside if beside is not None else []])
-    step = 1.0 if whole else nice_step(float(everything.max()) / 20)
+    step = 1.0 if whole else nice_step(float(everything.max()) / 30)
     first = -0.5 if whole else 0.0
     edges = first + step * np.arange(math.floor((everything.max() - first) / step) + 2)
     series = [np.histogram(some, edges)[0] for some in ([values] if beside is None else [values, beside])]
     heights = [counts if beside is None else 100 * counts / counts.sum() for counts in series]
     x, x_marks = _axis(edges[0], edges[-1], _LEFT, _RIGHT)
-    y, y_marks = _axis(0, max(float(height.max()) for height in heights), _BOTTOM, _TOP)
+    y, y_marks = _axis(0, 1.05 * max(float(height.max()) for height in heights), _BOTTOM, _TOP)
     parts = [
         f'<rect class="bar" x="{x(left) + 0.5:.1f}" y="{y(height):.1f}" width="{x(right) - x(left) - 1:.1f}" '
         f'height="{_BOTTOM - y(height):.1f}"/>'
@@ -75,9 +75,9 @@ def points(
         An `<svg>` element.
     """
     xs, _, lows, highs = np.array(values, dtype=float).T
-    edge = 0.06 * float(np.ptp(xs)) or 1.0
+    edge = 0.06 * float(np.ptp(xs)) or 0.1 * abs(float(xs[0])) or 1.0
     x, marks = _axis(float(xs.min()) - edge, float(xs.max()) + edge, _LEFT, _RIGHT)
-    y, y_marks = _axis(min(0.0, float(lows.min())), float(highs.max()), _BOTTOM, _TOP)
+    y, y_marks = _axis(min(0.0, float(lows.min())), 1.05 * float(highs.max()), _BOTTOM, _TOP)
     parts = [f'<polyline class="line" points="{" ".join(f"{x(a):.1f},{y(b):.1f}" for a, b, _, _ in values)}"/>']
     for at, value, low, high in values:
         parts.append(f'<path class="line" d="M{x(at):.1f} {y(low):.1f}V{y(high):.1f}"/>')

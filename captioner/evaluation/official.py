@@ -47,13 +47,14 @@ def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str
     given = {photo: [_tokens(caption) for caption in captions] for photo, captions in references.items()}
     results = {photo: [_tokens(predictions[photo])] for photo in references}
     scorer = Meteor()
-    with scorer.meteor_p:  # ends the program and closes its pipes, which pycocoevalcap leaves open
-        try:
+    try:
+        with scorer.meteor_p:  # ends the program and closes its pipes, which pycocoevalcap leaves open
             corpus, _ = scorer.compute_score(given, results)
-        except (OSError, ValueError):  # a broken pipe, or an answer that is no number
-            raise CaptionerError(
-                "METEOR's Java program failed; without --official the other scores need none."
-            ) from None
+    except (OSError, ValueError):  # a broken pipe, or an answer that is no number
+        raise CaptionerError("METEOR's Java program failed; without --official the other scores need none.") from None
+    finally:
+        if scorer.lock.locked():  # by a computation that failed; the scorer's own end would wait for it for ever
+            scorer.lock.release()
     return float(corpus)
 
 

@@ -45,13 +45,13 @@ class ScoredPhotos:
 
 
 def to_csv(outcome: Outcome) -> str:
-    """The rows of a report as CSV (RFC 4180, but with plain line ends).
+    """The rows of a report as CSV (RFC 4180).
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front, and so does one that begins with an
     apostrophe, which lets `read_csv` take it away again.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
     writer.writerow(COLUMNS)
     statistics = outcome.scores.bleu_statistics
     counts = np.column_stack(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_PHOTOS_PER_GROUP = 20
+_PHOTOS_PER_GROUP = 10
 _MOST_GROUPS = 10
 
 
@@ -33,7 +33,7 @@ def confidence_groups(confidences: Sequence[float], scores: Sequence[float]) -> 
     """Sorts photos by confidence and cuts them into groups of equal size: the points of a reliability plot.
 
     Equal sizes, not equal steps of confidence: every point then rests on as many photos as the others. There are ten groups,
-    or fewer where a group would have less than twenty photos.
+    or fewer where a group would have less than ten photos.
 
     Args:
         confidences: of at least one photo, in [0, 1].

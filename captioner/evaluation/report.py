@@ -41,6 +41,7 @@ class Card:
     """What the page shows of one photo."""
 
     id: str
+    file: str
     picture: str | None
     caption: str
     cider: float
@@ -142,6 +143,7 @@ def _chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
 def _card(outcome: Outcome, photo: CaptionedPhoto, cider: float, thumbnail: Thumbnail) -> Card:
     return Card(
         id=photo.id,
+        file=photo.file,
         picture=thumbnail(photo),
         caption=outcome.captions[photo.id],
         cider=cider,
