@@ -74,12 +74,16 @@ def run(options: argparse.Namespace) -> int:
         return _print(compare(*options.compare), options.format)
     _check(options)
     from captioner.evaluation.data import read_coco, read_flickr8k
+    from captioner.evaluation.structure import count_and_first
 
     annotated = read_coco(options.annotations) if options.annotations else read_flickr8k(options.flickr8k)
     training = _training_captions(options, annotated)
     photos = _drawn(options, annotated if options.annotations else annotated.select(options.split))
     predictions = given(options, annotated, photos) if options.results else captioned(options, photos)
     outcome = _outcome(options, photos, predictions, training)
+    if outcome.empty:
+        said = count_and_first(outcome.empty, "photo")
+        say(f"{said} of {len(outcome.photos):,} with an empty caption, which scores 0.")
     if options.report:
         from captioner.evaluation.report import report_files
 
@@ -136,16 +140,11 @@ def _outcome(
 ) -> "Outcome":
     from captioner.evaluation.outcome import KnownCaptions, Outcome
     from captioner.evaluation.scores import score
-    from captioner.evaluation.structure import count_and_first
-    from captioner.text import ptb_tokenize
 
     captions = predictions.captions
     scored = tuple(photo for photo in photos if photo.id in captions)
     references = {photo.id: photo.captions for photo in scored}
     scores = score(captions, references)
-    empty = [photo.id for photo in scored if not ptb_tokenize(captions[photo.id])]
-    if empty:
-        say(f"{count_and_first(empty, 'photo')} of {len(scored):,} with an empty caption, which scores 0.")
     meteor = None
     if options.official:
         from captioner.evaluation.official import meteor as official_meteor

@@ -54,6 +54,11 @@ class Outcome:
         """The captions' tokens, photo by photo."""
         return [ptb_tokenize(self.captions[photo.id]) for photo in self.photos]
 
+    @property
+    def empty(self) -> list[str]:
+        """Ids of the photos whose caption has no token."""
+        return [photo.id for photo, tokens in zip(self.photos, self.tokens, strict=True) if not tokens]
+
     @cached_property
     def reference_tokens(self) -> list[list[str]]:
         """The tokens of all references, one photo's after the other's."""
