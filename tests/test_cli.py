@@ -208,37 +208,3 @@ def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     for word in ("mobilenet_v2", "lstm", "Bleu_4", "sha256", "vocabulary"):
         assert word in out
-
-
-def test_evaluate_scores_a_results_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    captions = {1: "A dog runs on the beach.", 2: "Two men play football."}
-    annotations = {
-        "images": [{"id": key, "file_name": f"{key}.jpg"} for key in captions],
-        "annotations": [{"image_id": key, "caption": text} for key, text in captions.items()],
-    }
-    results = [{"image_id": key, "caption": text.lower()} for key, text in captions.items()]
-    (tmp_path / "annotations.json").write_text(json.dumps(annotations))
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    arguments = ["evaluate", "--annotations", tmp_path / "annotations.json", "--results", tmp_path / "results.json"]
-    assert main([*map(str, arguments), "--format", "json"]) == 0
-    scores = json.loads(capsys.readouterr().out)
-    assert scores["Bleu_1"] == pytest.approx(1)
-    assert scores["images"] == 2
-    assert main([*map(str, arguments)]) == 0
-    assert "2 photos scored" in capsys.readouterr().out
-
-
-def test_evaluate_captions_photos_and_names_missing_ones(
-    tmp_path: Path, photos: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = [{"file": path.name, "split": "test", "captions": ["a photo of something"]} for path in photos.values()]
-    data.append({"file": "gone.jpg", "split": "test", "captions": ["a photo of nothing"]})
-    (tmp_path / "captions.json").write_text(json.dumps(data))
-    images = next(iter(photos.values())).parent
-    arguments = ["evaluate", "--flickr8k", str(tmp_path / "captions.json"), "--images", str(images), "--format", "json"]
-    assert main(arguments) == 2
-    assert "1 of 6 photos have no caption (the first: gone.jpg)" in capsys.readouterr().err
-    out = tmp_path / "results.json"
-    assert main([*arguments, "--allow-missing", "--results-out", str(out)]) == 0
-    assert json.loads(capsys.readouterr().out)["images"] == 5
-    assert [record["image_id"] for record in json.loads(out.read_text())] == [path.name for path in photos.values()]

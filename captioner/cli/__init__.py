@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from captioner._version import __version__
 from captioner.cli import caption, evaluate, info
 from captioner.cli.output import abandon_output
-from captioner.errors import CaptionerError, OutputError
+from captioner.errors import CaptionerError
 
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
@@ -41,8 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except CaptionerError as problem:
         print(f"captioner: {problem}", file=sys.stderr)
-        if isinstance(problem, OutputError):
-            abandon_output()
         return problem.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)

@@ -1,17 +1,25 @@
 """captioner evaluate: score captions against people's: BLEU, ROUGE-L and CIDEr-D as papers report them."""
 
 import argparse
+import base64
+import hashlib
+import io
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.cli.options import add_model_options, decoding_options, positive
-from captioner.cli.output import write_line
-from captioner.errors import OutputError, UsageError
+from captioner.cli.options import add_model_options, positive
+from captioner.cli.output import write_files, write_line
+from captioner.cli.predictions import Predictions, captioned, given, say
+from captioner.errors import ImageError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from captioner.evaluation.data import CaptionedPhoto
+    from captioner.evaluation.comparison import Comparison
+    from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
+    from captioner.evaluation.outcome import KnownCaptions, Outcome
+
+_THUMBNAIL = 320  # longer side in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,114 +32,175 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|DIR",
         help="people's captions: a JSON list, Karpathy's JSON, or the text files",
     )
+    source.add_argument(
+        "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two reports on the same photos; nothing is captioned"
+    )
     parser.add_argument("--split", default="test", help="which of Flickr8k's photos (default: test)")
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos, to be captioned by the model")
     parser.add_argument(
-        "--results", type=Path, metavar="FILE", help="score these captions (COCO's results JSON) instead of the model's"
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="score these captions (COCO's results JSON) instead of the model's;\n--images then only illustrates the report",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only so many photos, drawn at random")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that drawing (default: 0)")
     parser.add_argument(
-        "--allow-missing", action="store_true", help="score what is there if photos or results are missing"
+        "--allow-missing", action="store_true", help="score what is there if photos, results or references are missing"
+    )
+    parser.add_argument(
+        "--sweep-beams", type=_beam_sizes, metavar="N,N,...", help="also score the model with these beam sizes"
+    )
+    parser.add_argument("--official", action="store_true", help="add METEOR; needs Java and pycocoevalcap")
+    parser.add_argument(
+        "--training-captions",
+        type=Path,
+        metavar="FILE",
+        help="captions that are not novel (default: the split train of Flickr8k's\nfile, else the references themselves)",
     )
     parser.add_argument("--results-out", type=Path, metavar="FILE", help="write the captions in COCO's results format")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write a page about the captions, and its data, into this directory"
+    )
     parser.add_argument("--format", choices=["table", "json"], default="table", help="(default: table)")
     add_model_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Caption the photos, or read somebody's captions, and print their scores."""
-    if (options.images is None) == (options.results is None):
+    """Caption the photos, or read somebody's captions, and print their scores; or compare two reports."""
+    if options.compare:
+        from captioner.evaluation.comparison import compare
+
+        return _print(compare(*options.compare), options.format)
+    _check(options)
+    from captioner.evaluation.data import read_coco, read_flickr8k
+    from captioner.evaluation.structure import count_and_first
+
+    annotated = read_coco(options.annotations) if options.annotations else read_flickr8k(options.flickr8k)
+    training = _training_captions(options, annotated)
+    photos = _drawn(options, annotated if options.annotations else annotated.select(options.split))
+    predictions = given(options, annotated, photos) if options.results else captioned(options, photos)
+    outcome = _outcome(options, photos, predictions, training)
+    if outcome.empty:
+        said = count_and_first(outcome.empty, "photo")
+        say(f"{said} of {len(outcome.photos):,} with an empty caption, which scores 0.")
+    if options.report:
+        from captioner.evaluation.report import report_files
+
+        write_files(options.report, report_files(outcome, lambda photo: _thumbnail(options.images, photo)))
+    return _print(outcome, options.format)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Say now what would otherwise come to light after all photos are captioned."""
+    if not (options.images or options.results):
         raise UsageError("evaluate needs either --images DIR (to caption them) or --results FILE (to score it).")
+    if options.results and options.sweep_beams:
+        raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
+    if options.images and not options.images.is_dir():
+        raise UsageError(f"--images {options.images}: no such directory.")
+    if options.official:
+        from captioner.evaluation.official import require_official
 
-    from captioner.evaluation.scores import score
-
-    photos = _photos(options)
-    if options.results:
-        predictions, settings = _given(options), {"results": str(options.results)}
-    else:
-        predictions, settings = _captioned(options, photos)
-    references = {photo.id: photo.captions for photo in photos}
-    missing = [key for key in references if key not in predictions]
-    if missing and not options.allow_missing:
-        raise UsageError(
-            f"{len(missing)} of {len(references)} photos have no caption (the first: {', '.join(missing[:3])});"
-            " --allow-missing scores the others."
-        )
-    references = {key: captions for key, captions in references.items() if key in predictions}
-    if options.results_out:
-        _write_results(options.results_out, predictions)
-    result = score(predictions, references).to_json() | {"settings": _settings(options) | settings}
-    write_line(json.dumps(result, indent=1) if options.format == "json" else _table(result))
-    return 0
+        require_official()
+    if options.results_out and not options.results_out.parent.is_dir():
+        raise OutputError(f"{options.results_out}: cannot be written (there is no such directory).")
+    if options.report:
+        write_files(options.report, {})
 
 
-def _photos(options: argparse.Namespace) -> "list[CaptionedPhoto]":
+def _drawn(options: argparse.Namespace, photos: "CaptionedPhotos") -> "list[CaptionedPhoto]":
     import random
 
-    from captioner.evaluation.data import read_coco, read_flickr8k
-
-    if options.annotations:
-        photos = [photo for photo in read_coco(options.annotations) if photo.captions]
-    else:
-        photos = list(read_flickr8k(options.flickr8k).select(options.split))
-    if options.limit and options.limit < len(photos):
-        chosen = sorted(random.Random(options.seed).sample(range(len(photos)), options.limit))
-        photos = [photos[number] for number in chosen]
-    return photos
+    drawn = list(photos)
+    if options.limit and options.limit < len(drawn):
+        chosen = sorted(random.Random(options.seed).sample(range(len(drawn)), options.limit))
+        drawn = [drawn[number] for number in chosen]
+    return drawn
 
 
-def _given(options: argparse.Namespace) -> dict[str, str]:
-    from captioner.evaluation.data import read_results
+def _training_captions(options: argparse.Namespace, annotated: "CaptionedPhotos") -> "KnownCaptions | None":
+    """Captions that the model may have learned by heart; None if nobody says which."""
+    from captioner.evaluation.data import read_captioned_photos
+    from captioner.evaluation.outcome import KnownCaptions
 
-    return read_results(options.results)
-
-
-def _captioned(options: argparse.Namespace, photos: "list[CaptionedPhoto]") -> tuple[dict[str, str], dict[str, Any]]:
-    from tqdm import tqdm
-
-    from captioner import checkpoint
-    from captioner.batch import caption_photos
-    from captioner.config import to_mapping
-    from captioner.predict import Captioner
-
-    read = checkpoint.read(options.model)
-    search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
-    model = Captioner.load(read, device=options.device)
-    sources = [(photo.id, options.images / photo.file) for photo in photos]
-    records = caption_photos(model, sources, search, batch_size=options.batch_size)
-    predictions = {}
-    for record in tqdm(records, total=len(sources), unit="photo", disable=not sys.stderr.isatty()):
-        if record.caption is None:
-            print(f"captioner: {record.error}", file=sys.stderr)
-        else:
-            predictions[record.path] = record.caption
-    return predictions, {"model": model.checkpoint.path.name, "decoding": to_mapping(search)}
+    source = read_captioned_photos(options.training_captions) if options.training_captions else annotated
+    training = [photo for photo in source if photo.split in {"train", "restval"}]
+    if options.training_captions and not training:
+        training = list(source)
+    captions = tuple(caption for photo in training for caption in photo.captions)
+    return KnownCaptions(f"the {len(captions):,} training captions of {source.source}", captions) if captions else None
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
+def _outcome(
+    options: argparse.Namespace,
+    photos: "Sequence[CaptionedPhoto]",
+    predictions: Predictions,
+    training: "KnownCaptions | None",
+) -> "Outcome":
+    from captioner.evaluation.outcome import KnownCaptions, Outcome
+    from captioner.evaluation.scores import score
+
+    captions = predictions.captions
+    scored = tuple(photo for photo in photos if photo.id in captions)
+    references = {photo.id: photo.captions for photo in scored}
+    scores = score(captions, references)
+    meteor = None
+    if options.official:
+        from captioner.evaluation.official import meteor as official_meteor
+
+        meteor = official_meteor(captions, references)
+    theirs = tuple(caption for photo in scored for caption in photo.captions)
+    return Outcome(
+        photos=scored,
+        captions=captions,
+        scores=scores,
+        settings=_settings(options, photos, references) | dict(predictions.settings),
+        known=training or KnownCaptions(f"the {len(theirs):,} references of these photos", theirs),
+        confidences=predictions.confidences,
+        beam_sizes={size: score(others, references) for size, others in predictions.beams.items()},
+        meteor=meteor,
+    )
+
+
+def _settings(
+    options: argparse.Namespace, photos: "Sequence[CaptionedPhoto]", references: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    from captioner._version import __version__
+
+    in_order = json.dumps(sorted(references.items()))
     return {
         "references": str(options.annotations or options.flickr8k),
+        "references_sha256": hashlib.sha256(in_order.encode()).hexdigest(),  # two reports must agree to be compared
         "split": None if options.annotations else options.split,
         "limit": options.limit,
         "seed": options.seed if options.limit else None,
+        "photos_missing": len(photos) - len(references),
+        "captioner": __version__,
     }
 
 
-def _write_results(path: Path, predictions: dict[str, str]) -> None:
-    from captioner.checkpoint import replacing
-    from captioner.evaluation.data import to_results
+def _thumbnail(images: Path | None, photo: "CaptionedPhoto") -> str | None:
+    """A small JPEG as a data URI; None where there is no such photo."""
+    if images is None:
+        return None
+    from captioner.images import open_image
 
     try:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(to_results(predictions), indent=1) + "\n", encoding="utf-8")
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
+        small = open_image(images / photo.file, draft=_THUMBNAIL).image
+    except ImageError:
+        return None
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def _table(result: dict[str, Any]) -> str:
-    lines = [f"{'':10}{'score':>8}   95 % interval (×100)"]
-    for name, (low, high) in result["confidence_intervals"].items():
-        lines.append(f"{name:10}{100 * result[name]:8.1f}   {100 * low:.1f} to {100 * high:.1f}")
-    lines.append(f"{result['images']:,} photos scored")
-    return "\n".join(lines)
+def _print(result: "Outcome | Comparison", form: str) -> int:
+    write_line(json.dumps(result.to_json(), indent=1) if form == "json" else result.to_table())
+    return 0
+
+
+def _beam_sizes(text: str) -> tuple[int, ...]:
+    """Several beam sizes, each once, for argparse."""
+    return tuple(sorted({positive(part) for part in text.split(",")}))

@@ -1,7 +1,9 @@
-"""Standard output, for results: whole lines, at once, and an error that users understand."""
+"""Where results go: standard output, in whole lines at once, or files; with an error that users understand."""
 
 import os
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from captioner.errors import OutputError
 
@@ -21,6 +23,7 @@ def write_line(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
+        abandon_output()
         raise OutputError(f"standard output cannot be written ({problem.strerror}).") from None
 
 
@@ -28,3 +31,24 @@ def abandon_output() -> None:
     """Let Python's own last flush go nowhere: it would fail again and print a traceback."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_files(directory: Path, files: Mapping[str, str]) -> None:
+    """Write files of text, each at once or not at all, into a directory that is made if need be.
+
+    Args:
+        directory: where to.
+        files: name → text; none only make the directory.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from captioner.checkpoint import replacing
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            with replacing(directory / name) as temporary:
+                temporary.write_bytes(text.encode())
+    except OSError as problem:
+        raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None

@@ -49,6 +49,13 @@ class BleuStatistics:
             weights @ self.reference_length,
         )
 
+    def take(self, photos: Sequence[int]) -> "BleuStatistics":
+        """Those of some photos, in the order given."""
+        rows = list(photos)
+        return BleuStatistics(
+            self.matches[rows], self.guesses[rows], self.candidate_length[rows], self.reference_length[rows]
+        )
+
     def total(self) -> "BleuStatistics":
         """Sums over all photos, each once."""
         return self.weighted(np.ones(len(self.candidate_length)))

@@ -75,14 +75,35 @@ class Scores(Generic[PhotoKey]):
         Returns:
             (resamples, 6), in the order of `METRICS`.
         """
-        random = np.random.default_rng(seed)
-        parts = []
-        at_once = max(1, 4_000_000 // self.images)  # rows of the matrix of draws: 32 MB
-        for start in range(0, resamples, at_once):
-            rows = min(at_once, resamples - start)
-            draws = random.multinomial(self.images, np.full(self.images, 1 / self.images), size=rows).astype(np.float64)
-            parts.append(_corpus(draws, self.bleu_statistics, self.per_image))
-        return np.concatenate(parts)
+        return resampled_scores(self.bleu_statistics, self.per_image, resamples=resamples, seed=seed)
+
+
+def corpus_scores(statistics: BleuStatistics, per_image: _Floats) -> _Floats:
+    """Scores of a set of photos from those of each.
+
+    Args:
+        statistics: of P photos.
+        per_image: (P, 6), in the order of `METRICS`; BLEU's columns are not used.
+
+    Returns:
+        (6,): BLEU of all photos together, means of ROUGE-L and CIDEr.
+    """
+    return _corpus(np.ones(len(per_image)), statistics, per_image)
+
+
+def resampled_scores(
+    statistics: BleuStatistics, per_image: _Floats, *, resamples: int = 1000, seed: int = 0
+) -> _Floats:
+    """Scores as `corpus_scores` gives them, over photos drawn with replacement; see `Scores.resampled`."""
+    random = np.random.default_rng(seed)
+    parts = []
+    photos = len(per_image)
+    at_once = max(1, 4_000_000 // photos)  # rows of the matrix of draws: 32 MB
+    for start in range(0, resamples, at_once):
+        rows = min(at_once, resamples - start)
+        draws = random.multinomial(photos, np.full(photos, 1 / photos), size=rows).astype(np.float64)
+        parts.append(_corpus(draws, statistics, per_image))
+    return np.concatenate(parts)
 
 
 def _corpus(weights: _Floats, statistics: BleuStatistics, per_image: _Floats) -> _Floats:
@@ -119,7 +140,7 @@ def score(
     rouge = [rouge_l(candidate, choices) for candidate, choices in zip(candidates, tokens, strict=True)]
     cider = CiderD(dict(zip(photos, tokens, strict=True))).score(list(zip(photos, candidates, strict=True)))
     per_image = np.column_stack([bleu(statistics), rouge, cider])
-    corpus = _corpus(np.ones(len(photos)), statistics, per_image)
+    corpus = corpus_scores(statistics, per_image)
     point = Scores(photos, corpus, per_image, np.stack([corpus, corpus], axis=-1), statistics)
     ends = np.percentile(point.resampled(resamples=resamples, seed=seed), [2.5, 97.5], axis=0)
     return Scores(photos, corpus, per_image, np.asarray(ends.T), statistics)

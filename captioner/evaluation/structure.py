@@ -17,6 +17,22 @@ def count_and_first(offenders: Sequence[object], noun: str) -> str:
     return f"{len(offenders)} {noun}{'' if len(offenders) == 1 else 's'} (the first: {shown})"
 
 
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file, with or without a byte-order mark.
+
+    Raises:
+        UsageError: the file cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} is not UTF-8 text (byte {error.start}); convert it, for example with iconv."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
 def read_lines(path: Path) -> list[str]:
     """Lines of a UTF-8 text file, without their ends and without blank ones.
 
@@ -24,7 +40,7 @@ def read_lines(path: Path) -> list[str]:
         UsageError: the file cannot be read or is not UTF-8.
     """
     # Not splitlines: a caption may hold one of the rarer characters that it splits at.
-    return [line for line in _read_text(path).replace("\r\n", "\n").split("\n") if line.strip()]
+    return [line for line in read_text(path).replace("\r\n", "\n").split("\n") if line.strip()]
 
 
 def read_json(path: Path) -> object:
@@ -33,7 +49,7 @@ def read_json(path: Path) -> object:
     Raises:
         UsageError: the file cannot be read, is not UTF-8, not JSON, or ends too early.
     """
-    text = _read_text(path)
+    text = read_text(path)
     try:
         return json.loads(text)
     except RecursionError:
@@ -116,17 +132,6 @@ def refuse_twice(source: str, ids: Iterable[str]) -> None:
     twice = [key for key, times in Counter(ids).items() if times > 1]
     if twice:
         raise UsageError(f"{source}: {count_and_first(twice, 'id')} there more than once.")
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 text (byte {error.start}); convert it, for example with iconv."
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def _shortened(text: str) -> str:

@@ -1,0 +1,178 @@
+"""Two reports on the same photos: whose captions score higher, by how much, whether that may be chance, and on which photos."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioner.errors import UsageError
+from captioner.evaluation.per_image import ScoredPhotos, read_csv
+from captioner.evaluation.report import PER_IMAGE, SCORES
+from captioner.evaluation.scores import METRICS, corpus_scores, resampled_scores
+from captioner.evaluation.structure import count_and_first, member, read_json
+
+_SHOWN = 5  # photos on which each side wins most
+_CIDER = METRICS.index("CIDEr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One measure of both reports.
+
+    Attributes:
+        first: the first report's score.
+        second: the second's.
+        difference: second - first.
+        low: lower end of the difference's 95 % interval.
+        high: upper end; a difference may be chance where 0 lies between the two.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether 0 is in the interval."""
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One photo that both reports captioned, and the CIDEr of each caption."""
+
+    image_id: str
+    first: str
+    second: str
+    first_cider: float
+    second_cider: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two reports side by side.
+
+    Attributes:
+        names: what the reports are called.
+        photos: how many photos both scored.
+        differences: metric → both scores and their difference.
+        wins: photos on which the first report has the higher CIDEr, on which both have the same, on which the second has.
+        first_wins: the photos on which the first report wins by most.
+        second_wins: those on which the second does.
+    """
+
+    names: tuple[str, str]
+    photos: int
+    differences: dict[str, Difference]
+    wins: tuple[int, int, int]
+    first_wins: tuple[Contrast, ...]
+    second_wins: tuple[Contrast, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON's types."""
+        differences = {
+            name: asdict(one) | {"may_be_chance": one.may_be_chance} for name, one in self.differences.items()
+        }
+        wins = dict(zip(("first", "neither", "second"), self.wins, strict=True))
+        return asdict(self) | {"differences": differences, "wins": wins, "conclusion": self.sentence()}
+
+    def to_table(self) -> str:
+        """A small table, where each side wins most, and the sentence."""
+        lines = [f"A: {self.names[0]}", f"B: {self.names[1]}", ""]
+        lines.append(f"{'':10}{'A':>8}{'B':>8}{'B - A':>8}   {'95 % interval':18}{'photos':>7}   (×100)")
+        for metric, one in self.differences.items():
+            interval = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
+            values = f"{100 * one.first:8.1f}{100 * one.second:8.1f}{100 * one.difference:+8.1f}"
+            lines.append(f"{metric:10}{values}   {interval:18}{self.photos:7,}")
+        for name, contrasts in zip("AB", (self.first_wins, self.second_wins), strict=True):
+            if contrasts:
+                lines += ["", f"{name} wins most on (CIDEr ×100 of each)"]
+            for photo in contrasts:
+                lines.append(f"  {photo.image_id}")
+                lines.append(f"    A {100 * photo.first_cider:6.1f}  {photo.first}")
+                lines.append(f"    B {100 * photo.second_cider:6.1f}  {photo.second}")
+        return "\n".join([*lines, "", self.sentence()])
+
+    def sentence(self) -> str:
+        """What follows from all this, in CIDEr."""
+        cider, (first, neither, second) = self.differences["CIDEr"], self.wins
+        counts = f"photo by photo A is ahead on {first:,}, B on {second:,}, neither on {neither:,} of {self.photos:,}."
+        if cider.may_be_chance:
+            return f"In CIDEr the difference of {100 * cider.difference:+.1f} may be chance; {counts}"
+        better = "B" if cider.difference > 0 else "A"
+        size, ends = 100 * abs(cider.difference), sorted((100 * abs(cider.low), 100 * abs(cider.high)))
+        return f"{better} is better in CIDEr by {size:.1f} (95 % interval {ends[0]:.1f} to {ends[1]:.1f}); {counts}"
+
+
+def compare(first: Path, second: Path, *, resamples: int = 1000, seed: int = 0) -> Comparison:
+    """Compares two report directories by a paired bootstrap over their photos (Koehn, EMNLP 2004).
+
+    Each resample draws the same photos for both reports, so that what makes a photo hard for both cancels out.
+
+    Args:
+        first: a directory that ``--report`` wrote.
+        second: another, on the same photos with the same references.
+        resamples: at least 1.
+        seed: of the draws.
+
+    Raises:
+        UsageError: no report there, a damaged one, or reports on different photos or references.
+    """
+    ours, theirs = read_csv(first / PER_IMAGE), read_csv(second / PER_IMAGE)
+    _check_same(first, second, ours, theirs)
+    places = {photo: row for row, photo in enumerate(theirs.captions)}
+    rows = [places[photo] for photo in ours.captions]
+    sides = [
+        (ours.bleu_statistics, ours.per_image),
+        (theirs.bleu_statistics.take(rows), theirs.per_image[rows]),
+    ]
+    points = [corpus_scores(*side) for side in sides]
+    samples = [resampled_scores(*side, resamples=resamples, seed=seed) for side in sides]
+    low, high = np.percentile(samples[1] - samples[0], [2.5, 97.5], axis=0)
+    columns = zip(*(values.tolist() for values in (*points, points[1] - points[0], low, high)), strict=True)
+    names = ("first", "second", "difference", "low", "high")
+    lead = sides[1][1][:, _CIDER] - sides[0][1][:, _CIDER]
+    contrasts = _contrasts(ours, theirs, sides[0][1][:, _CIDER].tolist(), sides[1][1][:, _CIDER].tolist())
+    order = np.argsort(lead, kind="stable").tolist()
+    return Comparison(
+        names=(str(first), str(second)),
+        photos=len(rows),
+        differences={
+            metric: Difference(**dict(zip(names, column, strict=True)))
+            for metric, column in zip(METRICS, columns, strict=True)
+        },
+        wins=(int((lead < 0).sum()), int((lead == 0).sum()), int((lead > 0).sum())),
+        first_wins=tuple(contrasts[row] for row in order[:_SHOWN] if lead[row] < 0),
+        second_wins=tuple(contrasts[row] for row in order[: -_SHOWN - 1 : -1] if lead[row] > 0),
+    )
+
+
+def _contrasts(
+    ours: ScoredPhotos, theirs: ScoredPhotos, first: Sequence[float], second: Sequence[float]
+) -> list[Contrast]:
+    return [
+        Contrast(image_id=photo, first=caption, second=theirs.captions[photo], first_cider=a, second_cider=b)
+        for (photo, caption), a, b in zip(ours.captions.items(), first, second, strict=True)
+    ]
+
+
+def _check_same(first: Path, second: Path, ours: ScoredPhotos, theirs: ScoredPhotos) -> None:
+    for (path, here), (other, there) in (((first, ours), (second, theirs)), ((second, theirs), (first, ours))):
+        alone = [photo for photo in here.captions if photo not in there.captions]
+        if alone:
+            raise UsageError(
+                f"{path} holds {count_and_first(alone, 'photo')} that {other} does not;"
+                " reports are compared on the same photos."
+            )
+    digests = [_references_digest(directory) for directory in (first, second)]
+    if digests[0] != digests[1]:
+        raise UsageError(f"{first} and {second} were scored against different references; score both against the same.")
+
+
+def _references_digest(directory: Path) -> object:
+    path = directory / SCORES
+    return member(path, member(path, read_json(path), "settings"), "references_sha256")

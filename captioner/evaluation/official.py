@@ -1,0 +1,62 @@
+"""METEOR, which exists only as a Java program: asked of pycocoevalcap where that and Java are installed."""
+
+import importlib.util
+import shutil
+from collections.abc import Mapping, Sequence
+
+from captioner.errors import CaptionerError, UsageError
+from captioner.text import ptb_tokenize
+
+
+def require_official() -> None:
+    """Checks what METEOR needs, before anybody waits for it.
+
+    Raises:
+        UsageError: something is not installed; the sentence says what to do.
+    """
+    needs = []
+    if shutil.which("java") is None:
+        needs.append("a Java runtime (on Debian and Ubuntu: sudo apt install default-jre-headless)")
+    if importlib.util.find_spec("pycocoevalcap") is None:
+        needs.append("pycocoevalcap (pip install pycocoevalcap)")
+    if needs:
+        raise UsageError(
+            f"--official computes METEOR, which needs {' and '.join(needs)}; all other scores need neither."
+        )
+
+
+def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
+    """METEOR 1.5 (Denkowski and Lavie, WMT 2014) of a set of captions, as coco-caption computes it.
+
+    The captions are tokenised by `ptb_tokenize`, which agrees with coco-caption's Java tokeniser and needs no second program.
+
+    Args:
+        predictions: photo → caption.
+        references: photo → at least one caption; the same photos, at least one.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        UsageError: something is not installed.
+        CaptionerError: the Java program failed.
+    """
+    require_official()
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    given = {photo: [_tokens(caption) for caption in captions] for photo, captions in references.items()}
+    results = {photo: [_tokens(predictions[photo])] for photo in references}
+    scorer = Meteor()
+    try:
+        with scorer.meteor_p:  # ends the program and closes its pipes, which pycocoevalcap leaves open
+            corpus, _ = scorer.compute_score(given, results)
+    except (OSError, ValueError):  # a broken pipe, or an answer that is no number
+        raise CaptionerError("METEOR's Java program failed; without --official the other scores need none.") from None
+    finally:
+        if scorer.lock.locked():  # by a computation that failed; the scorer's own end would wait for it for ever
+            scorer.lock.release()
+    return float(corpus)
+
+
+def _tokens(caption: str) -> str:
+    return " ".join(ptb_tokenize(caption))

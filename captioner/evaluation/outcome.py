@@ -1,0 +1,123 @@
+"""What an evaluation found, before anybody decides how to show it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from captioner.evaluation.data import CaptionedPhoto
+from captioner.evaluation.language import Wording, novel_share, wording
+from captioner.evaluation.reliability import ConfidenceGroup, confidence_groups, rank_correlation
+from captioner.evaluation.scores import METRICS, Scores
+from captioner.text import ptb_tokenize
+
+
+@dataclass(frozen=True)
+class KnownCaptions:
+    """Captions that a new one is compared with to call it novel.
+
+    Attributes:
+        source: what they are, for people: "the 30,000 captions of the split train".
+        captions: as they were written.
+    """
+
+    source: str
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Captions of P photos and their scores.
+
+    Attributes:
+        photos: the P photos that were really scored.
+        captions: photo id → the caption scored.
+        scores: of these captions, photos in the same order.
+        settings: what was evaluated and how, JSON's types.
+        known: what the share of novel captions is measured against.
+        confidences: photo id → the model's confidence in [0, 1]; empty if there was no model.
+        beam_sizes: beam size → scores of the same photos, if several were tried.
+        meteor: in [0, 1], if it was asked for.
+    """
+
+    photos: tuple[CaptionedPhoto, ...]
+    captions: Mapping[str, str]
+    scores: Scores[str]
+    settings: Mapping[str, Any]
+    known: KnownCaptions
+    confidences: Mapping[str, float] = field(default_factory=dict)
+    beam_sizes: Mapping[int, Scores[str]] = field(default_factory=dict)
+    meteor: float | None = None
+
+    @cached_property
+    def tokens(self) -> list[list[str]]:
+        """The captions' tokens, photo by photo."""
+        return [ptb_tokenize(self.captions[photo.id]) for photo in self.photos]
+
+    @property
+    def empty(self) -> list[str]:
+        """Ids of the photos whose caption has no token."""
+        return [photo.id for photo, tokens in zip(self.photos, self.tokens, strict=True) if not tokens]
+
+    @cached_property
+    def reference_tokens(self) -> list[list[str]]:
+        """The tokens of all references, one photo's after the other's."""
+        return [ptb_tokenize(caption) for photo in self.photos for caption in photo.captions]
+
+    @cached_property
+    def wordings(self) -> dict[str, Wording]:
+        """How the captions are worded, and how people worded theirs of the same photos."""
+        return {"captions": wording(self.tokens), "references": wording(self.reference_tokens)}
+
+    @cached_property
+    def novel(self) -> float:
+        """Share of captions, in [0, 1], that are not word for word among the known ones."""
+        return novel_share(self.tokens, [ptb_tokenize(caption) for caption in self.known.captions])
+
+    @cached_property
+    def groups(self) -> list[ConfidenceGroup]:
+        """The reliability plot's points, scores being CIDEr; empty without confidences."""
+        return confidence_groups(*self._confidence_and_cider()) if self.confidences else []
+
+    @cached_property
+    def confidence_rank_correlation(self) -> float | None:
+        """Of confidence and CIDEr; None without confidences."""
+        return rank_correlation(*self._confidence_and_cider()) if self.confidences else None
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, under pycocoevalcap's names; what was not asked for has no key."""
+        found: dict[str, Any] = self.scores.to_json()
+        if self.meteor is not None:
+            found["METEOR"] = self.meteor
+        if self.beam_sizes:
+            found["beam_sizes"] = {str(size): scores.to_json() for size, scores in self.beam_sizes.items()}
+        if self.confidences:
+            found["confidence"] = {
+                "rank_correlation": self.confidence_rank_correlation,
+                "groups": [asdict(group) for group in self.groups],
+            }
+        found["language"] = {
+            **{name: asdict(one) for name, one in self.wordings.items()},
+            "novel": {"share": self.novel, "compared_with": self.known.source},
+        }
+        return found | {"settings": dict(self.settings)}
+
+    def to_table(self) -> str:
+        """The scores for people, ×100, the number of photos beside each."""
+        lines = [f"{'':10}{'score':>8}   {'95 % interval':16}{'photos':>7}   (×100)"]
+        for name, value in self.scores.as_dict().items():
+            low, high = self.scores.confidence_intervals()[name]
+            interval = f"{100 * low:.1f} to {100 * high:.1f}"
+            lines.append(f"{name:10}{100 * value:8.1f}   {interval:16}{self.scores.images:7,}")
+        if self.meteor is not None:
+            lines.append(f"{'METEOR':10}{100 * self.meteor:8.1f}   {'':16}{self.scores.images:7,}")
+        if self.beam_sizes:
+            lines += ["", f"{'beam size':10}" + "".join(f"{name:>9}" for name in METRICS) + f"{'photos':>9}"]
+            for size, scores in self.beam_sizes.items():
+                row = "".join(f"{100 * value:9.1f}" for value in scores.as_dict().values())
+                lines.append(f"{size:<10}{row}{scores.images:9,}")
+        return "\n".join(lines)
+
+    def _confidence_and_cider(self) -> tuple[list[float], list[float]]:
+        cider = self.scores.per_image[:, METRICS.index("CIDEr")].tolist()
+        return [self.confidences[photo.id] for photo in self.photos], cider

@@ -1,0 +1,167 @@
+"""A report on an outcome as a few files: a page that needs nothing else, COCO's results, a table of photos, the figures.
+
+report.html           for people: one file, without scripts, that asks no other machine for anything
+scores.json           what `captioner evaluate --format json` prints
+results.json          the captions in COCO's results format
+per_image.csv         a row for each photo
+cider_histogram.svg   the page's first picture by itself
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from captioner.evaluation import charts
+from captioner.evaluation.data import CaptionedPhoto, to_results
+from captioner.evaluation.outcome import Outcome
+from captioner.evaluation.per_image import to_csv
+from captioner.evaluation.scores import METRICS
+
+PAGE, SCORES, RESULTS, PER_IMAGE, HISTOGRAM = (
+    "report.html",
+    "scores.json",
+    "results.json",
+    "per_image.csv",
+    "cider_histogram.svg",
+)
+_MOST_SHOWN = 6  # photos among the best, the median and the worst
+_CIDER = METRICS.index("CIDEr")
+
+Thumbnail = Callable[[CaptionedPhoto], str | None]
+"""Gives a small picture of a photo as a data URI, or None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the page shows of one photo."""
+
+    id: str
+    file: str
+    picture: str | None
+    caption: str
+    cider: float
+    confidence: float | None
+    references: tuple[str, ...]
+
+
+def report_files(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, str]:
+    """The files of a report: name → text.
+
+    Args:
+        outcome: what to report.
+        thumbnail: asked for the few photos that the page shows.
+    """
+    figures = outcome.to_json()
+    histogram = _cider_histogram(outcome)
+    results = to_results({photo.id: outcome.captions[photo.id] for photo in outcome.photos})
+    return {
+        PAGE: _page(outcome, figures, histogram, thumbnail),
+        SCORES: _to_json(figures),
+        RESULTS: _to_json(results),
+        PER_IMAGE: to_csv(outcome),
+        HISTOGRAM: charts.standalone(histogram),
+    }
+
+
+def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: Thumbnail) -> str:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    template = files("captioner.evaluation").joinpath("report.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    cider = outcome.scores.per_image[:, _CIDER]
+    commonest = Counter(outcome.captions[photo.id] for photo in outcome.photos).most_common(5)
+    return environment.from_string(template).render(
+        figures=figures,
+        metrics=METRICS,
+        median=float(np.median(cider)),
+        zero=float((cider == 0).mean()),
+        histogram=Markup(histogram),  # ours, its words escaped
+        lengths=Markup(_lengths(outcome)),
+        beams=Markup(_beams(outcome)) if outcome.beam_sizes else None,
+        reliability=Markup(_reliability(outcome)) if outcome.groups else None,
+        chosen=_chosen(outcome, thumbnail),
+        commonest=[(caption, times) for caption, times in commonest if times > 1],
+        settings=_flat(outcome.settings),
+        outcome=outcome,
+    )
+
+
+def _cider_histogram(outcome: Outcome) -> str:
+    values = (100 * outcome.scores.per_image[:, _CIDER]).tolist()
+    title = f"How many of {len(values):,} photos have which CIDEr"
+    return charts.histogram(values, title=title, x_label="CIDEr of the photo (×100)")
+
+
+def _lengths(outcome: Outcome) -> str:
+    return charts.histogram(
+        [len(tokens) for tokens in outcome.tokens],
+        beside=[len(tokens) for tokens in outcome.reference_tokens],
+        whole=True,
+        title="Lengths of the captions (bars) and of people's (line)",
+        x_label="words; bars: captions, line: people's",
+    )
+
+
+def _beams(outcome: Outcome) -> str:
+    rows = []
+    for size, scores in sorted(outcome.beam_sizes.items()):
+        low, high = scores.confidence_intervals()["CIDEr"]
+        rows.append((float(size), 100 * scores.as_dict()["CIDEr"], 100 * low, 100 * high))
+    marks = [row[0] for row in rows]
+    return charts.points(rows, title="CIDEr by beam size", x_label="beam size", y_label="CIDEr (×100)", x_marks=marks)
+
+
+def _reliability(outcome: Outcome) -> str:
+    rows = [(one.confidence, 100 * one.score, 100 * one.low, 100 * one.high) for one in outcome.groups]
+    return charts.points(rows, title="Mean CIDEr by confidence", x_label="confidence", y_label="mean CIDEr (×100)")
+
+
+def _chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
+    """Some of the best, median and worst photos by CIDEr; fewer where there are few, and none twice."""
+    cider = outcome.scores.per_image[:, _CIDER].tolist()
+    order = sorted(range(len(cider)), key=lambda row: (-cider[row], row))
+    many = max(1, min(_MOST_SHOWN, len(order) // 3))
+    middle = max(many, (len(order) - many) // 2)
+    groups = {
+        "best": order[:many],
+        "median": order[middle : min(middle + many, len(order) - many)],
+        "worst": order[max(many, len(order) - many) :],
+    }
+    return {
+        name: [_card(outcome, outcome.photos[row], cider[row], thumbnail) for row in rows]
+        for name, rows in groups.items()
+        if rows
+    }
+
+
+def _card(outcome: Outcome, photo: CaptionedPhoto, cider: float, thumbnail: Thumbnail) -> Card:
+    return Card(
+        id=photo.id,
+        file=photo.file,
+        picture=thumbnail(photo),
+        caption=outcome.captions[photo.id],
+        cider=cider,
+        confidence=outcome.confidences.get(photo.id),
+        references=photo.captions,
+    )
+
+
+def _flat(settings: Any, prefix: str = "") -> list[tuple[str, object]]:
+    """Nested settings as rows, those that were not given left out."""
+    rows: list[tuple[str, object]] = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+def _to_json(data: object) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
