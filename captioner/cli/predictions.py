@@ -65,7 +65,7 @@ def given(options: argparse.Namespace, annotated: "CaptionedPhotos", photos: "Se
     captions = {key: results[key] for key in wanted if key in results}
     others = len(results) - len(stray) - len(captions)
     if others:
-        say(f"{options.results}: {others:,} captions of photos that are not evaluated were left out.")
+        say(f"{options.results}: left out what it says of {others:,} photos that are not evaluated.")
     _write_results(options.results_out, captions)
     return Predictions(captions=captions, settings={"results": str(options.results)})
 
