@@ -58,7 +58,7 @@ class ImageLimits:
     """
 
     max_bytes: int = 30_000_000
-    max_pixels: int = 67_108_864  # phones that promise 64 megapixels give a few more
+    max_pixels: int = 65_000_000  # phones that promise 64 megapixels give a few more
     max_side: int = 30_000
     min_side: int = 1
 
