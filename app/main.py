@@ -12,8 +12,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 import captioner
 from captioner.images import open_image
 
-SHOWN = 700
-"""Width of the page's column in pixels; photos are kept at twice that at most, for sharp screens."""
+SHOWN = 700  # width of the page's column in pixels; photos are kept at twice that at most, for sharp screens
 
 
 @st.cache_resource(show_spinner="Loading the model…")

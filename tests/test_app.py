@@ -16,6 +16,7 @@ def page() -> AppTest:
 def test_the_page_opens(page: AppTest) -> None:
     assert not page.exception
     assert page.title[0].value == "What is in your photo?"
+    assert not page.markdown  # no stray string of the script's
 
 
 def test_a_photo_gets_its_caption(page: AppTest, photos: dict[str, Path]) -> None:
