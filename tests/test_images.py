@@ -727,7 +727,7 @@ def test_a_jpeg_cut_anywhere_is_never_a_grey_half(options: dict[str, bool], astr
     blob = encode(astronaut, "JPEG", **options)
     for part in (0.05, 0.3, 0.5, 0.9, 0.99):
         for draft in (None, 64):
-            refusal(blob[: int(len(blob) * part)], draft=draft)
+            assert "cannot read the image" in refusal(blob[: int(len(blob) * part)], draft=draft)
 
 
 def test_a_failing_image_of_the_user(astronaut: Image.Image) -> None:

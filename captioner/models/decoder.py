@@ -69,7 +69,7 @@ class Decoder(nn.Module):
         c = attention(h, vectors)      where to look for it
         o = tanh(W [c; h])             one layer (Luong et al. 2015, equation 5, with input feeding)
         l = cell2([c; h], l)           two layers (an attention and a language layer, Anderson et al. 2018) …
-        o = l + h + c                  … and a way around the second, without which learning starts three times as slowly
+        o = l + h + c                  … and a way around the second, without which learning starts half as fast
         logits = V o
     """
 
