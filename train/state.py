@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -26,8 +27,12 @@ def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) ->
     metadata = {"format": FORMAT, "facts": json.dumps(facts)}
     try:
         with replacing(path) as temporary:
-            # Copies, because safetensors refuses tensors that share memory, as tied weights do.
-            save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, temporary, metadata)
+            # Copies, because safetensors refuses tensors that share memory, as tied weights do, and any but the plain order.
+            copies = {
+                name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+                for name, value in tensors.items()
+            }
+            save_file(copies, temporary, metadata)
     except (OSError, SafetensorError) as problem:
         raise OutputError(f"{path}: the state cannot be written ({problem}); the last one is untouched.") from None
 

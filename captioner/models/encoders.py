@@ -52,7 +52,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         network = torchvision.models.get_model(config.backbone, weights=None)
         parts = OrderedDict((name, part) for name, part in network.named_children() if name not in CLASSIFIER_PARTS)
-        self.network = nn.Sequential(parts)
+        self.network = nn.Sequential(parts).to(memory_format=torch.channels_last)  # on CPUs nearly twice as fast
         self.output_size = GRID_CHANNELS[config.backbone]
         # Made on the CPU even where the model is built without memory (device "meta"): they are not in the weights.
         self.register_buffer("mean", torch.tensor(image.mean, device="cpu").view(3, 1, 1), persistent=False)
