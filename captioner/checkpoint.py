@@ -30,7 +30,7 @@ FORMAT = "captioner/1"
 CONFIG, VOCABULARY, WEIGHTS, CARD = "config.json", "vocabulary.json", "model.safetensors", "README.md"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "photo-en"
-EMBEDDING, OUTPUT = "decoder.embedding.weight", "decoder.classify.weight"
+EMBEDDING, OUTPUT, OUTPUT_BIAS = "decoder.embedding.weight", "decoder.classify.weight", "decoder.classify.bias"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -307,6 +307,10 @@ class Vocabulary:
         kept = sorted((token for token, count in counts.items() if count >= min_count), key=lambda t: (-counts[t], t))
         return cls((*SPECIAL_TOKENS, *kept))
 
+    def extended(self, other: "Vocabulary") -> "Vocabulary":
+        """This vocabulary, ids unchanged, and behind it the tokens that only `other` has."""
+        return Vocabulary((*self.tokens, *(token for token in other.tokens if token not in self)))
+
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Ids of tokens, without ``<bos>`` and ``<eos>``; unknown tokens, and text that spells a special one, give `UNK`."""
         ids = (self._ids.get(token, UNK) for token in tokens)

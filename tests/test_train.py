@@ -18,8 +18,9 @@ from captioner.errors import UsageError
 from captioner.models.encoders import ImageEncoder
 from train import loop
 from train.__main__ import main
+from train.augment import crops, jitter
 from train.config import EncoderSettings
-from train.data import batches, crops, jitter, pad
+from train.data import batches, pad
 from train.features import weights_key
 from train.optimizer import exponential_average, learning_rate
 from train.pretrained import load_pretrained

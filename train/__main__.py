@@ -48,21 +48,25 @@ def _fit(options: argparse.Namespace) -> None:
 
     config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
 
+    from captioner import checkpoint
+    from train.corpus import read_corpus
     from train.data import read_splits
     from train.loop import STATE, Run
 
+    start = checkpoint.read(config.start) if config.start else None
     directory = options.out or Path("runs") / config.name
     splits = read_splits(config.data)
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
-    run = Run(config, splits, directory)
-    for sentence in [*run.train.skipped, *run.validation.skipped]:
+    corpus = read_corpus(config, splits, start)
+    for sentence in [*corpus.train.skipped, *corpus.validation.skipped]:
         print(f"skipped: {sentence}", file=sys.stderr)
+    run = Run(config, corpus, directory)
     if options.resume:
         run.resume()
     else:
-        run.start()
+        run.start(start)
     run.fit()
     print(f"done: the best checkpoint is {directory / 'best'}")
 

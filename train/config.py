@@ -33,6 +33,9 @@ class DataSettings:
 
     Attributes:
         root: directory with `captions.json` and `images/`; given on the command line (`--set data.root=DIR`).
+        also: further files of captioned photos, all of them for training; the photos are in `images/` beside each file.
+        text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
+            key `captions`; `.gz` is unpacked.
         cache: directory for features and pixels computed from the photos; safe to delete.
         min_count: a word that stands in fewer training captions becomes `<unk>`.
         max_length: captions are cut off after so many tokens.
@@ -41,6 +44,8 @@ class DataSettings:
     """
 
     root: str = ""
+    also: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     cache: str = "cache"
     min_count: Count = 5
     max_length: Annotated[int, Field(ge=2)] = 25
@@ -66,26 +71,50 @@ class PhaseSettings:
     Attributes:
         name: what the log calls it.
         epochs: passes over the training photos.
+        objective: `captions`: the next word of people's captions (teacher forcing). `self-critical`: CIDEr-D of samples.
+            `text`: the next word of the captions in `data.text`, which have no photo, the decoder alone.
         batch_size: photos in a step; each comes with all its captions.
         learning_rate: the decoder's highest.
         encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
+        encoder_blocks: how many of the encoder's last blocks learn; 0 is all of them.
         views: of a frozen encoder: how many differently cropped views of a photo are cached, the whole one included.
         crop: smallest share of a photo's area that a random crop keeps; 1 switches cropping off.
+        flip: mirror every other crop, but never a photo with a caption that says left or right.
         colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
         warmup: steps over which the learning rate rises.
         weight_decay: of AdamW, on matrices only.
+        scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
+            beginning of the phase in a straight line to this (Bengio et al. 2015).
+        samples: of `self-critical`: captions drawn for each photo.
+        cross_entropy_share: of `self-critical`: weight of the cross-entropy of people's captions, so that captions stay
+            sentences; the reward's is what is left to 1.
     """
 
     name: str
     epochs: Count
+    objective: Literal["captions", "self-critical", "text"] = "captions"
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     encoder_learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    encoder_blocks: Annotated[int, Field(ge=0)] = 0
     views: Count = 1
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    flip: bool = False
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
     warmup: Annotated[int, Field(ge=0)] = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    samples: Annotated[int, Field(ge=2)] = 5
+    cross_entropy_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other.
+
+        Raises:
+            ValueError: where two fields exclude each other.
+        """
+        if self.objective == "text" and self.encoder_learning_rate:
+            raise ValueError(f"phase {self.name}: text has no photo from which an encoder could learn")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -96,6 +125,8 @@ class LoopSettings:
         seed: same seed, same machine, same number of threads: same weights.
         clip_norm: ĝ = (threshold / ‖g‖) · g where ‖g‖ is above this threshold (Pascanu et al. 2013); the norm is logged.
         label_smoothing: share of probability spread over all words (Szegedy et al. 2016).
+        attention_regularisation: weight of the penalty on cells looked at more or less than once (Xu et al. 2015,
+            equation 14).
         average_decay: decay per step of the weights' moving average that is validated and saved; 0 switches it off.
         precision: arithmetic of the matrix products.
         threads: of the processor; 0 takes what PyTorch takes. Sums come in another order with another number.
@@ -106,6 +137,7 @@ class LoopSettings:
     seed: Annotated[int, Field(ge=0)] = 1
     clip_norm: Positive = 1.0
     label_smoothing: Probability = 0.1
+    attention_regularisation: Annotated[float, Field(ge=0)] = 0.0
     average_decay: Probability = 0.995
     precision: Literal["float32", "bf16"] = "float32"
     threads: Annotated[int, Field(ge=0)] = 0
@@ -115,9 +147,16 @@ class LoopSettings:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig:
-    """A whole run."""
+    """A whole run.
+
+    Attributes:
+        name: what the run is called.
+        start: a checkpoint (directory, or name of an embedded model) whose weights the run begins with; its vocabulary is
+            kept and the data's other words are added. Empty: a new decoder behind the encoder's pretrained weights.
+    """
 
     name: str
+    start: str = ""
     data: DataSettings
     phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
     encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)

@@ -1,26 +1,25 @@
 """Photos and captions made ready for training: pixels and grid features on disk, captions as ids, batches, views."""
 
+import gzip
 import hashlib
 import json
-import math
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
 
 from captioner.checkpoint import replacing
 from captioner.errors import ImageError, UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.images import open_image, to_pixels
-from captioner.text import BOS, EOS, PAD, Tokenizer, Vocabulary
+from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
 
 CAPTIONS, IMAGES = "captions.json", "images"
@@ -58,7 +57,32 @@ def read_splits(data: DataSettings) -> dict[str, list[CaptionedPhoto]]:
     photos = read_captioned_photos(Path(data.root) / CAPTIONS)
     limits = {"train": data.limit, "dev": data.validation_limit}
     train, validation = (list(photos.select(split))[: limit or None] for split, limit in limits.items())
+    for file in map(Path, data.also):
+        images = (file.parent / IMAGES).absolute()
+        train += [replace(photo, file=str(images / photo.file)) for photo in read_captioned_photos(file)]
     return {"train": train, "validation": validation}
+
+
+def read_texts(files: Sequence[str]) -> list[str]:
+    """Captions without photos: one a line, or JSON lines with the key `captions`; `.gz` is unpacked.
+
+    Raises:
+        UsageError: a file is missing or damaged.
+    """
+    texts: list[str] = []
+    for path in map(Path, files):
+        try:
+            with (
+                gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file
+            ):
+                lines = [line.strip() for line in file if line.strip()]
+            if ".jsonl" in path.suffixes:
+                texts += [str(caption) for line in lines for caption in json.loads(line)["captions"]]
+            else:
+                texts += lines
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise UsageError(f"data.text: {path} holds no readable captions ({problem!r}).") from None
+    return texts
 
 
 def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, cache: Path, name: str) -> PhotoSet:
@@ -110,66 +134,9 @@ def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) ->
         temporary.write_text(json.dumps(skipped), encoding="utf-8")
 
 
-def crops(pixels: NDArray[np.uint8], seeds: Sequence[str], *, smallest: float) -> Tensor:
-    """Cut a random part out of every photo and scale it to the whole size ("random resized crop").
-
-    Args:
-        pixels: (B, S, S, 3).
-        seeds: one a photo; the same seed cuts the same part.
-        smallest: least share of the area that is kept; 1 keeps everything.
-
-    Returns:
-        (B, 3, S, S), uint8.
-    """
-    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2)
-    if smallest >= 1:
-        return images.contiguous()
-    size = images.shape[-1]
-    cut = []
-    for image, seed in zip(images, seeds, strict=True):
-        chance = random.Random(seed)
-        area, ratio = chance.uniform(smallest, 1), math.exp(chance.uniform(math.log(3 / 4), math.log(4 / 3)))
-        height = min(size, round(size * math.sqrt(area / ratio)))
-        width = min(size, round(size * math.sqrt(area * ratio)))
-        top, left = chance.randint(0, size - height), chance.randint(0, size - width)
-        cut.append(transforms.resized_crop(image, top, left, height, width, [size, size], antialias=True))
-    return torch.stack(cut)
-
-
-def jitter(images: Tensor, seed: str, *, strength: float) -> Tensor:
-    """Change brightness, contrast and saturation of every photo by a random factor in [1 - strength, 1 + strength].
-
-    Args:
-        images: (B, 3, S, S), uint8.
-        seed: the same seed changes the batch in the same way.
-        strength: in [0, 1).
-
-    Returns:
-        (B, 3, S, S), float32 in [0, 1].
-    """
-    values = images.float() / 255
-    if not strength:
-        return values
-    chance = random.Random(seed)
-    factors = torch.tensor([[1 + chance.uniform(-strength, strength) for _ in range(3)] for _ in range(len(images))])
-    brightness, contrast, saturation = factors.T.reshape(3, -1, 1, 1, 1)
-    values = values * brightness
-    values = torch.lerp(values.mean((1, 2, 3), keepdim=True), values, contrast)
-    return torch.lerp(values.mean(1, keepdim=True), values, saturation).clamp_(0, 1)
-
-
-def encode_captions(
-    photos: Sequence[CaptionedPhoto], tokenizer: Tokenizer, vocabulary: Vocabulary, max_length: int
-) -> list[list[list[int]]]:
-    """Captions as ids, by photo: `<bos> … <eos>`, cut off after `max_length` tokens; empty ones are left out."""
-    return [
-        [
-            [BOS, *vocabulary.encode(tokens[:max_length]), EOS]
-            for tokens in map(tokenizer.tokenize, photo.captions)
-            if tokens
-        ]
-        for photo in photos
-    ]
+def encode(tokens: Sequence[str], vocabulary: Vocabulary, max_length: int) -> list[int]:
+    """A caption as ids, `<bos> … <eos>`, cut off after `max_length` tokens."""
+    return [BOS, *vocabulary.encode(tokens[:max_length]), EOS]
 
 
 def pad(captions: Sequence[Sequence[Sequence[int]]]) -> Tensor:

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from captioner.checkpoint import replacing
 from captioner.models.encoders import ImageEncoder
-from train.data import PhotoSet, crops, hash_of
+from train.augment import crops
+from train.data import PhotoSet, hash_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def load_features(
     key: str,
     views: int,
     crop: float,
+    mirror: list[bool] | None,
     seed: int,
     cache: Path,
     name: str,
@@ -50,6 +52,7 @@ def load_features(
         key: hash of the encoder and its weights; other weights, another file.
         views: views of each photo; the first is the whole photo, the others are random crops.
         crop: smallest share of the area that a crop keeps.
+        mirror: which photos' crops may also be mirrored; None mirrors none.
         seed: of the crops.
         cache: directory for the file.
         name: what the progress bar calls the split.
@@ -57,7 +60,8 @@ def load_features(
     Returns:
         (P, views, N, D), float16.
     """
-    path = cache / f"features-{hash_of(photos.key, key, views, crop if views > 1 else 1, seed if views > 1 else 0)}.npy"
+    others = (crop, mirror, seed) if views > 1 else ()
+    path = cache / f"features-{hash_of(photos.key, key, views, *others)}.npy"
     if not path.is_file():
         batch, total = 32, len(photos) * views
         with replacing(path) as temporary, tqdm(desc=f"{name} features", total=total, unit="photo") as bar:
@@ -67,7 +71,9 @@ def load_features(
                 for start in range(0, len(photos), batch):
                     rows = range(start, min(start + batch, len(photos)))
                     seeds = [f"{seed}/{view}/{row}" for row in rows]
-                    grid = encode(crops(photos.pixels[rows.start : rows.stop], seeds, smallest=shares))
+                    part = slice(rows.start, rows.stop)
+                    mirrored = mirror[part] if mirror and view else None
+                    grid = encode(crops(photos.pixels[part], seeds, smallest=shares, mirror=mirrored))
                     if grids is None:
                         shape = (len(photos), views, *grid.shape[1:])
                         grids = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)

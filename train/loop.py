@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -9,31 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from captioner import checkpoint
+from captioner.checkpoint import Checkpoint
 from captioner.config import to_mapping
 from captioner.errors import CaptionerError, UsageError
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
-from captioner.text import PAD, SPECIAL_TOKENS, Tokenizer, Vocabulary
+from train.augment import crops, jitter
 from train.config import PhaseSettings, TrainConfig
-from train.data import (
-    IMAGES,
-    batches,
-    crops,
-    encode_captions,
-    hash_of,
-    jitter,
-    load_photos,
-    pad,
-)
+from train.corpus import Corpus
+from train.data import batches, pad
 from train.features import Grids, load_features, weights_key
+from train.losses import Loss, attention_penalty, cross_entropy
 from train.optimizer import (
     build_optimizer,
     exponential_average,
@@ -41,10 +34,12 @@ from train.optimizer import (
     optimizer_tensors,
     restore_optimizer,
 )
-from train.pretrained import load_pretrained
+from train.pretrained import load_pretrained, load_start
+from train.self_critical import SelfCritic
 from train.state import load_state, save_state, with_prefix, without_prefix
 from train.validation import caption_photos
 
+SENTENCES = 5  # of captions without photos, so many make a set, as if they were about one photo
 STATE, BEST, EPOCHS, STEPS = "state.safetensors", "best", "epochs.jsonl", "steps.jsonl"
 
 
@@ -65,48 +60,49 @@ class Position:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step reads: `inputs` are images (B, 3, S, S) or cached grids (B, N, D); tokens (B, K, T)."""
+    """What a step reads.
+
+    Attributes:
+        inputs: images (B, 3, S, S) or grids (B, N, D).
+        tokens: (B, K, T), the captions.
+        photos: (B,), their numbers in the corpus; empty where captions have no photo.
+    """
 
     inputs: Tensor
     tokens: Tensor
+    photos: list[int]
 
 
 class Run:
     """A training run: its data, its model, and where it stands."""
 
-    def __init__(self, config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], directory: Path) -> None:
+    def __init__(self, config: TrainConfig, corpus: Corpus, directory: Path) -> None:
         self.config = config
+        self.corpus = corpus
         self.directory = directory
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokenizer = Tokenizer(config.text.tokens)
-        images, cache = Path(config.data.root) / IMAGES, Path(config.data.cache)
-        self.train, self.validation = (
-            load_photos(chosen, images, size=config.image.size, cache=cache, name=split)
-            for split, chosen in photos.items()
-        )
-        words = [self.tokenizer.tokenize(text) for photo in self.train.photos for text in photo.captions]
-        self.vocabulary = Vocabulary.build(words, min_count=config.data.min_count)
-        self.captions = encode_captions(self.train.photos, self.tokenizer, self.vocabulary, config.data.max_length)
-        self.lengths = [max(map(len, captions), default=0) for captions in self.captions]
-        if len(self.vocabulary) <= len(SPECIAL_TOKENS):
-            raise UsageError(f"no word stands in {config.data.min_count} captions; lower data.min_count.")
         torch.manual_seed(config.training.seed)
-        self.model = EncoderDecoder(config.model(len(self.vocabulary))).to(self.device)
+        self.model = EncoderDecoder(config.model(len(corpus.vocabulary))).to(self.device)
         self.average = self._new_average()
         self.moments: dict[str, Tensor] = {}  # of the optimiser, between `resume` and `fit`
+        self.critic: SelfCritic | None = None
         self.at = Position()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin with the encoder's pretrained weights.
+    def start(self, checkpoint: Checkpoint | None) -> None:
+        """Begin with a checkpoint's weights or, where there is none, with a pretrained encoder's.
 
         Raises:
             UsageError: they cannot be had, or belong to another network.
+            ModelError: the checkpoint's weights are missing or damaged.
         """
-        load_pretrained(self.model.encoder, self.config.encoder)
+        if checkpoint:
+            load_start(self.model, checkpoint)
+        else:
+            load_pretrained(self.model.encoder, self.config.encoder)
         self.average = self._new_average()
 
     def fit(self) -> None:
@@ -128,7 +124,8 @@ class Run:
             if self.at.phase_step:
                 restore_optimizer(optimizer, self._names(), self.moments)
                 self.moments = {}
-            grids = self._grids(phase) if not phase.encoder_learning_rate else None
+            grids = self._grids(phase) if not phase.encoder_learning_rate and phase.objective != "text" else None
+            self.critic = self._critic() if phase.objective == "self-critical" else None
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
                 self._epoch(phase, optimizer, grids)
@@ -146,7 +143,7 @@ class Run:
     def _epoch(self, phase: PhaseSettings, optimizer: torch.optim.Optimizer, grids: Grids | None) -> None:
         """One pass over the training photos, from the batch where the run stands."""
         settings = self.config.training
-        groups = batches(self.lengths, phase.batch_size, f"{settings.seed}/{self.at.phase}/{self.at.epoch}")
+        groups = self._groups(phase)
         steps = phase.epochs * len(groups)
         self.model.train()
         for part in self.model.encoder.modules():  # statistics stay those of pretraining: batches are too small
@@ -163,9 +160,10 @@ class Run:
                 rate = learning_rate(self.at.phase_step, steps, phase.warmup)
                 for parameters in optimizer.param_groups:
                     parameters["lr"] = parameters["peak"] * rate
-                loss, tokens = self._loss(self._batch(phase, group, grids))
+                batch = self._batch(phase, group, grids)
+                loss = self._loss(phase, batch, self.at.phase_step / steps)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.value.backward()  # type: ignore[no-untyped-call]
                 norm = float(nn.utils.clip_grad_norm_(self._trained(optimizer), settings.clip_norm))
                 if not math.isfinite(norm):
                     raise CaptionerError(
@@ -174,52 +172,90 @@ class Run:
                 optimizer.step()
                 if settings.average_decay:
                     self.average.update_parameters(self.model)
-                value = loss.item()
+                value, seconds = loss.value.item(), time.monotonic() - begun
                 at = self.at
                 at.batch, at.step, at.phase_step = number + 1, at.step + 1, at.phase_step + 1
-                at.loss_sum, at.tokens = at.loss_sum + value * tokens, at.tokens + tokens
-                at.seconds += time.monotonic() - begun
-                log.write(json.dumps({"step": at.step, "loss": value, "norm": norm, "rate": rate}) + "\n")
+                at.loss_sum, at.tokens = at.loss_sum + value * loss.tokens, at.tokens + loss.tokens
+                at.seconds += seconds
+                log.write(json.dumps({"step": at.step, "loss": value, "norm": norm, "rate": rate, **loss.facts}) + "\n")
                 bar.update()
-                bar.set_postfix(loss=f"{at.loss_sum / at.tokens:.3f}", norm=f"{norm:.2f}")
+                speed = math.prod(batch.tokens.shape[:2]) / seconds
+                bar.set_postfix(
+                    {"loss": f"{at.loss_sum / at.tokens:.3f}", "norm": f"{norm:.2f}", "captions/s": f"{speed:.0f}"}
+                )
                 if at.step % settings.save_every == 0:
                     log.flush()
                     self._save(optimizer)
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """Cross-entropy of the next token under teacher forcing, per token, and the number of tokens."""
-        tokens = batch.tokens.to(self.device)
+    def _loss(self, phase: PhaseSettings, batch: Batch, progress: float) -> Loss:
+        """What this step makes smaller; `progress` is how much of the phase is behind, in [0, 1)."""
+        settings = self.config.training
+        tokens, inputs = batch.tokens.to(self.device), batch.inputs.to(self.device)
+        seed = settings.seed * 1_000_003 + self.at.step
         with self._arithmetic():
-            forced = (
-                self.model.decoder(Vectors(batch.inputs.to(self.device).float()), tokens[..., :-1])
-                if batch.inputs.dim() == 3
-                else self.model(batch.inputs.to(self.device), tokens[..., :-1])
+            vectors = Vectors(inputs.float()) if inputs.dim() == 3 else self.model.encoder(inputs)
+            loss, forced = cross_entropy(
+                self.model.decoder,
+                vectors,
+                tokens,
+                smoothing=settings.label_smoothing,
+                own_words=phase.scheduled_sampling * progress,
+                seed=seed,
             )
-        targets = tokens[..., 1:]
-        smoothing = self.config.training.label_smoothing
-        logits = forced.logits.float().flatten(0, 2)
-        loss = F.cross_entropy(logits, targets.flatten(), ignore_index=PAD, label_smoothing=smoothing)
-        return loss, int((targets != PAD).sum())
+            value = loss.value
+            if settings.attention_regularisation:
+                value = value + settings.attention_regularisation * attention_penalty(forced.attention, tokens)
+            if self.critic is None:
+                return Loss(value, loss.tokens)
+            share = phase.cross_entropy_share
+            critical = self.critic.loss(self.model.decoder, vectors, batch.photos, count=phase.samples, seed=seed)
+            return Loss((1 - share) * critical.value + share * value, critical.tokens, critical.facts)
 
     # -- what a step reads ------------------------------------------------------------------------------------------
 
-    def _batch(self, phase: PhaseSettings, photos: list[int], grids: Grids | None) -> Batch:
-        """What the step that comes next reads about these photos."""
+    def _groups(self, phase: PhaseSettings) -> list[list[int]]:
+        """The batches of the pass that comes next: numbers of photos, or of captions without photos."""
+        seed = f"{self.config.training.seed}/{self.at.phase}/{self.at.epoch}"
+        if phase.objective == "text":
+            return batches(list(map(len, self.corpus.texts)), SENTENCES * phase.batch_size, seed)
+        return batches(self.corpus.lengths, phase.batch_size, seed)
+
+    def _batch(self, phase: PhaseSettings, numbers: list[int], grids: Grids | None) -> Batch:
+        """What the step that comes next reads about these photos or captions."""
         seed = f"{self.config.training.seed}/{self.at.step}"
-        tokens = pad([self.captions[photo] for photo in photos])
+        if phase.objective == "text":
+            texts = [self.corpus.texts[number] for number in numbers]
+            tokens = pad([texts[start : start + SENTENCES] for start in range(0, len(texts), SENTENCES)])
+            return Batch(torch.zeros(len(tokens), 1, self.model.encoder.output_size), tokens, [])  # nothing to see
+        captions = [self.corpus.captions[photo] for photo in numbers]
+        if phase.objective == "self-critical":  # one of people's is enough beside the samples
+            captions = [[random.Random(f"{seed}/{place}").choice(choices)] for place, choices in enumerate(captions)]
+        tokens = pad(captions)
         if grids is not None:
-            return Batch(grids.choose(photos, seed), tokens)
-        cut = crops(self.train.pixels[photos], [f"{seed}/{photo}" for photo in photos], smallest=phase.crop)
-        return Batch(jitter(cut, seed, strength=phase.colour), tokens)
+            return Batch(grids.choose(numbers, seed), tokens, numbers)
+        seeds = [f"{seed}/{photo}" for photo in numbers]
+        mirror = [self.corpus.mirrored[photo] for photo in numbers] if phase.flip else None
+        cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror)
+        return Batch(jitter(cut, seed, strength=phase.colour), tokens, numbers)
 
     def _grids(self, phase: PhaseSettings) -> Grids:
-        views, crop, seed = phase.views, phase.crop, self.config.training.seed
         key = f"{weights_key(self.model.encoder)}-{self.config.training.precision}"
-        cache = Path(self.config.data.cache)
         features = load_features(
-            self.train, self._encode, key=key, views=views, crop=crop, seed=seed, cache=cache, name="train"
+            self.corpus.train,
+            self._encode,
+            key=key,
+            views=phase.views,
+            crop=phase.crop,
+            mirror=self.corpus.mirrored if phase.flip else None,
+            seed=self.config.training.seed,
+            cache=Path(self.config.data.cache),
+            name="train",
         )
         return Grids(features)
+
+    def _critic(self) -> SelfCritic:
+        longest = self.config.decoding.max_length
+        return SelfCritic(self.corpus.words, self.corpus.vocabulary, max_length=longest)
 
     def _encode(self, images: Tensor) -> Tensor:
         self.model.encoder.eval()
@@ -237,8 +273,10 @@ class Run:
         """Scores of a free-running beam search on the validation photos, with the averaged weights."""
         model = self.average.module if self.config.training.average_decay else self.model
         begun = time.monotonic()
-        predictions = caption_photos(model, self.validation, self.config, self.vocabulary, self._arithmetic())
-        references = {photo.id: photo.captions for photo in self.validation.photos}
+        predictions = caption_photos(
+            model, self.corpus.validation, self.config, self.corpus.vocabulary, self._arithmetic()
+        )
+        references = {photo.id: photo.captions for photo in self.corpus.validation.photos}
         found = score(predictions, references).as_dict()
         found["seconds"] = time.monotonic() - begun
         if found[self.config.training.select_by] > self.at.best:
@@ -250,15 +288,15 @@ class Run:
         assert isinstance(model, EncoderDecoder)
         facts = {
             "config": self._settings(),
-            "photos": len(self.train),
-            "captions": sum(map(len, self.captions)),
+            "photos": len(self.corpus.train),
+            "captions": sum(map(len, self.corpus.captions)),
             "steps": self.at.step,
             "hours": round(self.at.seconds / 3600, 2),
         }
         checkpoint.save(
             self.directory / BEST,
             model,
-            vocabulary=self.vocabulary,
+            vocabulary=self.corpus.vocabulary,
             decoding=self.config.decoding,
             scores={"validation": {name: round(value, 4) for name, value in scores.items() if name != "seconds"}},
             training=facts,
@@ -296,13 +334,10 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         """The configuration without the places on this machine, which are nobody else's business and may change."""
         settings = to_mapping(self.config)
-        for section, key in (("data", "root"), ("data", "cache"), ("encoder", "weights")):
+        places = (("data", "root"), ("data", "also"), ("data", "text"), ("data", "cache"), ("encoder", "weights"))
+        for section, key in places:
             del settings[section][key]
-        return settings
-
-    def _data_key(self) -> str:
-        """A hash of all that is learned from."""
-        return hash_of(self.train.key, self.validation.key, self.vocabulary.tokens, self.captions)
+        return settings | {"start": Path(self.config.start).name}
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         tensors = {
@@ -311,7 +346,7 @@ class Run:
             **with_prefix("optimizer.", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
         }
         save_state(
-            self.directory / STATE, tensors, {"at": vars(self.at), "config": self._settings(), "data": self._data_key()}
+            self.directory / STATE, tensors, {"at": vars(self.at), "config": self._settings(), "data": self.corpus.key}
         )
 
     def resume(self) -> None:
@@ -324,7 +359,7 @@ class Run:
         tensors, facts = load_state(path)
         if facts["config"] != self._settings():
             raise UsageError(f"{path}: made with another configuration; resume with that one or choose another --out.")
-        if facts["data"] != self._data_key():
+        if facts["data"] != self.corpus.key:
             raise UsageError(f"{path}: made with other photos or captions; resume with those or choose another --out.")
         self.at = Position(**facts["at"])
         self.model.load_state_dict(without_prefix("model.", tensors))

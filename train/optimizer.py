@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.config import PhaseSettings
@@ -15,11 +15,13 @@ TensorList = tuple[Tensor, ...] | list[Tensor]
 def build_optimizer(model: EncoderDecoder, phase: PhaseSettings) -> torch.optim.Optimizer:
     """AdamW over what learns in a phase; what does not is frozen. Each group holds its highest learning rate as `peak`."""
     groups = []
-    for part, peak in ((model.decoder, phase.learning_rate), (model.encoder, phase.encoder_learning_rate)):
-        part.requires_grad_(peak > 0)
+    model.requires_grad_(False)
+    last = model.encoder.blocks[-phase.encoder_blocks :]  # all of them if the number is 0
+    for parts, peak in ((nn.ModuleList([model.decoder]), phase.learning_rate), (last, phase.encoder_learning_rate)):
         if peak > 0:
-            matrices = [parameter for parameter in part.parameters() if parameter.dim() > 1]
-            others = [parameter for parameter in part.parameters() if parameter.dim() <= 1]
+            parts.requires_grad_(True)
+            matrices = [parameter for parameter in parts.parameters() if parameter.dim() > 1]
+            others = [parameter for parameter in parts.parameters() if parameter.dim() <= 1]
             groups += [
                 {"params": matrices, "peak": peak, "weight_decay": phase.weight_decay},
                 {"params": others, "peak": peak, "weight_decay": 0.0},

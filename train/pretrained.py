@@ -1,4 +1,4 @@
-"""Pretrained weights for an encoder that is about to be trained further. Models read from checkpoints never come here."""
+"""Weights that a run begins with: a pretrained encoder's, or a whole checkpoint's. Inference never comes here."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, load_model
 from captioner.errors import UsageError
+from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
 from train.config import EncoderSettings
 
@@ -26,6 +28,32 @@ def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise UsageError(f"{settings.weights}: no fitting {wrong[0]}{more}: not weights of {settings.backbone}.")
     encoder.network.load_state_dict({name: weights[name] for name in expected})  # the classifier is left behind
+
+
+@torch.no_grad()
+def load_start(model: EncoderDecoder, start: Checkpoint) -> None:
+    """Fill a model with a checkpoint's weights. Words that the checkpoint does not know begin as improbable average ones.
+
+    Args:
+        model: its vocabulary begins with the checkpoint's.
+        start: the checkpoint.
+
+    Raises:
+        UsageError: the checkpoint's model has another shape.
+        ModelError: its weights are missing or damaged.
+    """
+    weights = load_model(start).state_dict()
+    known = len(start.vocabulary)
+    for name, value in model.state_dict().items():
+        found = weights.get(name)
+        by_word = name in {EMBEDDING, OUTPUT, OUTPUT_BIAS}
+        if found is None or found.shape[by_word:] != value.shape[by_word:]:
+            raise UsageError(
+                f"start: {start.path} is another model ({name} differs); take its [decoder] and [encoder]."
+            )
+        value[: len(found)] = found
+        if by_word and name != EMBEDDING:
+            value[known:] = found.min() if name == OUTPUT_BIAS else found.mean(0)
 
 
 def _download(backbone: str) -> dict[str, Tensor]:

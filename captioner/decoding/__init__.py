@@ -1,6 +1,7 @@
-"""Search over a `step` function: it expands and reorders a state that it does not understand."""
+"""Search and sampling over a `step` function: they expand and reorder a state that they do not understand."""
 
 from captioner.decoding.beam import beam_search
 from captioner.decoding.options import DecodingOptions, Hypothesis, State, Step
+from captioner.decoding.sampling import sample
 
-__all__ = ["DecodingOptions", "Hypothesis", "State", "Step", "beam_search"]
+__all__ = ["DecodingOptions", "Hypothesis", "State", "Step", "beam_search", "sample"]

@@ -58,6 +58,12 @@ class ImageEncoder(nn.Module):
         self.register_buffer("mean", torch.tensor(image.mean, device="cpu").view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(image.std, device="cpu").view(3, 1, 1), persistent=False)
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The network's parts from the first to the last, as finely as torchvision lines them up."""
+        parts = list(self.network.children())
+        return nn.ModuleList(parts[0].children() if len(parts) == 1 else parts)
+
     def forward(self, images: Tensor) -> Vectors:
         """Encode photos.
 

@@ -1,0 +1,83 @@
+"""All that a run learns from and is measured on, read once: photos, captions as ids, captions without photos, the vocabulary."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from captioner.checkpoint import Checkpoint
+from captioner.errors import UsageError
+from captioner.evaluation.data import CaptionedPhoto
+from captioner.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
+from train.augment import may_be_mirrored
+from train.config import TrainConfig
+from train.data import IMAGES, PhotoSet, encode, hash_of, load_photos, read_texts
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a run learns from and is measured on.
+
+    Attributes:
+        train: the P training photos.
+        validation: the photos that the model is measured on.
+        vocabulary: tokens seen often enough in the training captions and texts, behind those of the checkpoint that the
+            run starts from.
+        words: by training photo, its captions as tokens; empty captions are left out.
+        captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
+        mirrored: by training photo, whether its mirror image fits its captions.
+        texts: captions without photos, as ids.
+    """
+
+    train: PhotoSet
+    validation: PhotoSet
+    vocabulary: Vocabulary
+    words: list[list[list[str]]]
+    captions: list[list[list[int]]]
+    mirrored: list[bool]
+    texts: list[list[int]]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of the longest caption of each training photo, 0 where it has none."""
+        return [max(map(len, captions), default=0) for captions in self.captions]
+
+    @property
+    def key(self) -> str:
+        """A hash of all that is learned from and measured on."""
+        return hash_of(self.train.key, self.validation.key, self.vocabulary.tokens, self.captions, self.texts)
+
+
+def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], start: Checkpoint | None) -> Corpus:
+    """Decode the photos (once; they stay in `data.cache`) and encode the captions.
+
+    Args:
+        config: of the run.
+        photos: the splits `train` and `validation`.
+        start: the checkpoint that the run starts from.
+
+    Raises:
+        UsageError: no photo of a split can be read, or no word is frequent enough.
+    """
+    data = config.data
+    images, cache = Path(data.root) / IMAGES, Path(data.cache)
+    train, validation = (
+        load_photos(chosen, images, size=config.image.size, cache=cache, name=split) for split, chosen in photos.items()
+    )
+    tokenize = Tokenizer(config.text.tokens).tokenize
+    words = [[tokens for tokens in map(tokenize, photo.captions) if tokens] for photo in train.photos]
+    texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
+    vocabulary = Vocabulary.build(
+        [*texts, *(tokens for captions in words for tokens in captions)], min_count=data.min_count
+    )
+    if start:
+        vocabulary = start.vocabulary.extended(vocabulary)
+    if len(vocabulary) <= len(SPECIAL_TOKENS):
+        raise UsageError(f"no word stands in {data.min_count} captions; lower data.min_count.")
+    return Corpus(
+        train=train,
+        validation=validation,
+        vocabulary=vocabulary,
+        words=words,
+        captions=[[encode(tokens, vocabulary, data.max_length) for tokens in captions] for captions in words],
+        mirrored=[may_be_mirrored(photo.captions) for photo in train.photos],
+        texts=[encode(tokens, vocabulary, data.max_length) for tokens in texts],
+    )

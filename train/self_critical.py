@@ -1,0 +1,96 @@
+"""Self-critical sequence training: sentences that the model drew are made more probable if they score above their kind.
+
+Rennie et al. 2017 compare each sample with the greedy caption; here several samples of a photo are compared with the mean of
+the others (Luo 2020, "A better variant of self-critical sequence training"), which needs no further search.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from captioner.decoding import sample
+from captioner.evaluation.cider import CiderD
+from captioner.evaluation.language import FUNCTION_WORDS
+from captioner.models.decoder import Decoder
+from captioner.models.encoders import Vectors
+from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
+from train.losses import Loss
+
+END = "<eos>"
+"""Counts as a word of samples and references: a sentence that breaks off shares no n-gram with their ends."""
+
+
+class SelfCritic:
+    """The reward, CIDEr-D against the training captions, and the loss that follows from it."""
+
+    def __init__(
+        self, references: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary, *, max_length: int
+    ) -> None:
+        """Weigh the references once.
+
+        Args:
+            references: by photo, its captions as tokens; photos without any are never asked about.
+            vocabulary: of the model.
+            max_length: most tokens in a sample.
+        """
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+        self.cider = CiderD(
+            {photo: [[*tokens, END] for tokens in captions] for photo, captions in enumerate(references) if captions}
+        )
+
+    def draw(self, decoder: Decoder, vectors: Vectors, count: int, seed: int) -> Tensor:
+        """Samples of a decoder as it will be used, without dropout: (B, K, T), `<bos> … <eos>`, then `<pad>`."""
+        training = decoder.training
+        decoder.eval()
+        device = vectors.values.device
+        with torch.no_grad():
+            drawn = sample(
+                decoder.step,
+                decoder.init_state(vectors),
+                batch_size=len(vectors.values),
+                count=count,
+                bos=BOS,
+                eos=EOS,
+                max_length=self.max_length,
+                generator=torch.Generator(device).manual_seed(seed),
+                banned=(PAD, BOS, UNK),
+            )
+        decoder.train(training)
+        after = (drawn == EOS).cumsum(-1) - (drawn == EOS).long() > 0
+        return torch.cat([drawn.new_full((*drawn.shape[:2], 1), BOS), drawn.masked_fill(after, PAD)], -1)
+
+    def reward(self, photos: Sequence[int], samples: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """CIDEr-D of each sample, (B, K) in [0, 10], and what the log says about them."""
+        texts = [
+            [self.vocabulary.tokens[token] for token in sentence if token not in {PAD, BOS}]
+            for row in samples.tolist()
+            for sentence in row
+        ]
+        sentences = samples.shape[1]
+        scores = self.cider.score([(photos[number // sentences], text) for number, text in enumerate(texts)])
+        broken = [text[-1] != END or text[-2] in FUNCTION_WORDS for text in texts]
+        facts = {"reward": float(scores.mean()), "broken_off": sum(broken) / len(broken)}
+        return torch.tensor(scores, dtype=torch.float32, device=samples.device).view(samples.shape[:2]), facts
+
+    def loss(self, decoder: Decoder, vectors: Vectors, photos: Sequence[int], *, count: int, seed: int) -> Loss:
+        """−Σ (reward − mean reward of the photo's other samples) · log p(sample), a mean over tokens.
+
+        Args:
+            decoder: what writes; in training mode its gradient passes through dropout.
+            vectors: of B photos.
+            photos: their numbers among the references.
+            count: samples a photo, at least 2.
+            seed: of the samples.
+        """
+        samples = self.draw(decoder, vectors, count, seed)
+        rewards, facts = self.reward(photos, samples)
+        advantage = (rewards - rewards.mean(1, keepdim=True)) * count / (count - 1)
+        log_probs = decoder(vectors, samples[..., :-1]).logits.float().log_softmax(-1)
+        targets = samples[..., 1:]
+        chosen = log_probs.gather(-1, targets[..., None])[..., 0]
+        present = targets != PAD
+        tokens = int(present.sum())
+        value = -(advantage[..., None] * chosen * present).sum() / tokens
+        return Loss(value, tokens, facts)
