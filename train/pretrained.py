@@ -51,8 +51,11 @@ def load_start(model: EncoderDecoder, start: Checkpoint) -> None:
             raise UsageError(
                 f"start: {start.path} is another model ({name} differs); take its [decoder] and [encoder]."
             )
-        value[: len(found)] = found
-        if by_word and name != EMBEDDING:
+        if not by_word:
+            value.copy_(found)
+            continue
+        value[:known] = found
+        if name != EMBEDDING:
             value[known:] = found.min() if name == OUTPUT_BIAS else found.mean(0)
 
 
