@@ -1,4 +1,4 @@
-"""Beam search without a model: a table of transition probabilities is the step function."""
+"""Search and sampling without a model: a table of transition probabilities is the step function."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from captioner.decoding import DecodingOptions, Hypothesis, beam_search
+from captioner.decoding import DecodingOptions, Hypothesis, Step, beam_search, sample
 from captioner.errors import UsageError
 
 BOS, EOS, WORDS = 0, 1, (2, 3, 4)
@@ -31,9 +31,7 @@ def tables(count: int, seed: int = 0) -> Tensor:
     return torch.randn(count, VOCABULARY, VOCABULARY, VOCABULARY, generator=generator).mul(1.5).log_softmax(-1)
 
 
-def search(table: Tensor, things: Tensor | None = None, **options: object) -> list[list[Hypothesis]]:
-    things = torch.arange(len(table)) if things is None else things
-
+def step_in(table: Tensor) -> Step[History]:
     def step(tokens: Tensor, state: History) -> tuple[Tensor, History]:
         assert state.tokens.shape[:2] == tokens.shape
         before = state.tokens[..., -1]
@@ -41,9 +39,38 @@ def search(table: Tensor, things: Tensor | None = None, **options: object) -> li
             torch.cat([state.tokens, tokens[..., None]], -1), state.tables
         )
 
-    state = History(torch.zeros(len(things), 1, 1, dtype=torch.long), things)
+    return step
+
+
+def beginning(things: Tensor) -> History:
+    return History(torch.zeros(len(things), 1, 1, dtype=torch.long), things)
+
+
+def search(table: Tensor, things: Tensor | None = None, **options: object) -> list[list[Hypothesis]]:
+    things = torch.arange(len(table)) if things is None else things
     return beam_search(
-        step, state, batch_size=len(things), bos=BOS, eos=EOS, options=DecodingOptions(**options), banned=(BOS,)
+        step_in(table),
+        beginning(things),
+        batch_size=len(things),
+        bos=BOS,
+        eos=EOS,
+        options=DecodingOptions(**options),
+        banned=(BOS,),
+    )
+
+
+def draw(table: Tensor, *, count: int, seed: int = 0, longest: int = 6, temperature: float = 1.0) -> Tensor:
+    return sample(
+        step_in(table),
+        beginning(torch.arange(len(table))),
+        batch_size=len(table),
+        count=count,
+        bos=BOS,
+        eos=EOS,
+        max_length=longest,
+        generator=torch.Generator().manual_seed(seed),
+        temperature=temperature,
+        banned=(BOS,),
     )
 
 
@@ -178,3 +205,41 @@ def test_the_same_sentence_is_not_found_twice() -> None:
 def test_impossible_options_are_refused_when_built(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         DecodingOptions(**options)
+
+
+def test_samples_are_as_frequent_as_they_are_probable() -> None:
+    table = tables(2)
+    drawn = draw(table, count=20_000)
+    for thing in range(2):
+        first = table[thing, BOS, BOS].exp().index_fill(0, torch.tensor([BOS, EOS]), 0)
+        second = table[thing, BOS, WORDS[0]].exp().index_fill(0, torch.tensor([BOS]), 0)
+        sentences = drawn[thing]
+        found = torch.bincount(sentences[:, 0], minlength=VOCABULARY) / len(sentences)
+        torch.testing.assert_close(found, first / first.sum(), atol=0.015, rtol=0)
+        after = sentences[sentences[:, 0] == WORDS[0], 1]
+        found = torch.bincount(after, minlength=VOCABULARY) / len(after)
+        torch.testing.assert_close(found, second / second.sum(), atol=0.03, rtol=0)
+
+
+def test_a_sample_ends_once_and_follows_from_its_seed() -> None:
+    drawn = draw(tables(3), count=50)
+    ended = (drawn == EOS).cumsum(-1) > 0
+    assert (drawn[ended] == EOS).all()
+    assert (drawn != BOS).all()
+    assert (drawn[..., 0] != EOS).all()
+    assert drawn.shape[2] <= 7
+    assert torch.equal(draw(tables(3), count=50), drawn)
+    assert not torch.equal(draw(tables(3), count=50, seed=1), drawn)
+
+
+def test_a_cold_sample_is_greedy_and_a_hot_one_is_not() -> None:
+    table = tables(4)
+    greedy = [found[0].tokens for found in search(table, beam_size=1, no_repeat_ngram=0, max_length=6)]
+    cold = [[token for token in row if token != EOS] for row in draw(table, count=1, temperature=1e-4)[:, 0].tolist()]
+    assert [tuple(row) for row in cold] == greedy
+    assert len(draw(table, count=100, temperature=100.0)[0].unique(dim=0)) > 60
+
+
+def test_a_temperature_of_zero_is_refused() -> None:
+    with pytest.raises(UsageError, match="temperature is 0"):
+        draw(tables(1), count=1, temperature=0.0)

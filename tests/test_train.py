@@ -1,11 +1,11 @@
 """Training: data made ready, a run that goes on where it was stopped, and mistakes that cost nothing."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torchvision
@@ -13,17 +13,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import captioner
-from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
-from captioner.errors import UsageError
-from captioner.models.encoders import ImageEncoder
+from captioner import checkpoint
 from train import loop
 from train.__main__ import main
-from train.augment import crops, jitter
-from train.config import EncoderSettings
-from train.data import batches, pad
-from train.features import weights_key
-from train.optimizer import exponential_average, learning_rate
-from train.pretrained import load_pretrained
 
 RECIPE = """
 name = "tiny"
@@ -89,15 +81,13 @@ def data(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> P
     return root
 
 
-def fit(data: Path, out: Path, *more: str) -> int:
+def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
     settings = [
         f"data.root={data}",
         f"data.cache={data / 'cache'}",
         f"encoder.weights={data / 'weights.safetensors'}",
     ]
-    return main(
-        ["fit", str(data / "recipe.toml"), "--out", str(out), *(w for s in settings for w in ("--set", s)), *more]
-    )
+    return main(["fit", str(data / recipe), "--out", str(out), *(w for s in settings for w in ("--set", s)), *more])
 
 
 @pytest.fixture(scope="module")
@@ -146,37 +136,6 @@ def test_the_encoder_learns_in_its_phase(run: Path, data: Path) -> None:
     assert all(torch.equal(before[name], after[f"model.encoder.network.{name}"]) for name in statistics)
 
 
-@pytest.mark.parametrize("moment", range(1, 12))
-def test_a_killed_run_goes_on_as_if_nothing_had_been(
-    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
-) -> None:
-    """Killed at the n-th time the state is written, before or after the new one took the old one's place."""
-    saved = loop.save_state
-    calls = 0
-
-    def killing(path: Path, *arguments: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == moment and moment % 2:
-            path.with_name(f".{path.name}.torn").write_bytes(b"half of a state")
-            raise KeyboardInterrupt
-        saved(path, *arguments)
-        if calls == moment:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_state", killing)
-        assert fit(data, tmp_path) == 130
-    again = ["--resume"] if (tmp_path / "state.safetensors").exists() else []
-    assert fit(data, tmp_path, *again) == 0
-    assert steps(tmp_path) == steps(run)
-    assert epochs(tmp_path) == epochs(run)
-    ours, theirs = load_file(tmp_path / "state.safetensors"), load_file(run / "state.safetensors")
-    assert set(ours) == set(theirs)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert (tmp_path / "best" / "model.safetensors").read_bytes() == (run / "best" / "model.safetensors").read_bytes()
-
-
 def test_a_run_is_never_overwritten(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "state.safetensors").read_bytes()
     assert fit(data, run) == 2
@@ -207,19 +166,150 @@ def test_tied_weights_are_trained_kept_and_resumed(data: Path, tmp_path: Path) -
     assert captioner.load(tmp_path / "best", device="cpu").checkpoint.config.decoder.tie_weights
 
 
+REFINED = """
+[[phase]]
+name = "text"
+objective = "text"
+epochs = 1
+batch_size = 1
+warmup = 1
+[[phase]]
+name = "blocks"
+epochs = 1
+batch_size = 3
+learning_rate = 1e-3
+encoder_learning_rate = 1e-4
+encoder_blocks = 2
+flip = true
+scheduled_sampling = 0.5
+warmup = 1
+[[phase]]
+name = "reward"
+objective = "self-critical"
+epochs = 1
+batch_size = 3
+samples = 3
+flip = true
+views = 2
+warmup = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def refined(data: Path, run: Path) -> list[str]:
+    """Settings of a run that begins with the checkpoint of `run`, sees further photos and reads texts."""
+    more = data / "more"
+    (more / "images").mkdir(parents=True)
+    names = ["chelsea-0.png", "coffee-0.png"]
+    for name in names:
+        shutil.copy(data / "images" / name, more / "images" / name)
+    coco = {
+        "images": [{"id": n, "file_name": name} for n, name in enumerate(names)],
+        "annotations": [{"image_id": n, "caption": f"a brand new thing on the left {n}"} for n in range(2)],
+    }
+    (more / "captions.json").write_text(json.dumps(coco))
+    with gzip.open(data / "texts.jsonl.gz", "wt") as file:
+        file.write('{"captions": ["a photo of words alone", "words alone"]}\n')
+    (data / "plain.txt").write_text("one line\n\nanother line\n")
+    head = RECIPE[: RECIPE.index("[[phase]]")]
+    (data / "refined.toml").write_text(f'start = "{run / "best"}"\n' + head + REFINED)
+    texts = f'data.text=["{data / "texts.jsonl.gz"}", "{data / "plain.txt"}"]'
+    return ["--set", f'data.also=["{more / "captions.json"}"]', "--set", texts]
+
+
+@pytest.fixture(scope="module")
+def refined_run(data: Path, refined: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("refined")
+    assert fit(data, out, *refined, recipe="refined.toml") == 0
+    return out
+
+
+def test_a_run_goes_on_from_a_checkpoint_with_further_photos_and_words(
+    data: Path, run: Path, refined_run: Path
+) -> None:
+    before, after = checkpoint.read(run / "best"), checkpoint.read(refined_run / "best")
+    known = before.vocabulary.tokens
+    assert after.vocabulary.tokens[: len(known)] == known
+    assert {"brand", "left", "alone", "line"} <= set(after.vocabulary.tokens[len(known) :])
+    assert after.training["config"]["start"] == "best"
+    assert str(data) not in (refined_run / "best" / "config.json").read_text()
+
+
+def test_each_objective_logs_what_it_is_about(refined_run: Path) -> None:
+    assert [epoch["phase"] for epoch in epochs(refined_run)] == ["text", "blocks", "reward"]
+    # Four texts in fives, seven photos (two of them the further ones) in threes, twice.
+    assert ["reward" in step and "broken_off" in step for step in steps(refined_run)] == [False] * 4 + [True] * 3
+
+
+def test_only_the_last_blocks_learn_if_that_is_asked(run: Path, refined_run: Path) -> None:
+    old, new = load_file(run / "best" / "model.safetensors"), load_file(refined_run / "state.safetensors")
+    names = [name for name in old if name.startswith("encoder.") and name.endswith("weight")]
+    blocks = {int(name.split(".")[3]) for name in names}
+    moved = {int(name.split(".")[3]) for name in names if not torch.equal(old[name].float(), new[f"model.{name}"])}
+    assert moved == set(sorted(blocks)[-2:])
+
+
+def test_a_start_from_another_model_is_refused(
+    data: Path, refined: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(data, tmp_path, *refined, "--set", "decoder.hidden_size=32", recipe="refined.toml") == 2
+    assert "is another model" in capsys.readouterr().err
+    assert fit(data, tmp_path, *refined, "--set", "start=nowhere", recipe="refined.toml") == 3
+    assert "nowhere: no such checkpoint directory" in capsys.readouterr().err
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, moment: int, out: Path, *more: str, data: Path, recipe: str) -> None:
+    """Kill a run at the n-th time the state is written, before or after the new one took the old one's place; resume it."""
+    saved = loop.save_state
+    calls = 0
+
+    def killing(path: Path, *arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == moment and moment % 2:
+            path.with_name(f".{path.name}.torn").write_bytes(b"half of a state")
+            raise KeyboardInterrupt
+        saved(path, *arguments)
+        if calls == moment:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_state", killing)
+        assert fit(data, out, *more, recipe=recipe) == 130
+    again = ["--resume"] if (out / "state.safetensors").exists() else []
+    assert fit(data, out, *more, *again, recipe=recipe) == 0
+
+
+def assert_same(one: Path, other: Path) -> None:
+    assert steps(one) == steps(other)
+    assert epochs(one) == epochs(other)
+    ours, theirs = load_file(one / "state.safetensors"), load_file(other / "state.safetensors")
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert (one / "best" / "model.safetensors").read_bytes() == (other / "best" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_a_killed_run_goes_on_as_if_nothing_had_been(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    killed(monkeypatch, moment, tmp_path, data=data, recipe="recipe.toml")
+    assert_same(tmp_path, run)
+
+
+@pytest.mark.parametrize("moment", [1, 3, 4, 6, 8, 9, 10, 11, 13])
+def test_every_objective_goes_on_as_if_nothing_had_been(
+    refined_run: Path, refined: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    killed(monkeypatch, moment, tmp_path, *refined, data=data, recipe="refined.toml")
+    assert_same(tmp_path, refined_run)
+
+
 def test_a_run_that_diverges_stops_with_a_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(data, tmp_path, "--set", "phase.0.learning_rate=1e30") == 1
     assert "the loss is no longer a number; lower decoder's learning rates" in capsys.readouterr().err
-
-
-def test_features_of_another_normalisation_are_other_features(small_config: ModelConfig) -> None:
-    torch.manual_seed(0)
-    encoder = ImageEncoder(small_config.encoder, small_config.image)
-    before = weights_key(encoder)
-    encoder.std.fill_(0.5)
-    assert weights_key(encoder) != before
 
 
 def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,66 +344,3 @@ def test_mistakes_are_told_before_anything_runs(
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
-
-
-def test_weights_may_be_a_classic_state_dict_but_nothing_that_runs(tmp_path: Path) -> None:
-    encoder = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "weights.pth")
-    load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "weights.pth")))
-    torch.save({"network": Path("anything")}, tmp_path / "object.pth")
-    with pytest.raises(UsageError, match="is no state dict"):
-        load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "object.pth")))
-
-
-def test_batches_hold_every_photo_once_and_captions_of_one_length() -> None:
-    lengths = np.random.default_rng(0).integers(5, 25, size=1000).tolist()
-    lengths[17] = 0  # no caption
-    groups = batches(lengths, 16, "a")
-    assert sorted(photo for group in groups for photo in group) == [n for n in range(1000) if n != 17]
-    spread = [max(lengths[photo] for photo in group) - min(lengths[photo] for photo in group) for group in groups]
-    assert np.mean(spread) < 4
-    assert batches(lengths, 16, "a") == groups
-    assert batches(lengths, 16, "b") != groups
-
-
-def test_crops_follow_from_their_seed_alone() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
-    whole = crops(pixels, ["a", "b"], smallest=1)
-    assert torch.equal(whole, torch.from_numpy(pixels).permute(0, 3, 1, 2))
-    cut = crops(pixels, ["a", "b"], smallest=0.3)
-    assert cut.shape == (2, 3, 40, 40)
-    assert not torch.equal(cut, whole)
-    assert torch.equal(crops(pixels[::-1], ["b", "a"], smallest=0.3).flip(0), cut)
-
-
-def test_jitter_stays_in_range_and_can_be_switched_off() -> None:
-    images = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
-    assert torch.equal(jitter(images, "a", strength=0), images / 255)
-    changed = jitter(images, "a", strength=0.5)
-    assert not torch.allclose(changed, images / 255)
-    assert 0 <= changed.min() <= changed.max() <= 1
-    assert torch.equal(jitter(images, "a", strength=0.5), changed)
-
-
-def test_captions_are_filled_up_with_padding() -> None:
-    assert pad([[[1, 5, 2]], [[1, 2], [1, 6, 7, 2]]]).tolist() == [
-        [[1, 5, 2, 0], [0, 0, 0, 0]],
-        [[1, 2, 0, 0], [1, 6, 7, 2]],
-    ]
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [learning_rate(step, 100, 10) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[10] == pytest.approx(1)
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[-1] < 0.01
-    assert learning_rate(0, 100, 0) == pytest.approx(1)
-
-
-def test_an_average_forgets_its_random_start() -> None:
-    update = exponential_average(0.99)
-    average, value = [torch.tensor([100.0])], [torch.tensor([1.0])]
-    for count in range(200):
-        update(average, value, count)
-    assert average[0].item() == pytest.approx(1, abs=0.01)

@@ -55,9 +55,10 @@ def sample(
     written: list[Tensor] = []
     for length in range(max_length + 1):
         log_probs, state = step(tokens, state)
-        probabilities = torch.softmax(log_probs.index_fill(2, never, float("-inf")) / temperature, -1)
+        log_probs = log_probs.index_fill(2, never, float("-inf"))
         if not length:  # saying nothing is no answer
-            probabilities[..., eos] = 0
+            log_probs[..., eos] = float("-inf")
+        probabilities = torch.softmax(log_probs / temperature, -1)
         drawn = torch.multinomial(probabilities.flatten(0, 1), 1, generator=generator).view(batch_size, count)
         tokens = torch.where(ended, eos, drawn)
         written.append(tokens)

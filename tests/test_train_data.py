@@ -1,0 +1,111 @@
+"""What training is made of: weights to begin with, batches, views of photos, captions as ids, rates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
+from captioner.errors import UsageError
+from captioner.models.encoders import ImageEncoder
+from train.augment import crops, jitter, may_be_mirrored
+from train.config import EncoderSettings
+from train.data import batches, pad, read_texts
+from train.features import weights_key
+from train.optimizer import exponential_average, learning_rate
+from train.pretrained import load_pretrained
+
+
+def test_features_of_another_normalisation_are_other_features(small_config: ModelConfig) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(small_config.encoder, small_config.image)
+    before = weights_key(encoder)
+    encoder.std.fill_(0.5)
+    assert weights_key(encoder) != before
+
+
+def test_weights_may_be_a_classic_state_dict_but_nothing_that_runs(tmp_path: Path) -> None:
+    encoder = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "weights.pth")
+    load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "weights.pth")))
+    torch.save({"network": Path("anything")}, tmp_path / "object.pth")
+    with pytest.raises(UsageError, match="is no state dict"):
+        load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "object.pth")))
+
+
+def test_batches_hold_every_photo_once_and_captions_of_one_length() -> None:
+    lengths = np.random.default_rng(0).integers(5, 25, size=1000).tolist()
+    lengths[17] = 0  # no caption
+    groups = batches(lengths, 16, "a")
+    assert sorted(photo for group in groups for photo in group) == [n for n in range(1000) if n != 17]
+    spread = [max(lengths[photo] for photo in group) - min(lengths[photo] for photo in group) for group in groups]
+    assert np.mean(spread) < 4
+    assert batches(lengths, 16, "a") == groups
+    assert batches(lengths, 16, "b") != groups
+
+
+def test_crops_follow_from_their_seed_alone() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    whole = crops(pixels, ["a", "b"], smallest=1)
+    assert torch.equal(whole, torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    cut = crops(pixels, ["a", "b"], smallest=0.3)
+    assert cut.shape == (2, 3, 40, 40)
+    assert not torch.equal(cut, whole)
+    assert torch.equal(crops(pixels[::-1], ["b", "a"], smallest=0.3).flip(0), cut)
+
+
+def test_jitter_stays_in_range_and_can_be_switched_off() -> None:
+    images = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
+    assert torch.equal(jitter(images, "a", strength=0), images / 255)
+    changed = jitter(images, "a", strength=0.5)
+    assert not torch.allclose(changed, images / 255)
+    assert 0 <= changed.min() <= changed.max() <= 1
+    assert torch.equal(jitter(images, "a", strength=0.5), changed)
+
+
+def test_captions_are_filled_up_with_padding() -> None:
+    assert pad([[[1, 5, 2]], [[1, 2], [1, 6, 7, 2]]]).tolist() == [
+        [[1, 5, 2, 0], [0, 0, 0, 0]],
+        [[1, 2, 0, 0], [1, 6, 7, 2]],
+    ]
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate(step, 100, 10) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[10] == pytest.approx(1)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[-1] < 0.01
+    assert learning_rate(0, 100, 0) == pytest.approx(1)
+
+
+def test_an_average_forgets_its_random_start() -> None:
+    update = exponential_average(0.99)
+    average, value = [torch.tensor([100.0])], [torch.tensor([1.0])]
+    for count in range(200):
+        update(average, value, count)
+    assert average[0].item() == pytest.approx(1, abs=0.01)
+
+
+def test_photos_whose_captions_know_left_and_right_are_not_mirrored() -> None:
+    assert may_be_mirrored(["a dog", "a bright light"])
+    assert not may_be_mirrored(["a dog", "A man on the Left."])
+    assert not may_be_mirrored(["a left-handed pitcher"])
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    plain = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    seen = [crops(pixels, [f"{n}a", f"{n}b"], smallest=1, mirror=[True, False]) for n in range(20)]
+    assert all(torch.equal(views[1], plain[1]) for views in seen)
+    mirrored = [torch.equal(views[0], plain[0].flip(-1)) for views in seen]
+    assert 0 < sum(mirrored) < 20
+    assert all(torch.equal(views[0], plain[0]) for views, flipped in zip(seen, mirrored, strict=True) if not flipped)
+
+
+def test_a_damaged_text_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"captions": 7}\n')
+    with pytest.raises(UsageError, match=r"texts\.jsonl holds no readable captions"):
+        read_texts([str(path)])
+    with pytest.raises(UsageError, match=r"none\.txt"):
+        read_texts([str(tmp_path / "none.txt")])
