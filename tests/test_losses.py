@@ -10,6 +10,7 @@ from captioner.config import DecoderConfig
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
+from train.distillation import distillation
 from train.losses import attention_penalty, cross_entropy, mix_in_guesses
 from train.self_critical import SelfCritic
 
@@ -146,3 +147,13 @@ def test_equally_good_samples_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(judge, "reward", same)
     judge.loss(decoder, grid(), [0, 1], count=3, seed=0).value.backward()
     assert all(parameter.grad.abs().max() < 1e-7 for parameter in decoder.parameters() if parameter.grad is not None)
+
+
+def test_a_student_learns_most_from_teachers_by_agreeing_with_them() -> None:
+    teachers = torch.randn(2, 2, 7, len(VOCABULARY), generator=torch.Generator().manual_seed(3))
+    taught = teachers.softmax(-1)
+    entropy = -(taught * taught.log()).sum(-1)[TOKENS[..., 1:] != PAD].mean()
+    torch.testing.assert_close(distillation(teachers, taught, TOKENS), entropy)
+    assert distillation(teachers + torch.randn_like(teachers), taught, TOKENS) > entropy
+    filling = (TOKENS[..., 1:] == PAD)[..., None]
+    assert distillation(torch.where(filling, teachers + 9 * taught, teachers), taught, TOKENS) == entropy

@@ -305,6 +305,18 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
     assert_same(tmp_path, refined_run)
 
 
+def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teach = ["--set", f'distillation.teachers=["{run / "best"}"]', "--set", "phase.0.epochs=1"]
+    assert fit(data, tmp_path / "taught", *teach) == 0
+    assert [epoch["phase"] for epoch in epochs(tmp_path / "taught")] == ["decoder", "joint"]
+    assert steps(tmp_path / "taught")[0]["loss"] != steps(run)[0]["loss"]
+    assert str(data) not in (tmp_path / "taught" / "best" / "config.json").read_text()
+    assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 2
+    assert "has another vocabulary than the student" in capsys.readouterr().err
+
+
 def test_a_run_that_diverges_stops_with_a_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

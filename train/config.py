@@ -146,6 +146,19 @@ class LoopSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class DistillationSettings:
+    """Models to learn from, in phases whose objective is `captions`.
+
+    Attributes:
+        teachers: checkpoints (directories, or names of embedded models) with the student's vocabulary.
+        weight: of what they say; that of people's captions is what is left to 1.
+    """
+
+    teachers: tuple[str, ...] = ()
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig:
     """A whole run.
 
@@ -165,6 +178,7 @@ class TrainConfig:
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
     training: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+    distillation: DistillationSettings = dataclasses.field(default_factory=DistillationSettings)
 
     def model(self, vocabulary_size: int) -> ModelConfig:
         """The configuration of the model that this run trains."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -20,13 +19,12 @@ from captioner.config import to_mapping
 from captioner.errors import CaptionerError, UsageError
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
-from train.augment import crops, jitter
+from captioner.models.encoders import ImageEncoder
 from train.config import PhaseSettings, TrainConfig
 from train.corpus import Corpus
-from train.data import batches, pad
-from train.features import Grids, load_features, weights_key
-from train.losses import Loss, attention_penalty, cross_entropy
+from train.distillation import Teachers
+from train.feed import Feed
+from train.objective import Objective, on_device
 from train.optimizer import (
     build_optimizer,
     exponential_average,
@@ -35,11 +33,9 @@ from train.optimizer import (
     restore_optimizer,
 )
 from train.pretrained import load_pretrained, load_start
-from train.self_critical import SelfCritic
 from train.state import load_state, save_state, with_prefix, without_prefix
 from train.validation import caption_photos
 
-SENTENCES = 5  # of captions without photos, so many make a set, as if they were about one photo
 STATE, BEST, EPOCHS, STEPS = "state.safetensors", "best", "epochs.jsonl", "steps.jsonl"
 
 
@@ -58,21 +54,6 @@ class Position:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What a step reads.
-
-    Attributes:
-        inputs: images (B, 3, S, S) or grids (B, N, D).
-        tokens: (B, K, T), the captions.
-        photos: (B,), their numbers in the corpus; empty where captions have no photo.
-    """
-
-    inputs: Tensor
-    tokens: Tensor
-    photos: list[int]
-
-
 class Run:
     """A training run: its data, its model, and where it stands."""
 
@@ -87,7 +68,10 @@ class Run:
         self.model = EncoderDecoder(config.model(len(corpus.vocabulary))).to(self.device)
         self.average = self._new_average()
         self.moments: dict[str, Tensor] = {}  # of the optimiser, between `resume` and `fit`
-        self.critic: SelfCritic | None = None
+        names = config.distillation.teachers
+        self.teachers = (
+            Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, self.device) if names else None
+        )
         self.at = Position()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
@@ -124,11 +108,18 @@ class Run:
             if self.at.phase_step:
                 restore_optimizer(optimizer, self._names(), self.moments)
                 self.moments = {}
-            grids = self._grids(phase) if not phase.encoder_learning_rate and phase.objective != "text" else None
-            self.critic = self._critic() if phase.objective == "self-critical" else None
+            feed = Feed(
+                self.corpus,
+                self.config,
+                phase,
+                encoder=self.model.encoder,
+                teachers=self.teachers.encoders if self.teachers else (),
+                encode=self._encode,
+            )
+            objective = Objective(self.config, phase, self.corpus, self.teachers)
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
-                self._epoch(phase, optimizer, grids)
+                self._epoch(phase, optimizer, feed, objective)
                 scores = self._validate()
                 self._record(phase, scores)
                 self.at = replace(self.at, epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
@@ -140,10 +131,10 @@ class Run:
             self.at = replace(self.at, phase=number + 1, epoch=0, phase_step=0)
             self._save(None)
 
-    def _epoch(self, phase: PhaseSettings, optimizer: torch.optim.Optimizer, grids: Grids | None) -> None:
+    def _epoch(self, phase: PhaseSettings, optimizer: torch.optim.Optimizer, feed: Feed, objective: Objective) -> None:
         """One pass over the training photos, from the batch where the run stands."""
         settings = self.config.training
-        groups = self._groups(phase)
+        groups = feed.groups(f"{self.at.phase}/{self.at.epoch}")
         steps = phase.epochs * len(groups)
         self.model.train()
         for part in self.model.encoder.modules():  # statistics stay those of pretraining: batches are too small
@@ -156,12 +147,14 @@ class Run:
         ):
             for number, group in list(enumerate(groups))[self.at.batch :]:
                 begun = time.monotonic()
-                torch.manual_seed(settings.seed * 1_000_003 + self.at.step)  # dropout, for exact resuming
+                seed = settings.seed * 1_000_003 + self.at.step
+                torch.manual_seed(seed)  # dropout, for exact resuming
                 rate = learning_rate(self.at.phase_step, steps, phase.warmup)
                 for parameters in optimizer.param_groups:
                     parameters["lr"] = parameters["peak"] * rate
-                batch = self._batch(phase, group, grids)
-                loss = self._loss(phase, batch, self.at.phase_step / steps)
+                batch = on_device(feed.batch(group, self.at.step), self.device)
+                with self._arithmetic():
+                    loss = objective.loss(self.model, batch, progress=self.at.phase_step / steps, seed=seed)
                 optimizer.zero_grad(set_to_none=True)
                 loss.value.backward()  # type: ignore[no-untyped-call]
                 norm = float(nn.utils.clip_grad_norm_(self._trained(optimizer), settings.clip_norm))
@@ -187,80 +180,10 @@ class Run:
                     log.flush()
                     self._save(optimizer)
 
-    def _loss(self, phase: PhaseSettings, batch: Batch, progress: float) -> Loss:
-        """What this step makes smaller; `progress` is how much of the phase is behind, in [0, 1)."""
-        settings = self.config.training
-        tokens, inputs = batch.tokens.to(self.device), batch.inputs.to(self.device)
-        seed = settings.seed * 1_000_003 + self.at.step
-        with self._arithmetic():
-            vectors = Vectors(inputs.float()) if inputs.dim() == 3 else self.model.encoder(inputs)
-            loss, forced = cross_entropy(
-                self.model.decoder,
-                vectors,
-                tokens,
-                smoothing=settings.label_smoothing,
-                own_words=phase.scheduled_sampling * progress,
-                seed=seed,
-            )
-            value = loss.value
-            if settings.attention_regularisation:
-                value = value + settings.attention_regularisation * attention_penalty(forced.attention, tokens)
-            if self.critic is None:
-                return Loss(value, loss.tokens)
-            share = phase.cross_entropy_share
-            critical = self.critic.loss(self.model.decoder, vectors, batch.photos, count=phase.samples, seed=seed)
-            return Loss((1 - share) * critical.value + share * value, critical.tokens, critical.facts)
-
-    # -- what a step reads ------------------------------------------------------------------------------------------
-
-    def _groups(self, phase: PhaseSettings) -> list[list[int]]:
-        """The batches of the pass that comes next: numbers of photos, or of captions without photos."""
-        seed = f"{self.config.training.seed}/{self.at.phase}/{self.at.epoch}"
-        if phase.objective == "text":
-            return batches(list(map(len, self.corpus.texts)), SENTENCES * phase.batch_size, seed)
-        return batches(self.corpus.lengths, phase.batch_size, seed)
-
-    def _batch(self, phase: PhaseSettings, numbers: list[int], grids: Grids | None) -> Batch:
-        """What the step that comes next reads about these photos or captions."""
-        seed = f"{self.config.training.seed}/{self.at.step}"
-        if phase.objective == "text":
-            texts = [self.corpus.texts[number] for number in numbers]
-            tokens = pad([texts[start : start + SENTENCES] for start in range(0, len(texts), SENTENCES)])
-            return Batch(torch.zeros(len(tokens), 1, self.model.encoder.output_size), tokens, [])  # nothing to see
-        captions = [self.corpus.captions[photo] for photo in numbers]
-        if phase.objective == "self-critical":  # one of people's is enough beside the samples
-            captions = [[random.Random(f"{seed}/{place}").choice(choices)] for place, choices in enumerate(captions)]
-        tokens = pad(captions)
-        if grids is not None:
-            return Batch(grids.choose(numbers, seed), tokens, numbers)
-        seeds = [f"{seed}/{photo}" for photo in numbers]
-        mirror = [self.corpus.mirrored[photo] for photo in numbers] if phase.flip else None
-        cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror)
-        return Batch(jitter(cut, seed, strength=phase.colour), tokens, numbers)
-
-    def _grids(self, phase: PhaseSettings) -> Grids:
-        key = f"{weights_key(self.model.encoder)}-{self.config.training.precision}"
-        features = load_features(
-            self.corpus.train,
-            self._encode,
-            key=key,
-            views=phase.views,
-            crop=phase.crop,
-            mirror=self.corpus.mirrored if phase.flip else None,
-            seed=self.config.training.seed,
-            cache=Path(self.config.data.cache),
-            name="train",
-        )
-        return Grids(features)
-
-    def _critic(self) -> SelfCritic:
-        longest = self.config.decoding.max_length
-        return SelfCritic(self.corpus.words, self.corpus.vocabulary, max_length=longest)
-
-    def _encode(self, images: Tensor) -> Tensor:
-        self.model.encoder.eval()
+    def _encode(self, encoder: ImageEncoder, images: Tensor) -> Tensor:
+        encoder.eval()
         with torch.inference_mode(), self._arithmetic():
-            grid: Tensor = self.model.encoder(images.to(self.device)).values
+            grid: Tensor = encoder(images.to(self.device)).values
         return grid
 
     def _arithmetic(self) -> AbstractContextManager[object]:
@@ -337,6 +260,7 @@ class Run:
         places = (("data", "root"), ("data", "also"), ("data", "text"), ("data", "cache"), ("encoder", "weights"))
         for section, key in places:
             del settings[section][key]
+        settings["distillation"]["teachers"] = [Path(name).name for name in self.config.distillation.teachers]
         return settings | {"start": Path(self.config.start).name}
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:

@@ -1,0 +1,68 @@
+"""Learning from other models: what an ensemble of teachers holds probable, word by word (Hinton et al. 2015)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the community's name for it)
+from torch import Tensor
+
+from captioner.checkpoint import Checkpoint, load_model
+from captioner.errors import UsageError
+from captioner.models.encoders import ImageEncoder, Vectors
+from captioner.text import PAD, Vocabulary
+
+
+class Teachers:
+    """Models that write with the student's words; their opinions count alike."""
+
+    def __init__(self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, device: torch.device) -> None:
+        """Load them.
+
+        Args:
+            checkpoints: at least one.
+            vocabulary: the student's.
+            device: where they work.
+
+        Raises:
+            UsageError: a teacher has another vocabulary.
+            ModelError: a teacher's weights are missing or damaged.
+        """
+        for one in checkpoints:
+            if one.vocabulary != vocabulary:
+                raise UsageError(
+                    f"distillation.teachers: {one.path} has another vocabulary than the student; train it on the same data."
+                )
+        self._models = [load_model(one).to(device) for one in checkpoints]
+
+    @property
+    def encoders(self) -> list[ImageEncoder]:
+        """Each teacher's own."""
+        return [model.encoder for model in self._models]
+
+    @torch.no_grad()
+    def probabilities(self, views: Sequence[Vectors], tokens: Tensor) -> Tensor:
+        """The teachers' mean probabilities of the token after each: (B, K, T - 1, V).
+
+        Args:
+            views: for each teacher what its encoder gives of the B photos.
+            tokens: (B, K, T), `<bos> … <eos>`, filled up with `<pad>`.
+        """
+        said = [
+            model.decoder(vectors, tokens[..., :-1]).logits.float().softmax(-1)
+            for model, vectors in zip(self._models, views, strict=True)
+        ]
+        return torch.stack(said).mean(0)
+
+
+def distillation(logits: Tensor, taught: Tensor, tokens: Tensor) -> Tensor:
+    """Cross-entropy of the student under the teachers' probabilities, a mean over tokens; least where they agree.
+
+    Args:
+        logits: (B, K, T - 1, V), the student's.
+        taught: the same shape, see `Teachers.probabilities`.
+        tokens: (B, K, T).
+    """
+    present = tokens[..., 1:] != PAD
+    surprise = -(taught * F.log_softmax(logits.float(), -1)).sum(-1)
+    mean: Tensor = surprise[present].mean()
+    return mean
