@@ -55,13 +55,17 @@ def _fit(options: argparse.Namespace) -> None:
 
     start = checkpoint.read(config.start) if config.start else None
     directory = options.out or Path("runs") / config.name
-    splits = read_splits(config.data)
+    skipped: list[str] = []
+    splits = read_splits(config.data, skipped)
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus(config, splits, start)
-    for sentence in [*corpus.train.skipped, *corpus.validation.skipped]:
+    skipped += [*corpus.train.skipped, *corpus.validation.skipped]
+    for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
+    if skipped:
+        print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
     run = Run(config, corpus, directory)
     if options.resume:
         run.resume()
