@@ -9,25 +9,38 @@ from pathlib import Path
 from captioner.errors import CaptionerError, OutputError, UsageError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code (see `captioner.errors`)."""
+def parser() -> argparse.ArgumentParser:
+    """The verbs and their arguments."""
     parser = argparse.ArgumentParser(prog="python -m train", description="Train captioning models.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
     fit = verbs.add_parser(
         "fit",
         help="train a model from a TOML configuration",
         description="Train a model from a TOML configuration. The best checkpoint by validation score is kept in"
         " OUT/best; OUT also holds the state to resume from and the logs.",
     )
+    fit.set_defaults(run=_fit)
     fit.add_argument("config", type=Path, metavar="CONFIG.toml")
     fit.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes", help="change a setting"
     )
     fit.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME)")
     fit.add_argument("--resume", action="store_true", help="go on where the run in OUT was stopped")
-    options = parser.parse_args(arguments)
+    curves = verbs.add_parser(
+        "curves",
+        help="draw a run's curves",
+        description="Draw loss, gradient norm and scores of a run: RUN/curves.png.",
+    )
+    curves.set_defaults(run=_curves)
+    curves.add_argument("directory", type=Path, metavar="RUN", help="the run's directory")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (see `captioner.errors`)."""
+    options = parser().parse_args(arguments)
     try:
-        _fit(options)
+        options.run(options)
     except CaptionerError as problem:
         print(f"train: {problem}", file=sys.stderr)
         return problem.exit_code
@@ -73,6 +86,12 @@ def _fit(options: argparse.Namespace) -> None:
         run.start(start)
     run.fit()
     print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+def _curves(options: argparse.Namespace) -> None:
+    from train.curves import draw_curves
+
+    print(draw_curves(options.directory))
 
 
 if __name__ == "__main__":
