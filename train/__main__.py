@@ -1,6 +1,7 @@
 """`python -m train`: the trainer's command line."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,15 @@ def parser() -> argparse.ArgumentParser:
     )
     curves.set_defaults(run=_curves)
     curves.add_argument("directory", type=Path, metavar="RUN", help="the run's directory")
+    speed = verbs.add_parser(
+        "speed",
+        help="measure a training step against simpler ones",
+        description="Measure a training step of the embedded model's decoder against steps that share no grid among captions"
+        " and against a loop over single captions: captions a second and peak memory.",
+    )
+    speed.set_defaults(run=_speed)
+    speed.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor (default: 1)")
+    speed.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
     return parser
 
 
@@ -92,6 +102,17 @@ def _curves(options: argparse.Namespace) -> None:
     from train.curves import draw_curves
 
     print(draw_curves(options.directory))
+
+
+def _speed(options: argparse.Namespace) -> None:
+    if options.threads < 1:
+        raise UsageError(f"--threads {options.threads}: at least 1 is needed.")
+    from train.speed import compare, to_table
+
+    result = compare(options.threads)
+    print(to_table(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
