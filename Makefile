@@ -51,6 +51,6 @@ clean:
 	$(BIN)/python -m pip install --quiet scikit-image
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/installed
+.venv/dev: requirements-dev.txt train/requirements.txt .venv/installed
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@

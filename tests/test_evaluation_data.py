@@ -104,6 +104,124 @@ def test_official_text_files(official: Path) -> None:
     ]
 
 
+MINE = """\
+"File", Caption, split
+a.jpg,"A dog, and a ball",train
+
+b.jpg,Un café,dev
+a.jpg, A "brown" dog ,
+"""
+MINE_JSON = """\
+{"file": "a.jpg", "caption": "A dog, and a ball", "split": "train"}
+{"file": "b.jpg", "captions": ["Un café"], "split": "dev", "author": "me"}
+{"file": "a.jpg", "captions": ["A \\"brown\\" dog"]}
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), [("mine.csv", MINE), ("mine.jsonl", MINE_JSON)])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_my_photos(name: str, text: str, end: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", end).encode())
+    photos = [
+        CaptionedPhoto("a.jpg", "a.jpg", ("A dog, and a ball", 'A "brown" dog'), "train"),
+        CaptionedPhoto("b.jpg", "b.jpg", ("Un café",), "dev"),
+    ]
+    assert list(read_captioned_photos(tmp_path / name)) == photos
+    assert list(read_flickr8k(tmp_path / name)) == photos
+
+
+def test_my_photos_need_no_splits(tmp_path: Path, write: Callable[[object], Path]) -> None:
+    (tmp_path / "mine.csv").write_text("file,caption\na.jpg,A dog\n", encoding="utf-8")
+    expected = [CaptionedPhoto("a.jpg", "a.jpg", ("A dog",))]
+    assert list(read_captioned_photos(tmp_path / "mine.csv")) == expected
+    assert list(read_captioned_photos(write([{"file": "a.jpg", "caption": "A dog"}]))) == expected
+
+
+WRONG_LINES = [
+    ("mine.csv", "a.jpg,A dog", "the first line is 'a.jpg,A dog'; expected file,caption or file,caption,split"),
+    ("mine.csv", "", "the first line is ''"),
+    ("mine.csv", "file,caption\n\na.jpg,A dog, a ball", "line 3 has too many fields; a caption with a comma stands"),
+    ("mine.csv", 'file,caption\na.jpg,"A dog\nb.jpg,A cat', "line 2 is not CSV"),
+    ("mine.csv", "file,caption\na.jpg", "line 2 lacks a file or a caption"),
+    ("mine.csv", "file,caption\na.jpg,  ", "line 2 lacks a file or a caption"),
+    ("mine.csv", "file,caption\n,A dog", "line 2 lacks a file or a caption"),
+    ("mine.csv", "file,caption,split\na.jpg,A dog", "line 2 lacks"),
+    (
+        "mine.csv",
+        "file,caption,split\na.jpg,A,train\na.jpg,B,dev",
+        "line 3 puts a.jpg into the split 'dev', an earlier line into 'train'",
+    ),
+    ("mine.csv", "file,caption\n", "holds no captioned photos"),
+    ("mine.jsonl", "{", "line 1 is not a JSON object with"),
+    ("mine.jsonl", "[" * 100_000, "line 1 is not a JSON object with"),
+    ("mine.jsonl", '\n["a.jpg", "A dog"]', "line 2 is not a JSON object with"),
+    ("mine.jsonl", '{"file": "a.jpg"}', "line 1 is not a JSON object with"),
+    ("mine.jsonl", '{"file": "", "caption": "A dog"}', "line 1 is not a JSON object with"),
+    ("mine.jsonl", '{"file": "a.jpg", "captions": "A dog"}', "line 1 is not a JSON object with"),
+    ("mine.jsonl", '{"file": "a.jpg", "captions": []}', "1 photo (the first: 'a.jpg') without a caption"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "message"), WRONG_LINES)
+def test_wrong_lines_of_my_photos(name: str, text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        read_captioned_photos(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_can_be_named_and_left_out(tmp_path: Path, write: Callable[[object], Path]) -> None:
+    def read(path: Path) -> tuple[list[tuple[str, tuple[str, ...]]], str]:
+        problems: list[str] = []
+        photos = read_captioned_photos(path, problems=problems)
+        return [(photo.id, photo.captions) for photo in photos], "\n".join(problems)
+
+    path = tmp_path / "mine.csv"
+    path.write_text('file,caption\na.jpg,"A dog\na.jpg,Dogs\nb.jpg\nc.jpg,A cat\n', encoding="utf-8")
+    photos, problems = read(path)
+    assert photos == [("a.jpg", ("Dogs",)), ("c.jpg", ("A cat",))]
+    assert problems.count("\n") == 1
+    assert f"{path}, line 2 is not CSV" in problems
+    assert f"{path}, line 4 lacks a file or a caption." in problems
+
+    photos, problems = read(write([*LIST, LIST[0], {"file": "c.jpg", "captions": []}, {"file": "d.jpg"}]))
+    assert photos == [("a.jpg", ("A dog.", "Dogs")), ("b.jpg", ("A cat.",))]
+    for part in (
+        "id 'a.jpg' there more than once",
+        "photo 'c.jpg' without a caption",
+        "item {'file': 'd.jpg'} of another",
+    ):
+        assert part in problems
+
+    note = {"image_id": 8, "caption": "Nothing"}
+    photos, problems = read(write(changed(COCO, annotations=[NOTE, note, {"image_id": 7}])))
+    assert photos == [("42", ("A dog.",))]
+    for part in ("photo '7' without a caption", "id '8' not among its images", "item {'image_id': 7} of another"):
+        assert part in problems
+
+    path.write_text("file,caption\na.jpg\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"no photo with a caption that can be used.*line 2 lacks a file"):
+        read(path)
+
+
+def test_what_is_wrong_in_official_text_files_can_be_left_out(official: Path) -> None:
+    with (official / "Flickr8k.token.txt").open("a", encoding="utf-8") as file:
+        file.write("\na.jpg A cat\n")
+    (official / "Flickr_8k.devImages.txt").write_text("b.jpg\nx.jpg\n", encoding="utf-8")
+    problems: list[str] = []
+    photos = read_captioned_photos(official, problems=problems)
+    assert [photo.split for photo in photos] == ["train", "dev", "test", "unused"]
+    assert len(problems) == 2
+    assert "line 7 is not FILE#NUMBER, a tab and a caption" in problems[0]
+    assert "photo 'x.jpg' without a caption in Flickr8k.token.txt" in problems[1]
+    (official / "Flickr_8k.testImages.txt").write_text("a.jpg\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="also listed in another split"):
+        read_captioned_photos(official, problems=problems)
+
+
 def test_select(write: Callable[[object], Path]) -> None:
     photos = read_flickr8k(write(LIST))
     assert [photo.id for photo in photos.select("train")] == ["a.jpg"]

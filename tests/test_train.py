@@ -336,6 +336,23 @@ def test_a_broken_photo_is_named_and_skipped(data: Path, tmp_path: Path, capsys:
     assert "broken.png" in skipped[0]
 
 
+def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "images").symlink_to(data / "images")
+    names = [path.name for path in sorted((data / "images").iterdir())]
+    lines = [f"{name},a photo of {name.split('-')[0]},{'train' if '-0' in name else 'dev'}" for name in names]
+    text = "\n".join(["file,caption,split", *lines, "coffee-0.png,a cup, of coffee,train"])
+    (tmp_path / "captions.csv").write_text(text)
+    assert fit(data, tmp_path / "out", "--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1") == 0
+    err = capsys.readouterr().err
+    assert f"skipped: {tmp_path / 'captions.csv'}, line {len(names) + 2} has too many fields" in err
+    assert "broken.png" in err
+    assert "2 photos or captions skipped in all." in err
+    (tmp_path / "captions.jsonl").touch()
+    assert fit(data, tmp_path / "other", "--set", f"data.root={tmp_path}") == 2
+    assert "several files of captions (captions.csv, captions.jsonl)" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,6 +1,7 @@
 """`python -m train`: the trainer's command line."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,25 +10,47 @@ from pathlib import Path
 from captioner.errors import CaptionerError, OutputError, UsageError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code (see `captioner.errors`)."""
+def parser() -> argparse.ArgumentParser:
+    """The verbs and their arguments."""
     parser = argparse.ArgumentParser(prog="python -m train", description="Train captioning models.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
     fit = verbs.add_parser(
         "fit",
         help="train a model from a TOML configuration",
         description="Train a model from a TOML configuration. The best checkpoint by validation score is kept in"
         " OUT/best; OUT also holds the state to resume from and the logs.",
     )
+    fit.set_defaults(run=_fit)
     fit.add_argument("config", type=Path, metavar="CONFIG.toml")
     fit.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes", help="change a setting"
     )
     fit.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME)")
     fit.add_argument("--resume", action="store_true", help="go on where the run in OUT was stopped")
-    options = parser.parse_args(arguments)
+    curves = verbs.add_parser(
+        "curves",
+        help="draw a run's curves",
+        description="Draw loss, gradient norm and scores of a run: RUN/curves.png.",
+    )
+    curves.set_defaults(run=_curves)
+    curves.add_argument("directory", type=Path, metavar="RUN", help="the run's directory")
+    speed = verbs.add_parser(
+        "speed",
+        help="measure a training step against simpler ones",
+        description="Measure a training step of the embedded model's decoder against steps that share no grid among captions"
+        " and against a loop over single captions: captions a second and peak memory.",
+    )
+    speed.set_defaults(run=_speed)
+    speed.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor (default: 1)")
+    speed.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (see `captioner.errors`)."""
+    options = parser().parse_args(arguments)
     try:
-        _fit(options)
+        options.run(options)
     except CaptionerError as problem:
         print(f"train: {problem}", file=sys.stderr)
         return problem.exit_code
@@ -55,13 +78,17 @@ def _fit(options: argparse.Namespace) -> None:
 
     start = checkpoint.read(config.start) if config.start else None
     directory = options.out or Path("runs") / config.name
-    splits = read_splits(config.data)
+    skipped: list[str] = []
+    splits = read_splits(config.data, skipped)
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus(config, splits, start)
-    for sentence in [*corpus.train.skipped, *corpus.validation.skipped]:
+    skipped += [*corpus.train.skipped, *corpus.validation.skipped]
+    for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
+    if skipped:
+        print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
     run = Run(config, corpus, directory)
     if options.resume:
         run.resume()
@@ -69,6 +96,23 @@ def _fit(options: argparse.Namespace) -> None:
         run.start(start)
     run.fit()
     print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+def _curves(options: argparse.Namespace) -> None:
+    from train.curves import draw_curves
+
+    print(draw_curves(options.directory))
+
+
+def _speed(options: argparse.Namespace) -> None:
+    if options.threads < 1:
+        raise UsageError(f"--threads {options.threads}: at least 1 is needed.")
+    from train.speed import compare, to_table
+
+    result = compare(options.threads)
+    print(to_table(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

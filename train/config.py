@@ -32,7 +32,7 @@ class DataSettings:
     """Where the photos and captions are, and which captions count.
 
     Attributes:
-        root: directory with `captions.json` and `images/`; given on the command line (`--set data.root=DIR`).
+        root: directory with the captions (see `train.splits`) and `images/`; given on the command line (`--set data.root=DIR`).
         also: further files of captioned photos, all of them for training; the photos are in `images/` beside each file.
         text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
             key `captions`; `.gz` is unpacked.

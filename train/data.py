@@ -21,9 +21,10 @@ from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.images import open_image, to_pixels
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
+from train.splits import divide, find_captions
 
-CAPTIONS, IMAGES = "captions.json", "images"
-"""What stands in a data directory."""
+IMAGES = "images"
+"""The directory of photos beside the captions."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,24 @@ class PhotoSet:
         return len(self.photos)
 
 
-def read_splits(data: DataSettings) -> dict[str, list[CaptionedPhoto]]:
+def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[str, list[CaptionedPhoto]]:
     """The training and the validation photos, `train` and `validation`.
+
+    Args:
+        data: the settings.
+        problems: takes one sentence for each photo or caption that is left out; without it, the first is an error.
 
     Raises:
         UsageError: there is no data where the settings say, or a split is empty.
     """
     if not data.root:
         raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
-    photos = read_captioned_photos(Path(data.root) / CAPTIONS)
-    limits = {"train": data.limit, "dev": data.validation_limit}
-    train, validation = (list(photos.select(split))[: limit or None] for split, limit in limits.items())
+    train, validation = divide(read_captioned_photos(find_captions(Path(data.root)), problems=problems))
+    train, validation = train[: data.limit or None], validation[: data.validation_limit or None]
     for file in map(Path, data.also):
         images = (file.parent / IMAGES).absolute()
-        train += [replace(photo, file=str(images / photo.file)) for photo in read_captioned_photos(file)]
+        also = read_captioned_photos(file, problems=problems)
+        train += [replace(photo, file=str(images / photo.file)) for photo in also]
     return {"train": train, "validation": validation}
 
 
@@ -108,7 +113,7 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     kept = [number for number in range(len(photos)) if str(number) not in skipped]
     if not kept:
         raise UsageError(f"{name}: no usable photo in {images} (the first: {next(iter(skipped.values()), 'none')})")
-    pixels = np.load(path, mmap_mode="r")
+    pixels = np.load(path, mmap_mode="r")[: len(kept)]  # rows of those that were left out stay empty, at the end
     return PhotoSet(tuple(photos[number] for number in kept), pixels, key, tuple(skipped.values()))
 
 

@@ -1,14 +1,17 @@
 """Captions of a model in training, by the search that its users will run."""
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
+from captioner.checkpoint import Checkpoint
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.predict import generate
+from captioner.predict import Caption, Captioner, PreparedPhoto, generate
 from captioner.text import Tokenizer, Vocabulary
 from train.config import TrainConfig
 from train.data import PhotoSet
@@ -36,3 +39,16 @@ def caption_photos(
                 words = vocabulary.decode(hypotheses[0].tokens)
                 predictions[photos.photos[start + row].id] = tokenizer.detokenize(words)
     return predictions
+
+
+def sample_captions(
+    model: nn.Module, photos: PhotoSet, config: TrainConfig, vocabulary: Vocabulary, *, count: int = 4
+) -> tuple[list[NDArray[np.uint8]], list[Caption]]:
+    """The first photos, (S, S, 3) each, and the model's captions of them with where it looked."""
+    assert isinstance(model, EncoderDecoder)
+    model.eval()
+    facts = Checkpoint(path=Path(), config=model.config, vocabulary=vocabulary, decoding=config.decoding)
+    captioner = Captioner(model, facts, device=next(model.parameters()).device)
+    pixels = [np.array(photo) for photo in photos.pixels[:count]]
+    prepared = [PreparedPhoto(pixels=photo, width=len(photo), height=len(photo)) for photo in pixels]
+    return pixels, captioner.caption_batch(prepared, attention=True)

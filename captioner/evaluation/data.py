@@ -1,20 +1,21 @@
 """Readers for captioned photos and for captions that somebody's model wrote; each takes a file as it was published.
 
-    read_captioned_photos   any of the following, told apart by what is in it
+    read_captioned_photos   any of the following, and somebody's own photos in CSV or JSON lines (see `rows`)
     read_coco               COCO's captions JSON: {"images": [...], "annotations": [...]}
     read_karpathy           Karpathy's splits: dataset_flickr8k.json, dataset_flickr30k.json, dataset_coco.json
     read_flickr8k           one JSON list of photos, Karpathy's file, or the directory of the official text files
     read_results            COCO's results JSON: [{"image_id": ..., "caption": ...}]
 
+All are strict, since half a file gives wrong scores; `read_captioned_photos` can also leave out what is wrong.
 Ids are strings everywhere: COCO's 391895 is "391895", a Flickr8k photo's id is its file name.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.errors import UsageError
+from captioner.evaluation.rows import Row, object_row, read_csv, read_json_lines, read_token_file
 from captioner.evaluation.structure import (
     as_id,
     as_text,
@@ -24,13 +25,14 @@ from captioner.evaluation.structure import (
     read_each,
     read_json,
     read_lines,
+    refuse_all,
     refuse_twice,
 )
 
 # The names that the published files give to one and the same split.
 _SAME_SPLIT = {"val": "dev", "validation": "dev", "dev": "dev"}
-_TOKEN_FILE = "Flickr8k.token.txt"
-_TOKEN_LINE = re.compile(r"(?P<file>\S[^#\t]*)#\d+\t(?P<caption>.*)")
+TOKEN_FILE = "Flickr8k.token.txt"
+"""Of Flickr8k's official text files, the one with the captions."""
 
 
 @dataclass(frozen=True)
@@ -100,25 +102,35 @@ class CaptionedPhotos:
 # ------------------------------------------------------------------------------------------------------ captioned photos
 
 
-def read_captioned_photos(path: str | Path) -> CaptionedPhotos:
+def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
     """Reads any of the formats that this module knows.
 
+    Args:
+        path: a file, or the directory of Flickr8k's official text files. CSV and JSON lines are known by their names'
+            endings, the others by what is in them.
+        problems: takes one sentence for each photo and each caption that is then left out, instead of an error.
+
     Raises:
-        UsageError: the file is missing, damaged, or of another structure; the other readers raise the same.
+        UsageError: the file is missing, damaged as a whole, or of another structure, or there is a photo or a caption that
+            cannot be used; the other readers raise the same.
     """
     path = Path(path)
     if path.is_dir():
-        return _official_flickr8k(path)
+        return _official_flickr8k(path, problems)
+    if path.suffix == ".csv":
+        return _from_rows(path, read_csv(path, problems).values(), problems)
+    if path.suffix == ".jsonl":
+        return _from_rows(path, read_json_lines(path, problems).values(), problems)
     data = read_json(path)
     if isinstance(data, dict) and "annotations" in data:
-        return _coco(path, data)
+        return _coco(path, data, problems)
     if isinstance(data, dict) and "images" in data:
-        return _karpathy(path, data)
+        return _karpathy(path, data, problems)
     if isinstance(data, list):
-        return _photo_list(path, data)
+        return _from_rows(path, read_each(path, "photos", data, object_row, problems), problems)
     raise UsageError(
         f"{path} is not a file of captioned photos: expected COCO's captions JSON, Karpathy's dataset JSON, "
-        'or a list of {"file", "split", "captions"}.'
+        'a list of {"file", "split", "captions"}, or a name that ends in .csv or .jsonl.'
     )
 
 
@@ -135,22 +147,18 @@ def read_karpathy(path: str | Path) -> CaptionedPhotos:
 
 
 def read_flickr8k(path: str | Path) -> CaptionedPhotos:
-    """Reads Flickr8k, from a JSON list or Karpathy's JSON, or from the directory of the official text files."""
+    """Reads Flickr8k, or any photos with splits: a JSON list, Karpathy's JSON, CSV, JSON lines, or the official text files."""
     photos = read_captioned_photos(path)
     if not any(photo.split for photo in photos):
         raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
     return photos
 
 
-def _photo_list(path: Path, data: object) -> CaptionedPhotos:
-    def photo(item: dict[str, object]) -> CaptionedPhoto:
-        file = as_text(item["file"])
-        return CaptionedPhoto(file, file, as_texts(item["captions"]), as_text(item["split"]))
-
-    return CaptionedPhotos(str(path), tuple(read_each(path, "photos", data, photo)))
+def _from_rows(path: Path, rows: Iterable[Row], problems: list[str] | None) -> CaptionedPhotos:
+    return _gathered(path, (CaptionedPhoto(row.file, row.file, row.captions, row.split) for row in rows), problems)
 
 
-def _karpathy(path: Path, data: object) -> CaptionedPhotos:
+def _karpathy(path: Path, data: object, problems: list[str] | None = None) -> CaptionedPhotos:
     def photo(item: dict[str, object]) -> CaptionedPhoto:
         name = as_text(item["filename"])
         file = f"{as_text(item['filepath'])}/{name}" if "filepath" in item else name
@@ -160,51 +168,65 @@ def _karpathy(path: Path, data: object) -> CaptionedPhotos:
         captions = as_texts([sentence["raw"] for sentence in sentences])
         return CaptionedPhoto(as_id(item.get("cocoid", name)), file, captions, as_text(item["split"]))
 
-    return CaptionedPhotos(str(path), tuple(read_each(path, "images", member(path, data, "images"), photo)))
+    return _gathered(path, read_each(path, "images", member(path, data, "images"), photo, problems), problems)
 
 
-def _coco(path: Path, data: object) -> CaptionedPhotos:
+def _coco(path: Path, data: object, problems: list[str] | None = None) -> CaptionedPhotos:
     images = read_each(
-        path, "images", member(path, data, "images"), lambda item: (as_id(item["id"]), as_text(item["file_name"]))
+        path,
+        "images",
+        member(path, data, "images"),
+        lambda item: (as_id(item["id"]), as_text(item["file_name"])),
+        problems,
     )
     annotations = read_each(
         path,
         "annotations",
         member(path, data, "annotations"),
         lambda item: (as_id(item["image_id"]), as_text(item["caption"])),
+        problems,
     )
-    refuse_twice(str(path), (key for key, _ in images))
+    if problems is None:
+        refuse_twice(str(path), (key for key, _ in images))
     captions: dict[str, list[str]] = {key: [] for key, _ in images}
     stray = list(dict.fromkeys(key for key, _ in annotations if key not in captions))
-    if stray:
-        raise UsageError(f"{path}: annotations name {count_and_first(stray, 'id')} not among its images.")
+    refuse_all(f"{path}: annotations name", stray, "id", "not among its images", problems)
     for key, caption in annotations:
-        captions[key].append(caption)
-    return CaptionedPhotos(str(path), tuple(CaptionedPhoto(key, file, tuple(captions[key])) for key, file in images))
+        if key in captions:
+            captions[key].append(caption)
+    return _gathered(path, (CaptionedPhoto(key, file, tuple(captions[key])) for key, file in images), problems)
 
 
-def _official_flickr8k(directory: Path) -> CaptionedPhotos:
-    captions: dict[str, list[str]] = {}
-    path = directory / _TOKEN_FILE
-    for number, line in enumerate(read_lines(path), start=1):
-        match = _TOKEN_LINE.fullmatch(line)
-        if not match:
-            raise UsageError(f"{path}, line {number} is not FILE#NUMBER, a tab and a caption.")
-        captions.setdefault(match["file"], []).append(match["caption"])
+def _official_flickr8k(directory: Path, problems: list[str] | None) -> CaptionedPhotos:
+    rows = read_token_file(directory / TOKEN_FILE, problems)
     splits: dict[str, str] = {}
     for split in ("train", "dev", "test"):
         path = directory / f"Flickr_8k.{split}Images.txt"
-        files = [line.strip() for line in read_lines(path)]
+        files = [line.strip() for _, line in read_lines(path)]
         refuse_twice(str(path), files)
-        bare = [file for file in files if file not in captions]
-        if bare:
-            raise UsageError(f"{path}: {count_and_first(bare, 'photo')} without a caption in {_TOKEN_FILE}.")
+        bare = [file for file in files if file not in rows]
+        refuse_all(f"{path}:", bare, "photo", f"without a caption in {TOKEN_FILE}", problems)
         both = [file for file in files if file in splits]
-        if both:
+        if both:  # never to be passed over: what is learned must not be measured
             raise UsageError(f"{path}: {count_and_first(both, 'photo')} also listed in another split.")
         splits.update(dict.fromkeys(files, split))
-    photos = (CaptionedPhoto(file, file, tuple(texts), splits.get(file, "unused")) for file, texts in captions.items())
-    return CaptionedPhotos(str(directory), tuple(photos))
+    placed = (Row(row.file, row.captions, splits.get(row.file, "unused")) for row in rows.values())
+    return _from_rows(directory, placed, problems)
+
+
+def _gathered(path: Path, photos: Iterable[CaptionedPhoto], problems: list[str] | None) -> CaptionedPhotos:
+    """All of them or, where `problems` may take the others, those that are there for the first time and have a caption."""
+    if problems is None:
+        return CaptionedPhotos(str(path), tuple(photos))
+    first: dict[str, CaptionedPhoto] = {}
+    again = [photo.id for photo in photos if first.setdefault(photo.id, photo) is not photo]
+    refuse_all(f"{path}:", again, "id", "there more than once", problems)
+    bare = [photo.id for photo in first.values() if not photo.captions]
+    refuse_all(f"{path}:", bare, "photo", "without a caption", problems)
+    usable = tuple(photo for photo in first.values() if photo.captions)
+    if problems and not usable:
+        raise UsageError(f"{path} holds no photo with a caption that can be used. The last problem: {problems[-1]}")
+    return CaptionedPhotos(str(path), usable)
 
 
 # --------------------------------------------------------------------------------------------------------------- results

@@ -17,6 +17,29 @@ def count_and_first(offenders: Sequence[object], noun: str) -> str:
     return f"{len(offenders)} {noun}{'' if len(offenders) == 1 else 's'} (the first: {shown})"
 
 
+def refuse(sentence: str, problems: list[str] | None) -> None:
+    """Notes what is wrong in `problems`, where the caller may go on without it.
+
+    Raises:
+        UsageError: there is no such list.
+    """
+    if problems is None:
+        raise UsageError(sentence)
+    problems.append(sentence)
+
+
+def refuse_all(source: str, offenders: Sequence[object], noun: str, complaint: str, problems: list[str] | None) -> None:
+    """Notes each offender in `problems`, where the caller may go on without them.
+
+    Raises:
+        UsageError: there is no such list; one sentence counts them.
+    """
+    if problems is not None:
+        problems += [f"{source} {noun} {_shortened(repr(offender))} {complaint}." for offender in offenders]
+    elif offenders:
+        raise UsageError(f"{source} {count_and_first(offenders, noun)} {complaint}.")
+
+
 def read_text(path: Path) -> str:
     """Text of a UTF-8 file, with or without a byte-order mark.
 
@@ -33,14 +56,15 @@ def read_text(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file, without their ends and without blank ones.
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines of a UTF-8 text file with their numbers, from 1, without their ends and without blank ones.
 
     Raises:
         UsageError: the file cannot be read or is not UTF-8.
     """
     # Not splitlines: a caption may hold one of the rarer characters that it splits at.
-    return [line for line in read_text(path).replace("\r\n", "\n").split("\n") if line.strip()]
+    lines = read_text(path).replace("\r\n", "\n").split("\n")
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def read_json(path: Path) -> object:
@@ -73,7 +97,13 @@ def member(path: Path, data: object, name: str) -> object:
     return data[name]
 
 
-def read_each(path: Path, name: str, items: object, read: Callable[[dict[str, object]], _T]) -> list[_T]:
+def read_each(
+    path: Path,
+    name: str,
+    items: object,
+    read: Callable[[dict[str, object]], _T],
+    problems: list[str] | None = None,
+) -> list[_T]:
     """Reads every item of a list.
 
     Args:
@@ -81,9 +111,10 @@ def read_each(path: Path, name: str, items: object, read: Callable[[dict[str, ob
         name: what the items are called, for messages.
         items: parsed JSON that should be a list of objects.
         read: one item's reader; a KeyError, TypeError or ValueError of it marks the item as wrong.
+        problems: takes a sentence for each wrong item, which is left out.
 
     Raises:
-        UsageError: not a list, or wrong items in it, all counted in one sentence.
+        UsageError: not a list, or, without `problems`, wrong items in it, all counted in one sentence.
     """
     if not isinstance(items, list):
         raise UsageError(f"{path}: {name} is not a list.")
@@ -94,8 +125,7 @@ def read_each(path: Path, name: str, items: object, read: Callable[[dict[str, ob
             found.append(read(item))
         except (KeyError, TypeError, ValueError):
             wrong.append(item)
-    if wrong:
-        raise UsageError(f"{path}: in {name}, {count_and_first(wrong, 'item')} of another form than expected.")
+    refuse_all(f"{path}: in {name},", wrong, "item", "of another form than expected", problems)
     return found
 
 

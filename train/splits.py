@@ -1,0 +1,57 @@
+"""Where the captions are, and which photos are learned from and which measured on."""
+
+import hashlib
+from pathlib import Path
+
+from captioner.errors import UsageError
+from captioner.evaluation.data import TOKEN_FILE, CaptionedPhoto, CaptionedPhotos
+
+CAPTIONS = (
+    "captions.csv",
+    "captions.jsonl",
+    "captions.json",
+    "dataset*.json",  # Karpathy's splits
+    "captions_*.json",  # COCO's own
+    "annotations.json",
+    TOKEN_FILE,
+)
+"""What the file of captions in a data directory may be called."""
+
+
+def find_captions(root: Path) -> Path:
+    """The one file of captions in a data directory, or the directory itself for Flickr8k's text files.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    found = sorted({file for name in CAPTIONS for file in root.glob(name)})
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found)
+        raise UsageError(
+            f"{root} holds {f'several files of captions ({names}); keep one of them' if found else 'no captions'}; "
+            f"looked for {', '.join(CAPTIONS)}."
+        )
+    return root if found[0].name == TOKEN_FILE else found[0]
+
+
+def divide(photos: CaptionedPhotos) -> tuple[list[CaptionedPhoto], list[CaptionedPhoto]]:
+    """The photos to learn from and those to validate on, as the data says; if it says nothing, every tenth is for validation.
+
+    Which ones follows from their files' names alone, so that new photos move no others.
+
+    Raises:
+        UsageError: one of the two would be empty.
+    """
+    if any(photo.split for photo in photos):
+        return list(photos.select("train")), list(photos.select("dev"))
+    train, validation = ([photo for photo in photos if _held_out(photo) == held] for held in (False, True))
+    if not (train and validation):
+        raise UsageError(
+            f"{photos.source}: too few photos ({len(photos)}) to keep every tenth of them for validation; "
+            "add photos, or say for each of them which split it is in, train or dev."
+        )
+    return train, validation
+
+
+def _held_out(photo: CaptionedPhoto) -> bool:
+    return hashlib.sha256(photo.file.encode()).digest()[0] < 0.1 * 256
