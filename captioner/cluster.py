@@ -12,16 +12,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.batch import caption_prepared, processors
-from captioner.checkpoint import Checkpoint
-from captioner.decoding import DecodingOptions
 from captioner.errors import CaptionerError, ImageError, UsageError
-from captioner.folders import Found
 from captioner.images import open_image, to_pixels
-from captioner.predict import Captioner, PreparedPhoto
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # those that read photos load neither models nor torch
     import pyarrow
+
+    from captioner.checkpoint import Checkpoint
+    from captioner.decoding import DecodingOptions
+    from captioner.folders import Found
 
 _BATCHES_A_BLOCK = 4
 """Prepared photos travel between machines in blocks: of 64, about 10 MB."""
@@ -43,9 +42,9 @@ class Pool:
 
 
 def caption_photos(
-    checkpoint: Checkpoint,
-    photos: Iterable[Found],
-    options: DecodingOptions,
+    checkpoint: "Checkpoint",
+    photos: "Iterable[Found]",
+    options: "DecodingOptions",
     *,
     batch_size: int = 16,
     pool: Pool,
@@ -69,7 +68,7 @@ def caption_photos(
     """
     ray = _start(pool)
     try:
-        dataset = _dataset(ray, checkpoint, photos, options, batch_size, pool)
+        dataset = _dataset(ray, checkpoint, photos, options, batch_size=batch_size, pool=pool)
         told: set[str] = set()
         for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
             for line in batch["record"].to_pylist():
@@ -87,13 +86,15 @@ def caption_photos(
 def _start(pool: Pool) -> Any:
     """The module ray, connected."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # warnings for those who build Ray
     try:
         import ray
         import ray.data
     except ImportError:
         raise UsageError("--engine ray needs Ray; install it with: pip install captioner[ray].") from None
     import logging
+
+    from captioner.batch import processors
 
     here = {} if pool.address else {"num_cpus": max(2, processors()), "include_dashboard": False}
     try:
@@ -111,9 +112,10 @@ def _start(pool: Pool) -> Any:
 
 def _dataset(
     ray: Any,
-    checkpoint: Checkpoint,
-    photos: Iterable[Found],
-    options: DecodingOptions,
+    checkpoint: "Checkpoint",
+    photos: "Iterable[Found]",
+    options: "DecodingOptions",
+    *,
     batch_size: int,
     pool: Pool,
 ) -> Any:
@@ -123,7 +125,7 @@ def _dataset(
     on_gpus = pool.device in {"auto", "cuda"} and gpus >= 1
     models = pool.models or int(gpus if on_gpus else max(1, processors_there - 1))
     size = checkpoint.config.image.size
-    # Half a processor for reading: four readers keep up with... see docs/batch.md.
+    # Reading a photo takes far less time than captioning it, so that a reader and a model may share one.
     half = min(0.5, processors_there / 2)
     return (
         ray.data.from_arrow(list(_blocks(photos, _BATCHES_A_BLOCK * batch_size)))
@@ -146,7 +148,7 @@ def _dataset(
     )
 
 
-def _blocks(photos: Iterable[Found], size: int) -> Iterator["pyarrow.Table"]:
+def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
     """Tables of `path`, in bytes because not all are UTF-8, and `problem`, why it cannot be read."""
     import pyarrow as arrow
 
@@ -166,36 +168,34 @@ def _prepare(block: "pyarrow.Table", *, size: int, directory: str) -> "pyarrow.T
     import pyarrow as arrow
 
     os.chdir(directory)  # this process is Ray's and does nothing else; names are relative to where the user is
-    opened = [
-        _read(os.fsdecode(path), size) if problem is None else ImageError(problem)
+    rows = [
+        _read(os.fsdecode(path), size) if problem is None else {"problem": problem}
         for path, problem in zip(block["path"].to_pylist(), block["problem"].to_pylist(), strict=True)
     ]
-    good = [photo if isinstance(photo, PreparedPhoto) else None for photo in opened]
-    return arrow.table(
-        {
-            "path": block["path"],
-            "pixels": arrow.array([photo and photo.pixels.tobytes() for photo in good], arrow.large_binary()),
-            "width": arrow.array([photo and photo.width for photo in good], arrow.int64()),
-            "height": arrow.array([photo and photo.height for photo in good], arrow.int64()),
-            "problem": arrow.array(
-                [str(photo) if isinstance(photo, ImageError) else None for photo in opened], arrow.string()
-            ),
-        }
-    )
+    types = {
+        "pixels": arrow.large_binary(),
+        "width": arrow.int64(),
+        "height": arrow.int64(),
+        "problem": arrow.string(),
+    }
+    columns = {name: arrow.array([row.get(name) for row in rows], type=kind) for name, kind in types.items()}
+    return arrow.table({"path": block["path"], **columns})
 
 
-def _read(path: str, size: int) -> PreparedPhoto | ImageError:
+def _read(path: str, size: int) -> dict[str, Any]:
     try:
         photo = open_image(path, draft=size)
     except ImageError as problem:
-        return problem
-    return PreparedPhoto(pixels=to_pixels(photo.image, size), width=photo.width, height=photo.height)
+        return {"problem": str(problem)}
+    return {"pixels": to_pixels(photo.image, size).tobytes(), "width": photo.width, "height": photo.height}
 
 
 class _Model:
     """What each of Ray's actors holds."""
 
-    def __init__(self, path: Path, device: str, options: DecodingOptions) -> None:
+    def __init__(self, path: Path, device: str, options: "DecodingOptions") -> None:
+        from captioner.predict import Captioner
+
         self._model = Captioner.load(path, device=device)
         self._options = options
 
@@ -203,6 +203,9 @@ class _Model:
         """Caption a batch: one column, `record`, in JSON."""
         import numpy as np
         import pyarrow as arrow
+
+        from captioner.batch import caption_prepared
+        from captioner.predict import PreparedPhoto
 
         size = self._model.checkpoint.config.image.size
         opened = [

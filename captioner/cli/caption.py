@@ -228,6 +228,7 @@ class _Work:
             todo = itertools.takewhile(lambda _: not interrupt.requested, target.todo(self._photos))
             first = next(todo, None)  # where nothing is to be done, no model is loaded
             rows = iter(()) if first is None else caption(itertools.chain([first], todo))
+            progress.start()
             for row in rows:
                 framed = _framed(row, options.prefix, options.suffix)
                 target.add(framed)

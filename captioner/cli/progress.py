@@ -42,9 +42,13 @@ class Progress:
         self._total = total
         self._lines = lines and not bar
         self._clock = clock
-        self._begin = self._last = clock()
         self._failures: list[str] = []
         self._bar = tqdm(total=total, unit="photo", disable=not bar)
+        self.start()
+
+    def start(self) -> None:
+        """What follows is the work that the rate is about, and no preparation any more."""
+        self._begin = self._last = self._clock()
 
     def update(self, error: str | None) -> None:
         """One more photo is done."""
