@@ -120,11 +120,15 @@ def _dataset(
     pool: Pool,
 ) -> Any:
     """The pipeline: names → prepared photos, on any processor → records, where a model is."""
+    from captioner.checkpoint import PRETRAINED
+
     there = ray.cluster_resources()
     processors_there, gpus = there.get("CPU", 1.0), there.get("GPU", 0.0)
     on_gpus = pool.device in {"auto", "cuda"} and gpus >= 1
     models = pool.models or int(gpus if on_gpus else max(1, processors_there - 1))
     size = checkpoint.config.image.size
+    embedded = checkpoint.path.parent == PRETRAINED  # on each machine where captioner is installed there
+    model = checkpoint.path.name if embedded else str(checkpoint.path.absolute())
     # Reading a photo takes far less time than captioning it, so that a reader and a model may share one.
     half = min(0.5, processors_there / 2)
     return (
@@ -138,7 +142,7 @@ def _dataset(
         )
         .map_batches(
             _Model,
-            fn_constructor_args=(checkpoint.path, pool.device, options),
+            fn_constructor_args=(model, pool.device, options),
             batch_format="pyarrow",
             batch_size=batch_size,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=models),
@@ -193,10 +197,10 @@ def _read(path: str, size: int) -> dict[str, Any]:
 class _Model:
     """What each of Ray's actors holds."""
 
-    def __init__(self, path: Path, device: str, options: "DecodingOptions") -> None:
+    def __init__(self, name: str, device: str, options: "DecodingOptions") -> None:
         from captioner.predict import Captioner
 
-        self._model = Captioner.load(path, device=device)
+        self._model = Captioner.load(name, device=device)
         self._options = options
 
     def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":
