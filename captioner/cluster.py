@@ -6,6 +6,7 @@ photos under the same absolute paths, and the model as well if it is not an embe
 
 import json
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -86,7 +87,6 @@ def caption_photos(
 def _start(pool: Pool) -> Any:
     """The module ray, connected."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # warnings for those who build Ray
     try:
         import ray
         import ray.data
@@ -96,6 +96,7 @@ def _start(pool: Pool) -> Any:
 
     from captioner.batch import processors
 
+    _knock(pool.address)
     here = {} if pool.address else {"num_cpus": max(2, processors()), "include_dashboard": False}
     try:
         ray.init(address=pool.address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
@@ -108,6 +109,19 @@ def _start(pool: Pool) -> Any:
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     return ray
+
+
+def _knock(address: str | None) -> None:
+    """See whether anybody listens at an address host:port; Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if not (colon and port.isdecimal()) or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as problem:
+        raise UsageError(
+            f"--ray-address {address}: nobody answers ({problem}); start a cluster with: ray start."
+        ) from None
 
 
 def _dataset(
