@@ -4,11 +4,12 @@ BIN := .venv/bin
 SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format app clean
+.PHONY: help demo test test-ray check format app clean
 
 help:
 	@echo "make demo     set everything up and caption five sample photos"
 	@echo "make test     set everything up and run the tests"
+	@echo "make test-ray install Ray and run the tests of captioning on a cluster"
 	@echo "make check    lint and type-check"
 	@echo "make app      open the web page"
 	@echo "make format   format the code"
@@ -20,6 +21,9 @@ demo: .venv/demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+test-ray: .venv/ray
+	$(BIN)/python -m pytest -m ray
 
 check: .venv/dev
 	$(BIN)/ruff check
@@ -53,4 +57,8 @@ clean:
 
 .venv/dev: requirements-dev.txt train/requirements.txt .venv/installed
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+.venv/ray: pyproject.toml .venv/dev
+	$(BIN)/python -m pip install --quiet --editable '.[ray]'
 	@touch $@

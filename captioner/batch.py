@@ -1,8 +1,9 @@
 """Many photos: read them beside the model's work, caption them in real batches, and give one record a photo, in order."""
 
+import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -52,29 +53,32 @@ class Record:
 
 def caption_photos(
     model: Captioner,
-    sources: Iterable[tuple[str, Source]],
+    sources: Iterable[tuple[str, Source | ImageError]],
     options: DecodingOptions | None = None,
     *,
     batch_size: int = 16,
+    workers: int | None = None,
 ) -> Iterator[Record]:
-    """Caption photos in batches; while the model works on one batch, threads read the next.
+    """Caption photos in batches; while the model works on one batch, threads read the next ones.
 
     Args:
         model: what captions them.
-        sources: name and photo; read as they are needed, so that there may be any number.
+        sources: name and photo, or why there is none; taken as they are needed, so that there may be any number.
         options: what to search for; the model's own defaults if None.
         batch_size: photos at once.
+        workers: threads that read, which change nothing but speed; one a processor, but at most 4, if None.
 
     Yields:
         One record a photo, in order. A photo that cannot be read gives its record and stops nobody.
     """
     waiting: deque[tuple[list[str], list[Future[PreparedPhoto | ImageError]]]] = deque()
-    # Few threads: each holds a whole photo while it scales it down.
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    workers = workers or min(4, processors())  # few: each holds a whole photo while it scales it down
+    ahead = math.ceil(workers / batch_size)  # batches to be read meanwhile, so that no thread is idle
+    pool = ThreadPoolExecutor(workers)
     try:
         for group in _groups(sources, batch_size):
             waiting.append(([name for name, _ in group], [pool.submit(_prepare, model, source) for _, source in group]))
-            if len(waiting) == 2:
+            if len(waiting) > ahead:
                 yield from _caption(model, *waiting.popleft(), options)
         for names, reading in waiting:
             yield from _caption(model, names, reading, options)
@@ -82,14 +86,23 @@ def caption_photos(
         pool.shutdown(cancel_futures=True)
 
 
-def _groups(sources: Iterable[tuple[str, Source]], size: int) -> Iterator[list[tuple[str, Source]]]:
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _groups(
+    sources: Iterable[tuple[str, Source | ImageError]], size: int
+) -> Iterator[list[tuple[str, Source | ImageError]]]:
     """The sources in lists of `size`; the last may be shorter."""
     remaining = iter(sources)
     while group := list(islice(remaining, size)):
         yield group
 
 
-def _prepare(model: Captioner, source: Source) -> PreparedPhoto | ImageError:
+def _prepare(model: Captioner, source: Source | ImageError) -> PreparedPhoto | ImageError:
+    if isinstance(source, ImageError):
+        return source
     try:
         return model.prepare(source)
     except ImageError as problem:
@@ -102,9 +115,17 @@ def _caption(
     reading: list[Future[PreparedPhoto | ImageError]],
     options: DecodingOptions | None,
 ) -> Iterator[Record]:
-    opened = [future.result() for future in reading]
-    good = [photo for photo in opened if isinstance(photo, PreparedPhoto)]
-    captions = iter(model.caption_batch(good, options))
+    return caption_prepared(model, names, [future.result() for future in reading], options)
+
+
+def caption_prepared(
+    model: Captioner,
+    names: Sequence[str],
+    opened: Sequence[PreparedPhoto | ImageError],
+    options: DecodingOptions | None = None,
+) -> Iterator[Record]:
+    """Caption one batch of photos that are read already, where they could be; see `caption_photos`."""
+    captions = iter(model.caption_batch([photo for photo in opened if isinstance(photo, PreparedPhoto)], options))
     for name, photo in zip(names, opened, strict=True):
         yield _record(name, photo if isinstance(photo, ImageError) else next(captions))
 

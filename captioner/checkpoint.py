@@ -197,7 +197,7 @@ def save(
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")  # no longer than a name may be
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -1,71 +1,278 @@
 """captioner caption: describe photos in one sentence each."""
 
 import argparse
+import contextlib
+import itertools
 import json
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import category
 
-from captioner.cli.options import add_model_options, decoding_options, positive
+from captioner.cli.options import add_model_options, decoding_options, not_negative, positive
 from captioner.cli.output import write_line
+from captioner.cli.progress import Interrupt, Progress, say
 from captioner.errors import UsageError
 
 if TYPE_CHECKING:
-    from captioner.batch import Record
+    from captioner.checkpoint import Checkpoint
+    from captioner.decoding import DecodingOptions
+    from captioner.errors import ImageError
+    from captioner.folders import Found, Photos
     from captioner.images import Source
+    from captioner.journal import Row
+    from captioner.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a photo; - reads one from standard input")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a photo, a folder or a pattern; - reads one photo from standard input"
+    )
     parser.add_argument(
         "--format",
         choices=["text", "jsonl"],
-        default="text",
-        help="text: the sentence alone for one photo, PATH<TAB>sentence for several\n"
-        "jsonl: one JSON object a photo (default: text)",
+        help="what standard output gets (default: text, or nothing where there are other outputs)\n"
+        "text: the sentence alone for one photo, PATH<TAB>sentence for several\n"
+        "jsonl: one JSON object a photo",
     )
     parser.add_argument("--num-captions", type=positive, metavar="N", help="sentences a photo, best first (default: 1)")
+    parser.add_argument("--prefix", default="", metavar="TEXT", help="put before each sentence")
+    parser.add_argument("--suffix", default="", metavar="TEXT", help="put behind each sentence")
+    _add_finding(parser.add_argument_group("which photos"))
+    _add_results(parser.add_argument_group("where results go"))
+    _add_work(parser.add_argument_group("how the work is done"))
     add_model_options(parser)
+
+
+def _add_finding(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--recursive", action="store_true", help="look into the folders of a folder, too")
+    group.add_argument("--files-from", metavar="FILE", help="read names from a file, one a line; - is standard input")
+    group.add_argument("-0", dest="nul", action="store_true", help="those names end with NUL, as find -print0 has them")
+    group.add_argument("--shard", metavar="I/N", help="only part I of N, 0 ≤ I < N; N runs share the work")
+
+
+def _add_results(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--output",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a file, made as its suffix says: .jsonl (JSON lines), .csv,\n"
+        ".json (COCO results) or .parquet (a folder); may be repeated",
+    )
+    group.add_argument("--sidecar", action="store_true", help="photo.jpg's sentence into photo.txt beside it")
+    group.add_argument("--sidecar-suffix", metavar=".txt", help="another suffix")
+    group.add_argument("--sidecar-dir", type=Path, metavar="DIR", help="not beside the photo: the same tree here")
+    group.add_argument(
+        "--existing",
+        choices=["skip", "overwrite", "error"],
+        help="photos with results: skip them, do them again, or refuse to start (default: skip)",
+    )
+    group.add_argument("--retry-errors", action="store_true", help="do photos again that failed")
+    group.add_argument("--dry-run", action="store_true", help="only print the names of the photos to be captioned")
+
+
+def _add_work(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="threads that read photos (default: one a processor, at most 4);\nwith Ray, models at work",
+    )
+    group.add_argument("--max-errors", type=not_negative, metavar="N", help="stop once more than N photos failed")
+    group.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: on a cluster (default: local)")
+    group.add_argument(
+        "--ray-address", metavar="ADDRESS", help="of the cluster; auto finds it (default: one made here)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Caption the photos; returns 1 if any of them failed, else 0."""
-    from tqdm import tqdm
-
+    _check(options)
+    photos = _photos(options)
+    picture = _standard_input() if "-" in options.paths else b""
     from captioner import checkpoint
 
-    if options.paths.count("-") > 1:
-        raise UsageError("- stands for one photo on standard input and can be given once.")
-    photo = _standard_input() if "-" in options.paths else b""
     read = checkpoint.read(options.model)
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
-    from captioner.batch import caption_photos
-    from captioner.predict import Captioner
+    with _target(options) as target:
+        total = target.survey(photos)
+        if options.dry_run:
+            return _print_names(target, photos)
+        work = _Work(options, target, photos, total)
+        return work.do(lambda sources: _rows(options, read, search, sources, picture))
 
-    model = Captioner.load(read, device=options.device)
-    sources: list[tuple[str, Source]] = [(path, photo if path == "-" else path) for path in options.paths]
-    records = caption_photos(model, sources, search, batch_size=options.batch_size)
-    # Sentences on the terminal show the progress themselves; a bar would only run through them.
-    quiet = len(sources) == 1 or sys.stdout.isatty() or not sys.stderr.isatty()
-    failed = 0
-    for record in tqdm(records, total=len(sources), unit="photo", disable=quiet):
-        failed += record.error is not None
-        _write(record, options.format, alone=len(sources) == 1)
-    return int(failed > 0)
+
+def _check(options: argparse.Namespace) -> None:
+    kept = options.output or options.sidecar
+    wrong = {
+        "give a PATH or --files-from FILE.": not options.paths and not options.files_from,
+        "- stands for one photo on standard input and can be given once.": options.paths.count("-") > 1,
+        "standard input can be a photo or a list of names, but not both.": "-" in options.paths
+        and options.files_from == "-",
+        "-0 says how the names of --files-from end; give that too.": options.nul and not options.files_from,
+        "--sidecar-suffix and --sidecar-dir say how --sidecar is done; give that too.": not options.sidecar
+        and (options.sidecar_suffix is not None or options.sidecar_dir is not None),
+        "--existing speaks of --output or --sidecar; give one of them too.": bool(options.existing) and not kept,
+        "--retry-errors reads the errors from an --output; give that too.": options.retry_errors and not options.output,
+        "--retry-errors mends results, --existing overwrite and error do not; give one of them.": options.retry_errors
+        and options.existing in {"overwrite", "error"},
+        "- is a photo in this process; Ray's workers cannot read it.": "-" in options.paths and options.engine == "ray",
+        "--ray-address says where Ray is; give --engine ray too.": bool(options.ray_address)
+        and options.engine != "ray",
+    }
+    for message, holds in wrong.items():
+        if holds:
+            raise UsageError(message)
+
+
+def _photos(options: argparse.Namespace) -> "Photos":
+    from captioner.folders import Photos, Shard, read_names
+
+    shard = Shard.parse(options.shard) if options.shard else None
+    names: list[str] = []
+    if options.files_from == "-":
+        names = read_names(_standard_input(), ends_with_nul=options.nul)
+    elif options.files_from:
+        try:
+            names = read_names(Path(options.files_from).read_bytes(), ends_with_nul=options.nul)
+        except OSError as problem:
+            raise UsageError(f"--files-from {options.files_from}: cannot be read ({problem.strerror}).") from None
+    return Photos(arguments=options.paths, names=names, recursive=options.recursive, shard=shard)
 
 
 def _standard_input() -> bytes:
     """All of it, read here and not in a thread, where Ctrl-C would not reach."""
     if sys.stdin is None:
-        raise UsageError("- reads a photo from standard input, which is closed.")
+        raise UsageError("- reads standard input, which is closed.")
     return sys.stdin.buffer.read()
 
 
-def _write(record: "Record", form: str, *, alone: bool) -> None:
-    if form == "jsonl":
-        write_line(json.dumps(record.as_dict()))
-    elif record.error is not None:
-        print(f"captioner: {record.error}", file=sys.stderr)
-    else:
-        for sentence in record.captions or ():
-            write_line(sentence.text if alone else f"{record.path}\t{sentence.text}")
+def _target(options: argparse.Namespace) -> "Run":
+    from captioner.run import Run
+    from captioner.sidecars import Sidecars
+
+    sidecars = Sidecars(suffix=options.sidecar_suffix or ".txt", directory=options.sidecar_dir)
+    return Run(
+        outputs=options.output,
+        sidecars=sidecars if options.sidecar else None,
+        existing=options.existing or "skip",
+        retry_errors=options.retry_errors,
+        dry=options.dry_run,
+    )
+
+
+def _print_names(target: "Run", photos: "Photos") -> int:
+    wanted = 0
+    for photo in target.todo(photos):
+        wanted += 1
+        write_line(_one_line(photo.path))
+    say(f"dry run: {wanted:,} to be captioned, {target.counts.skipped:,} to be skipped")
+    return 0
+
+
+def _rows(
+    options: argparse.Namespace,
+    read: "Checkpoint",
+    search: "DecodingOptions",
+    photos: "Iterator[Found]",
+    picture: bytes,
+) -> "Iterator[Row]":
+    """Records of the photos, by the engine that was asked for."""
+    if options.engine == "ray":
+        from captioner import cluster
+
+        pool = cluster.Pool(address=options.ray_address, models=options.workers, device=options.device)
+        return cluster.caption_photos(read, photos, search, batch_size=options.batch_size, pool=pool)
+    from captioner.batch import caption_photos
+    from captioner.predict import Captioner
+
+    model = Captioner.load(read, device=options.device)
+    sources: Iterator[tuple[str, Source | ImageError]] = (
+        (photo.path, photo.problem or (picture if photo.path == "-" else photo.path)) for photo in photos
+    )
+    records = caption_photos(model, sources, search, batch_size=options.batch_size, workers=options.workers)
+    return (record.as_dict() for record in records)
+
+
+class _Work:
+    """The loop over all photos, with what it says and how it ends."""
+
+    def __init__(self, options: argparse.Namespace, target: "Run", photos: "Photos", total: int) -> None:
+        self._options = options
+        self._target = target
+        self._photos = photos
+        self._total = total
+        self._kept = bool(options.output or options.sidecar)
+        self._format = options.format or ("" if self._kept else "text")
+        # One photo that is named itself, and not found in a folder or by a pattern.
+        self._alone = (
+            len(options.paths) == total == 1 and not options.files_from and not Path(options.paths[0]).is_dir()
+        )
+
+    def do(self, caption: "Callable[[Iterator[Found]], Iterator[Row]]") -> int:
+        """Caption what is to be captioned; returns the exit code.
+
+        Raises:
+            KeyboardInterrupt: the user wanted an end; what was started is finished and written.
+        """
+        options, target, counts = self._options, self._target, self._target.counts
+        if not target.locked:
+            say(f"{target.journal}: this file system knows no locks; let no second run write there.")
+        progress = Progress(counts, self._total, bar=self._shows_bar(), lines=self._kept)
+        stopped = False
+        with Interrupt() as interrupt, contextlib.closing(progress):
+            todo = itertools.takewhile(lambda _: not interrupt.requested, target.todo(self._photos))
+            first = next(todo, None)  # where nothing is to be done, no model is loaded
+            rows = iter(()) if first is None else caption(itertools.chain([first], todo))
+            progress.start()
+            for row in rows:
+                framed = _framed(row, options.prefix, options.suffix)
+                target.add(framed)
+                self._print(framed, progress)
+                progress.update(row["error"])
+                stopped = options.max_errors is not None and counts.failed > options.max_errors
+                if stopped or (interrupt.requested and options.engine == "ray"):
+                    break
+        target.finish(complete=not (stopped or interrupt.requested))
+        if self._kept:
+            progress.summary(target.journal)
+        if interrupt.requested:
+            raise KeyboardInterrupt
+        if stopped:
+            say(
+                f"stopped, because more than {options.max_errors} photos failed (--max-errors); the same command goes on."
+            )
+        return int(counts.failed + counts.skipped_failed > 0)
+
+    def _shows_bar(self) -> bool:
+        # Sentences on the terminal show the progress themselves; a bar would only run through them.
+        printed = bool(self._format) and sys.stdout is not None and sys.stdout.isatty()
+        return sys.stderr.isatty() and not printed and (self._kept or self._total > 1)
+
+    def _print(self, row: "Row", progress: "Progress") -> None:
+        if self._format == "jsonl":
+            write_line(json.dumps(row))
+        elif row["error"] is not None:
+            if self._target.journal is None:  # else it stands there
+                progress.say(row["error"])
+        elif self._format == "text":
+            for sentence in row["captions"]:
+                text = sentence["caption"]
+                write_line(text if self._alone else f"{_one_line(row['path'])}\t{text}")
+
+
+def _framed(row: "Row", before: str, behind: str) -> "Row":
+    """A record with a text before and behind each of its sentences."""
+    if row["captions"] is None or not (before or behind):
+        return row
+    sentences = [{**one, "caption": f"{before}{one['caption']}{behind}"} for one in row["captions"]]
+    return {**row, "caption": sentences[0]["caption"], "captions": sentences}
+
+
+def _one_line(path: str) -> str:
+    """A name without tabs, line ends and their kind, which are escaped; bytes that are not UTF-8 stay as they are."""
+    return "".join(c.encode("unicode_escape").decode() if category(c) in {"Cc", "Zl", "Zp"} else c for c in path)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.cli.options import add_model_options, positive
 from captioner.cli.output import write_files, write_line
-from captioner.cli.predictions import Predictions, captioned, given, say
+from captioner.cli.predictions import Predictions, captioned, given
+from captioner.cli.progress import say
 from captioner.errors import ImageError, OutputError, UsageError
 
 if TYPE_CHECKING:

@@ -50,7 +50,16 @@ def decoding_options(options: argparse.Namespace, default: "DecodingOptions") ->
 
 def positive(text: str) -> int:
     """A whole number of at least 1, for argparse."""
+    return _at_least(1, text)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{value} is below {least}")
     return value

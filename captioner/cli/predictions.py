@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.cli.options import decoding_options
 from captioner.cli.output import write_files
+from captioner.cli.progress import say
 from captioner.errors import CaptionerError, ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -36,11 +37,6 @@ class Predictions:
     settings: Mapping[str, Any]
     confidences: Mapping[str, float] = field(default_factory=dict)
     beams: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
-
-
-def say(message: str) -> None:
-    """Tell the user something that stops nothing."""
-    print(f"captioner: {message}", file=sys.stderr)
 
 
 def given(options: argparse.Namespace, annotated: "CaptionedPhotos", photos: "Sequence[CaptionedPhoto]") -> Predictions:

@@ -1,0 +1,243 @@
+"""Captioning on many machines: the same pipeline on Ray Data, which spreads it and does again what a dead worker had.
+
+Ray is imported when it is asked for, and installed by `pip install captioner[ray]` on every machine. All machines see the
+photos under the same absolute paths, and the model as well if it is not an embedded one.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.errors import CaptionerError, ImageError, UsageError
+from captioner.images import open_image, to_pixels
+
+if TYPE_CHECKING:  # those that read photos load neither models nor torch
+    import pyarrow
+
+    from captioner.checkpoint import Checkpoint
+    from captioner.decoding import DecodingOptions
+    from captioner.folders import Found
+
+_BATCHES_A_BLOCK = 4
+"""Prepared photos travel between machines in blocks: of 64, about 10 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Who works.
+
+    Attributes:
+        address: of a Ray cluster; `auto` finds the one that this machine belongs to; None makes one of this machine alone.
+        models: most models at work at once; None takes one a GPU, without GPUs one a processor but the last.
+        device: of each model; see `Captioner.load`.
+    """
+
+    address: str | None = None
+    models: int | None = None
+    device: str = "auto"
+
+
+def caption_photos(
+    checkpoint: "Checkpoint",
+    photos: "Iterable[Found]",
+    options: "DecodingOptions",
+    *,
+    batch_size: int = 16,
+    pool: Pool,
+) -> Iterator[dict[str, Any]]:
+    """Caption photos on a cluster, in the batches in which one process would do it.
+
+    Args:
+        checkpoint: the model.
+        photos: all of them are asked for before the first is captioned.
+        options: what to search for.
+        batch_size: photos at once.
+        pool: who works.
+
+    Yields:
+        One record a photo as JSON's types, in order. Work that was done twice, because a worker died before it could
+        say so, is told once.
+
+    Raises:
+        UsageError: Ray is not installed, or there is no cluster at the address.
+        CaptionerError: the cluster failed for good.
+    """
+    ray = _start(pool)
+    try:
+        dataset = _dataset(ray, checkpoint, photos, options, batch_size=batch_size, pool=pool)
+        told: set[str] = set()
+        for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            for line in batch["record"].to_pylist():
+                record: dict[str, Any] = json.loads(line)
+                if record["path"] not in told:
+                    told.add(record["path"])
+                    yield record
+    except ray.exceptions.RayError as problem:
+        reason = str(problem).strip().splitlines()[-1]
+        raise CaptionerError(f"Ray gave up ({reason}); what is written stays, the same command goes on.") from problem
+    finally:
+        ray.shutdown()
+
+
+def _start(pool: Pool) -> Any:
+    """The module ray, connected."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise UsageError("--engine ray needs Ray; install it with: pip install captioner[ray].") from None
+    import logging
+
+    from captioner.batch import processors
+
+    _knock(pool.address)
+    here = {} if pool.address else {"num_cpus": max(2, processors()), "include_dashboard": False}
+    try:
+        ray.init(address=pool.address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
+    except (ConnectionError, ValueError) as problem:
+        raise UsageError(
+            f"--ray-address {pool.address}: no Ray cluster ({problem}); start one with: ray start."
+        ) from None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    return ray
+
+
+def _knock(address: str | None) -> None:
+    """See whether anybody listens at an address host:port; Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if not (colon and port.isdecimal()) or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as problem:
+        raise UsageError(
+            f"--ray-address {address}: nobody answers ({problem}); start a cluster with: ray start."
+        ) from None
+
+
+def _dataset(
+    ray: Any,
+    checkpoint: "Checkpoint",
+    photos: "Iterable[Found]",
+    options: "DecodingOptions",
+    *,
+    batch_size: int,
+    pool: Pool,
+) -> Any:
+    """The pipeline: names → prepared photos, on any processor → records, where a model is."""
+    from captioner.checkpoint import PRETRAINED
+
+    there = ray.cluster_resources()
+    processors_there, gpus = there.get("CPU", 1.0), there.get("GPU", 0.0)
+    on_gpus = pool.device in {"auto", "cuda"} and gpus >= 1
+    models = pool.models or int(gpus if on_gpus else max(1, processors_there - 1))
+    size = checkpoint.config.image.size
+    embedded = checkpoint.path.parent == PRETRAINED  # on each machine where captioner is installed there
+    model = checkpoint.path.name if embedded else str(checkpoint.path.absolute())
+    # Reading a photo takes far less time than captioning it, so that a reader and a model may share one.
+    half = min(0.5, processors_there / 2)
+    return (
+        ray.data.from_arrow(list(_blocks(photos, _BATCHES_A_BLOCK * batch_size)))
+        .map_batches(
+            _prepare,
+            batch_format="pyarrow",
+            batch_size=None,
+            fn_kwargs={"size": size, "directory": str(Path.cwd())},
+            num_cpus=half,
+        )
+        .map_batches(
+            _Model,
+            fn_constructor_args=(model, pool.device, options),
+            batch_format="pyarrow",
+            batch_size=batch_size,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=models),
+            num_cpus=half if processors_there < 2 else 1,
+            num_gpus=1 if on_gpus else 0,
+        )
+    )
+
+
+def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
+    """Tables of `path`, in bytes because not all are UTF-8, and `problem`, why it cannot be read."""
+    import pyarrow as arrow
+
+    remaining = iter(photos)
+    while group := list(islice(remaining, size)):
+        problems = [str(photo.problem) if photo.problem else None for photo in group]
+        yield arrow.table(
+            {
+                "path": arrow.array([os.fsencode(photo.path) for photo in group], arrow.binary()),
+                "problem": arrow.array(problems, arrow.string()),
+            }
+        )
+
+
+def _prepare(block: "pyarrow.Table", *, size: int, directory: str) -> "pyarrow.Table":
+    """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`."""
+    import pyarrow as arrow
+
+    os.chdir(directory)  # this process is Ray's and does nothing else; names are relative to where the user is
+    rows = [
+        _read(os.fsdecode(path), size) if problem is None else {"problem": problem}
+        for path, problem in zip(block["path"].to_pylist(), block["problem"].to_pylist(), strict=True)
+    ]
+    types = {
+        "pixels": arrow.large_binary(),
+        "width": arrow.int64(),
+        "height": arrow.int64(),
+        "problem": arrow.string(),
+    }
+    columns = {name: arrow.array([row.get(name) for row in rows], type=kind) for name, kind in types.items()}
+    return arrow.table({"path": block["path"], **columns})
+
+
+def _read(path: str, size: int) -> dict[str, Any]:
+    try:
+        photo = open_image(path, draft=size)
+    except ImageError as problem:
+        return {"problem": str(problem)}
+    return {"pixels": to_pixels(photo.image, size).tobytes(), "width": photo.width, "height": photo.height}
+
+
+class _Model:
+    """What each of Ray's actors holds."""
+
+    def __init__(self, name: str, device: str, options: "DecodingOptions") -> None:
+        from captioner.predict import Captioner
+
+        self._model = Captioner.load(name, device=device)
+        self._options = options
+
+    def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":
+        """Caption a batch: one column, `record`, in JSON."""
+        import numpy as np
+        import pyarrow as arrow
+
+        from captioner.batch import caption_prepared
+        from captioner.predict import PreparedPhoto
+
+        size = self._model.checkpoint.config.image.size
+        opened = [
+            ImageError(row["problem"])
+            if row["pixels"] is None
+            else PreparedPhoto(
+                pixels=np.frombuffer(row["pixels"], np.uint8).reshape(size, size, 3).copy(),
+                width=row["width"],
+                height=row["height"],
+            )
+            for row in batch.to_pylist()
+        ]
+        names = [os.fsdecode(path) for path in batch["path"].to_pylist()]
+        records = caption_prepared(self._model, names, opened, self._options)
+        return arrow.table(
+            {"record": arrow.array([json.dumps(record.as_dict()) for record in records], arrow.string())}
+        )

@@ -1,0 +1,162 @@
+"""What other programs want of a run's records: CSV, COCO's results JSON, JSON lines, Parquet; made from the journal."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.checkpoint import replacing
+from captioner.errors import OutputError, UsageError
+from captioner.journal import Row, write_rows
+from captioner.spreadsheet import harmless
+
+if TYPE_CHECKING:
+    import pyarrow
+
+COLUMNS = ("path", "caption", "log_prob", "confidence", "captions", "width", "height", "error")
+ROWS_A_PART = 100_000
+"""Records in one file of a Parquet folder."""
+
+
+def kind(path: Path) -> str:
+    """What is to be written to a file, by its suffix.
+
+    Raises:
+        UsageError: no such kind is known.
+    """
+    if path.suffix.lower() not in _WRITERS:
+        raise UsageError(
+            f"--output {path}: the suffix says what it will be: .jsonl (JSON lines), .csv, .json (COCO results) or .parquet."
+        )
+    return path.suffix.lower()
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write records to a file, at once or not at all, as its suffix says.
+
+    Args:
+        path: where to; `.parquet` is a folder of parts, which appear one by one.
+        rows: in order.
+
+    Raises:
+        OutputError: it cannot be written.
+        UsageError: it cannot hold these records.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _WRITERS[kind(path)](path, rows)
+    except OSError as problem:
+        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
+
+
+def image_id(path: str) -> int | str:
+    """COCO's number of a photo: the last number in its name, otherwise the name."""
+    name = Path(path)
+    numbers = re.findall(r"[0-9]+", name.stem)
+    return int(numbers[-1]) if numbers else name.name
+
+
+class ImageIds:
+    """COCO's numbers of several photos, of which no two may be the same."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int | str, str] = {}
+
+    def add(self, path: str) -> int | str:
+        """The number of one more photo.
+
+        Raises:
+            UsageError: another photo has it.
+        """
+        number = image_id(path)
+        other = self._paths.setdefault(number, path)
+        if other != path:
+            raise UsageError(
+                f"COCO results: {other!a} and {path!a} would both have the image_id {number!r}; "
+                "rename one, or write .jsonl or .csv."
+            )
+        return number
+
+
+def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+    with replacing(path) as temporary:
+        write_rows(temporary, rows)
+
+
+def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+    # Names that are not UTF-8 are written with escapes, so that the file is UTF-8 whatever it holds.
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return harmless(value)
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def _write_coco(path: Path, rows: Iterable[Row]) -> None:
+    ids = ImageIds()
+    with replacing(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        file.write("[")
+        for number, row in enumerate(row for row in rows if row["error"] is None):
+            result = {"image_id": ids.add(row["path"]), "caption": row["caption"]}
+            file.write(f"{',' if number else ''}\n {json.dumps(result)}")
+        file.write("\n]\n")
+
+
+def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError:
+        raise UsageError(f"{path}: Parquet needs the package pyarrow; install it with: pip install pyarrow.") from None
+    path.mkdir(exist_ok=True)
+    written = set()
+    for number, part in enumerate(_parts(rows)):
+        name = path / f"part-{number:05}.parquet"
+        with replacing(name) as temporary:
+            parquet.write_table(arrow.Table.from_pylist(part, schema=_schema()), temporary)
+        written.add(name)
+    for left in set(path.glob("part-*.parquet")) - written:  # of an earlier, longer run
+        left.unlink()
+
+
+def _parts(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
+    """Lists of records; at least one, so that an empty result has its columns too. Arrow's text is always UTF-8."""
+    remaining = iter(rows)
+    part = list(islice(remaining, ROWS_A_PART))
+    while True:
+        yield [{**row, "path": row["path"].encode(errors="backslashreplace").decode()} for row in part]
+        if not (part := list(islice(remaining, ROWS_A_PART))):
+            return
+
+
+def _schema() -> "pyarrow.Schema":
+    import pyarrow as arrow
+
+    sentence = arrow.struct([("caption", arrow.string()), ("log_prob", arrow.float64())])
+    types = {
+        "log_prob": arrow.float64(),
+        "confidence": arrow.float64(),
+        "captions": arrow.list_(sentence),
+        "width": arrow.int64(),
+        "height": arrow.int64(),
+    }
+    return arrow.schema([(name, types.get(name, arrow.string())) for name in COLUMNS])
+
+
+_WRITERS: dict[str, Callable[[Path, Iterable[Row]], None]] = {
+    ".jsonl": _write_jsonl,
+    ".csv": _write_csv,
+    ".json": _write_coco,
+    ".parquet": _write_parquet,
+}

@@ -1,0 +1,462 @@
+"""Captioning folders: never lost, never done twice, whatever happens on the way; by the command line, as users do it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from captioner import journal
+from captioner.cli import main
+from captioner.cli.progress import Progress
+from captioner.decoding import DecodingOptions
+from captioner.images import Source, open_image, to_pixels
+from captioner.locks import locked
+from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
+from captioner.run import Counts
+
+
+class Fake:
+    """Captions a photo by its size; `seen` counts photos."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.word = "photo"
+
+    def prepare(self, source: Source) -> PreparedPhoto:
+        photo = open_image(source, draft=8)
+        return PreparedPhoto(pixels=to_pixels(photo.image, 8), width=photo.width, height=photo.height)
+
+    def caption_batch(self, photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:
+        return [self._caption(photo, options.num_captions) for photo in photos]
+
+    def _caption(self, photo: PreparedPhoto, number: int) -> Caption:
+        self.seen += 1
+        sentences = tuple(
+            Alternative(text=f"A {self.word} {photo.width} wide{'!' * i}", tokens=(), log_prob=-1 - i)
+            for i in range(number)
+        )
+        return Caption(
+            text=sentences[0].text,
+            tokens=(),
+            log_prob=-1.0,
+            confidence=0.5,
+            alternatives=sentences,
+            attention=None,
+            grid=None,
+            width=photo.width,
+            height=photo.height,
+        )
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    model = Fake()
+    monkeypatch.setattr(Captioner, "load", lambda *_, **__: model)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """photos/0.jpg to 9.jpg, the working directory's; 3.jpg is broken; photo n is n + 8 wide."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "photos"
+    path.mkdir()
+    for number in range(10):
+        Image.new("RGB", (number + 8, 8)).save(path / f"{number}.jpg")
+    (path / "3.jpg").write_bytes(b"broken")
+    return path
+
+
+def records(path: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def names(path: str) -> list[str]:
+    return [Path(str(record["path"])).name for record in records(path)]
+
+
+def caption(*words: str) -> int:
+    return main(["caption", "photos", *words])
+
+
+ALL = [f"{number}.jpg" for number in range(10)]
+
+
+def test_a_thousand_photos_of_which_a_tenth_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (20, 10)).save("good.jpg")
+    good = Path("good.jpg").read_bytes()
+    for number in range(1000):
+        broken = (b"", b"GIF89a", good[:200], good[:-40] + b"x")[number // 10 % 3] if number % 10 == 3 else good
+        Path(f"photos/{number:04}.jpg").write_bytes(broken)
+    assert caption("--output", "c.jsonl") == 1
+    found = records("c.jsonl")
+    assert [record["path"] for record in found] == [str(Path("photos", f"{number:04}.jpg")) for number in range(1000)]
+    assert [number for number, record in enumerate(found) if record["error"]] == list(range(3, 1000, 10))
+    assert sum(record["caption"] is not None for record in found) == 900
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "900 captioned, 0 skipped, 100 failed" in err
+    assert "0003.jpg: it is empty" in err
+    assert "and 95 more: c.jsonl has the error of each" in err
+
+
+def test_a_hostile_folder_gives_one_record_each(folder: Path, fake: Fake, photos: dict[str, Path]) -> None:
+    Image.new("RGB", (9, 9)).save(folder / "gif.gif")
+    (folder / "gif.gif").rename(folder / "a-gif.jpg")
+    (folder / "empty.jpg").touch()
+    (folder / "folder.jpg").mkdir()
+    Image.new("1", (10_000, 10_000)).save(folder / "bomb.png")
+    if sys.platform not in {"win32", "darwin"}:
+        os.mkfifo(folder / "fifo.jpg")
+        (folder / "loop.jpg").symlink_to("loop.jpg")
+        shutil.copy(photos["rocket"], folder / "new\nline\t.jpg")
+        shutil.copy(photos["rocket"], os.fsencode(folder) + b"/caf\xe9.jpg")
+    listed = [path.name for path in folder.iterdir()]
+    for extra in ([], ["--recursive"]):
+        assert caption("--output", "c.jsonl", "--output", "c.csv", "--existing", "overwrite", *extra) == 1
+        assert sorted(names("c.jsonl")) == sorted(listed)
+        failed = {Path(str(record["path"])).name for record in records("c.jsonl") if record["error"]}
+        assert failed == {"3.jpg", "empty.jpg", "folder.jpg", "bomb.png", "fifo.jpg", "loop.jpg"} & set(listed)
+        with Path("c.csv").open(encoding="utf-8", newline="") as file:
+            assert len(list(csv.DictReader(file))) == len(listed)
+
+
+def test_in_text_a_name_cannot_make_a_line_of_its_own(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = "a\tb\n\x85\u2028.jpg" if sys.platform != "win32" else "a\u2028.jpg"
+    (folder / "0.jpg").rename(folder / strange)
+    caption()
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 9
+    assert all(line.count("\t") == 1 for line in out.splitlines())
+    assert repr(strange)[1:-1] in out
+
+
+def test_the_same_command_again_skips_what_is_done_and_remembers_what_failed(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert caption("--output", "c.jsonl") == 1
+    first = Path("c.jsonl").read_bytes()
+    (folder / "4b.jpg").write_bytes((folder / "4.jpg").read_bytes())
+    assert main(["caption", "./photos/", "photos/5.jpg", "--output", "c.jsonl"]) == 1
+    assert fake.seen == 10
+    assert Path("c.jsonl").read_bytes().startswith(first)
+    assert names("c.jsonl") == [*ALL, "4b.jpg"]
+    err = capsys.readouterr().err
+    assert "1 captioned, 11 skipped, 0 failed" in err
+    assert "1 of those skipped had failed before" in err
+
+
+def test_a_photo_named_twice_is_done_once(folder: Path, fake: Fake) -> None:
+    main(["caption", "photos/1.jpg", "photos", "photos/1.jpg", "photos/*.jpg", "--output", "c.jsonl"])
+    assert names("c.jsonl") == ["1.jpg", "0.jpg", *ALL[2:]]
+
+
+def test_errors_are_tried_again_where_they_stood(folder: Path, fake: Fake) -> None:
+    caption("--output", "c.jsonl", "--output", "c.csv")
+    shutil.copy(folder / "4.jpg", folder / "3.jpg")
+    assert caption("--output", "c.jsonl", "--output", "c.csv", "--retry-errors") == 0
+    assert fake.seen == 10
+    assert names("c.jsonl") == ALL
+    assert records("c.jsonl")[3]["caption"] == "A photo 12 wide"
+    assert "cannot read" not in Path("c.csv").read_text()
+    assert sorted(path.name for path in Path().iterdir()) == ["c.csv", "c.jsonl", "photos"]
+
+
+def test_overwriting_keeps_the_old_results_until_the_new_ones_are_whole(folder: Path, fake: Fake) -> None:
+    caption("--output", "c.jsonl")
+    before = Path("c.jsonl").read_bytes()
+    fake.word = "picture"
+    again = ("--output", "c.jsonl", "--existing", "overwrite", "--batch-size", "1", "--workers", "1")
+    assert caption(*again, "--max-errors", "0") == 1
+    assert Path("c.jsonl").read_bytes() == before
+    assert fake.seen == 9 + 3
+    assert caption(*again) == 1
+    assert fake.seen == 9 + 9  # the second went on where the first stopped
+    assert names("c.jsonl") == ALL
+    assert records("c.jsonl")[0]["caption"] == "A picture 8 wide"
+    assert sorted(path.name for path in Path().iterdir()) == ["c.jsonl", "photos"]
+
+
+def test_results_that_stand_there_can_be_an_error(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    caption("--output", "c.jsonl")
+    before = Path("c.jsonl").read_bytes()
+    assert caption("--output", "c.jsonl", "--existing", "error") == 4
+    assert "stands there already" in capsys.readouterr().err
+    Path("own.csv").write_text("mine")
+    assert caption("--output", "own.csv") == 4
+    assert Path("own.csv").read_text() == "mine"
+    Path("own.jsonl").write_text("mine")
+    assert caption("--output", "own.jsonl") == 4
+    assert Path("own.jsonl").read_text() == "mine"
+    assert Path("c.jsonl").read_bytes() == before
+    assert fake.seen == 9
+
+
+def test_too_many_errors_stop_the_run(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (1, 5, 7):
+        (folder / f"{number}.jpg").write_bytes(b"")
+    assert caption("--output", "c.jsonl", "--max-errors", "2", "--batch-size", "3") == 1
+    assert names("c.jsonl") == ALL[:6]
+    assert "more than 2 photos failed" in capsys.readouterr().err
+
+
+def test_every_output_is_made_from_the_journal(folder: Path, fake: Fake) -> None:
+    outputs = ["--output", "o/c.csv", "--output", "o/r.json", "--output", "o/p.parquet", "--num-captions", "2"]
+    assert caption(*outputs, "--prefix", "=a ", "--suffix", ".") == 1
+    assert names("o/c.csv.journal.jsonl") == ALL
+    with Path("o/c.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["caption"] == "'=a A photo 8 wide."  # no spreadsheet takes it for a formula
+    assert rows[3]["error"].startswith("cannot read")
+    results = json.loads(Path("o/r.json").read_text())
+    assert results[0] == {"image_id": 0, "caption": "=a A photo 8 wide."}
+    assert [result["image_id"] for result in results] == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    from pyarrow import parquet
+
+    table = parquet.read_table("o/p.parquet").to_pylist()
+    assert [Path(row["path"]).name for row in table] == ALL
+    assert table[0]["captions"][1] == {"caption": "=a A photo 8 wide!.", "log_prob": -2.0}
+    assert table[3]["caption"] is None
+
+
+def test_a_second_file_of_json_lines_is_a_copy(folder: Path, fake: Fake) -> None:
+    caption("--output", "a.jsonl", "--output", "b.jsonl")
+    assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
+
+
+def test_one_number_for_two_photos_is_an_error_before_the_work(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(folder / "4.jpg", folder / "photo_04.jpg")
+    assert caption("--output", "r.json") == 2
+    assert "image_id 4" in capsys.readouterr().err
+    assert fake.seen == 0
+
+
+def test_sidecars_stand_beside_their_photos_or_in_a_tree_of_the_same_shape(folder: Path, fake: Fake) -> None:
+    (folder / "sub").mkdir()
+    shutil.copy(folder / "4.jpg", folder / "sub" / "4.jpg")
+    assert caption("--sidecar", "--recursive") == 1
+    assert (folder / "sub" / "4.txt").read_text() == "A photo 12 wide\n"
+    assert not (folder / "3.txt").exists()
+    assert caption("--sidecar", "--recursive", "--sidecar-dir", "tree", "--sidecar-suffix", ".caption") == 1
+    assert (Path("tree") / "sub" / "4.caption").read_text() == "A photo 12 wide\n"
+    assert len(list(Path("tree").rglob("*.caption"))) == 10
+
+
+def test_a_sidecar_that_stands_there_is_kept_unless_it_may_be_overwritten(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "2.txt").write_text("By hand.")
+    assert caption("--sidecar") == 1
+    assert fake.seen == 8
+    assert caption("--sidecar", "--output", "c.jsonl") == 1
+    assert (folder / "2.txt").read_text() == "By hand."
+    assert "9 sidecars stood there already and were kept" in capsys.readouterr().err
+    assert caption("--sidecar", "--existing", "error") == 4
+    assert caption("--sidecar", "--existing", "overwrite") == 1
+    assert (folder / "2.txt").read_text() == "A photo 10 wide\n"
+
+
+def test_a_sidecar_that_a_crash_left_out_is_made_by_the_next_run(folder: Path, fake: Fake) -> None:
+    caption("--output", "c.jsonl")
+    caption("--output", "c.jsonl", "--sidecar")
+    assert fake.seen == 9
+    assert (folder / "9.txt").read_text() == "A photo 17 wide\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sidecar", "--sidecar-suffix", ".jpg"], "a sidecar could take a photo's place"),
+        (["--sidecar", "--sidecar-suffix", "/../x"], "give one such as .txt"),
+        (["--sidecar-suffix", ".txt"], "give that too"),
+        (["--output", "c.txt"], "the suffix says what it will be"),
+        (["--existing", "skip"], "speaks of --output or --sidecar"),
+        (["--retry-errors"], "give that too"),
+        (["--output", "c.csv", "--retry-errors", "--existing", "overwrite"], "give one of them"),
+        (["--shard", "2/2", "--output", "c.csv"], "0 ≤ i < n"),
+        (["--files-from", "none.txt"], "none.txt: cannot be read"),
+        (["-0"], "--files-from"),
+        (["--ray-address", "auto"], "--engine ray"),
+        (["--workers", "0"], "0 is below 1"),
+        (["--max-errors=-1"], "-1 is below 0"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    folder: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert caption(*words) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in Path().iterdir()) == ["photos"]
+
+
+def test_two_photos_with_one_sidecar_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(folder / "4.jpg", folder / "4.png")
+    assert caption("--sidecar") == 2
+    assert "would both have the sidecar" in capsys.readouterr().err
+
+
+def test_a_dry_run_names_the_photos_and_changes_nothing(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", "photos/1.jpg", "--output", "c.jsonl"]) == 0
+    before = Path("c.jsonl").read_bytes() + b'{"path": "torn'
+    Path("c.jsonl").write_bytes(before)
+    assert caption("--output", "c.jsonl", "--sidecar", "--dry-run") == 0
+    out, err = capsys.readouterr()
+    assert [Path(line).name for line in out.splitlines()] == [name for name in ALL if name != "1.jpg"]
+    assert "9 to be captioned, 1 to be skipped" in err
+    assert Path("c.jsonl").read_bytes() == before
+    assert sorted(path.name for path in Path().rglob("*")) == sorted([*ALL, "c.jsonl", "photos"])
+
+
+def test_names_come_from_a_list_too(folder: Path, fake: Fake) -> None:
+    Path("names").write_bytes(b"photos/2.jpg\0photos/1.jpg\0")
+    assert main(["caption", "--files-from", "names", "-0", "--output", "c.jsonl"]) == 0
+    assert names("c.jsonl") == ["2.jpg", "1.jpg"]
+
+
+def test_shards_together_have_every_photo_once(folder: Path, fake: Fake) -> None:
+    for index in range(3):
+        caption("--output", f"{index}.jsonl", "--shard", f"{index}/3")
+    assert sorted(name for index in range(3) for name in names(f"{index}.jsonl")) == ALL
+
+
+def test_workers_change_no_byte(folder: Path, small_checkpoint: Path, photos: dict[str, Path]) -> None:
+    for number, path in enumerate(photos.values()):
+        shutil.copy(path, folder / f"{number}b{path.suffix}")
+    found = []
+    for workers in ("1", "2", "7"):
+        options = ["--model", str(small_checkpoint), "--batch-size", "3", "--workers", workers]
+        assert caption("--output", f"{workers}.jsonl", *options) == 1
+        found.append(Path(f"{workers}.jsonl").read_bytes())
+    assert found[0].count(b"\n") == 15
+    assert found[0] == found[1] == found[2]
+
+
+def test_batches_change_no_log_probability_by_more_than_a_ten_thousandth(folder: Path, photos: dict[str, Path]) -> None:
+    for size in ("1", "4"):
+        main(["caption", *map(str, photos.values()), "--output", f"{size}.jsonl", "--batch-size", size])
+    for one, other in zip(records("1.jsonl"), records("4.jsonl"), strict=True):
+        assert one["caption"] == other["caption"]
+        assert one["log_prob"] == pytest.approx(other["log_prob"], abs=1.01e-4)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_that_was_killed_goes_on_and_ends_as_if_nothing_had_been(folder: Path, fake: Fake) -> None:
+    words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar", "--batch-size", "2")
+    caption(*words)
+    expected = {path: path.read_bytes() for path in everything()}
+    for existing in ("skip", "overwrite"):
+        for path in [path for path in expected if path.suffix != ".jpg"]:
+            path.unlink()
+        if existing == "overwrite":
+            Path("c.jsonl").write_bytes(expected[Path("c.jsonl")])
+        killed_at_the_sixth_record(*words, "--existing", existing)
+        left = Path("c.jsonl" if existing == "skip" else "c.jsonl.overwrite").read_bytes()
+        assert left.count(b"\n") == 5
+        assert not left.endswith(b"\n")
+        assert not Path("c.csv").exists()
+        assert caption(*words, "--existing", existing) == 1
+        assert {path: path.read_bytes() for path in everything()} == expected
+
+
+def everything() -> list[Path]:
+    return [path for path in Path().rglob("*") if path.is_file()]
+
+
+def killed_at_the_sixth_record(*words: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: nothing of theirs is used
+        child = os.fork()
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        return
+    write = os.write
+
+    def fatal(descriptor: int, data: bytes) -> int:
+        if data.startswith(b'{"path": "photos/5.jpg"'):
+            write(descriptor, data[:30])
+            os._exit(9)
+        return write(descriptor, data)
+
+    journal.os.write = fatal  # type: ignore[assignment]
+    caption(*words)
+    os._exit(1)
+
+
+def test_a_full_disk_stops_the_run_in_one_sentence(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.os, "write", full)
+        assert caption("--output", "c.jsonl") == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No space left on device" in line
+    assert Path("c.jsonl").read_bytes() == b""
+    assert caption("--output", "c.jsonl") == 1
+
+
+def test_the_second_run_on_an_output_is_refused(folder: Path, tmp_path: Path) -> None:
+    code = "import sys; from captioner.cli import main; sys.exit(main(sys.argv[1:]))"
+    with locked(tmp_path / "c.csv"):
+        words = [sys.executable, "-c", code, "caption", "photos", "--output", "other.jsonl", "--output", "c.csv"]
+        done = subprocess.run(
+            words, capture_output=True, check=False, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        )
+    assert done.returncode == 4
+    assert b"c.csv: another run is writing it" in done.stderr
+    assert not Path("other.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_ctrl_c_finishes_what_was_started(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = fake.caption_batch
+
+    def interrupted(photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:
+        if fake.seen == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0)
+        return answer(photos, options)
+
+    monkeypatch.setattr(fake, "caption_batch", interrupted)
+    assert caption("--output", "c.jsonl", "--output", "c.csv", "--batch-size", "2", "--workers", "1") == 130
+    assert names("c.jsonl") == ALL[:6]  # the batch in work and the one that was being read
+    assert len(Path("c.csv").read_text().splitlines()) == 7
+    assert "interrupted" in capsys.readouterr().err
+    monkeypatch.setattr(fake, "caption_batch", answer)
+    assert caption("--output", "c.jsonl", "--output", "c.csv") == 1
+    assert names("c.jsonl") == ALL
+
+
+def test_where_there_is_no_terminal_a_line_tells_how_far_it_is_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    counts, now = Counts(skipped=100), [0.0]
+    progress = Progress(counts, 1100, bar=False, lines=True, clock=lambda: now[0])
+    for _ in range(100):
+        now[0] += 0.5
+        counts.captioned += 1
+        progress.update(None)
+    progress.close()
+    assert capsys.readouterr().err == "captioner: 60 of 1,000 photos, 2.0 photos/s, 0 failed, 8 min left\n"
