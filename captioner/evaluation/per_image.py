@@ -17,6 +17,7 @@ from captioner.evaluation.bleu import ORDERS, BleuStatistics
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.scores import METRICS
 from captioner.evaluation.structure import count_and_first, read_text, refuse_twice
+from captioner.spreadsheet import from_cell, to_cell
 
 _TEXTS = ("image_id", "file", "caption")
 _COUNTS = (
@@ -26,7 +27,6 @@ _COUNTS = (
     "reference_words",
 )
 COLUMNS = (*_TEXTS, "confidence", *METRICS, *_COUNTS)
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,7 @@ class ScoredPhotos:
 def to_csv(outcome: Outcome) -> str:
     """The rows of a report as CSV (RFC 4180).
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front, and so does one that begins with an
-    apostrophe, which lets `read_csv` take it away again.
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -59,7 +58,7 @@ def to_csv(outcome: Outcome) -> str:
     )
     for photo, scores, numbers in zip(outcome.photos, outcome.scores.per_image.tolist(), counts.tolist(), strict=True):
         confidence = outcome.confidences.get(photo.id)
-        texts = [_harmless(text) for text in (photo.id, photo.file, outcome.captions[photo.id])]
+        texts = [to_cell(text) for text in (photo.id, photo.file, outcome.captions[photo.id])]
         rounded = [round(score, 6) for score in scores]
         writer.writerow([*texts, "" if confidence is None else round(confidence, 6), *rounded, *map(int, numbers)])
     return out.getvalue()
@@ -87,7 +86,7 @@ def read_csv(path: Path) -> ScoredPhotos:
         except ValueError:
             wrong.append(number)
             continue
-        captions.append((_as_was(cells["image_id"]), _as_was(cells["caption"])))
+        captions.append((from_cell(cells["image_id"]), from_cell(cells["caption"])))
         numbers.append(values)
     if wrong:
         raise UsageError(f"{path}: {count_and_first(wrong, 'row')} damaged.")
@@ -103,11 +102,3 @@ def _number(cell: str) -> float:
     if not math.isfinite(value):
         raise ValueError
     return value
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_RISKY) else text
-
-
-def _as_was(cell: str) -> str:
-    return cell.removeprefix("'")
