@@ -1,6 +1,7 @@
 """The photos of one visit: described, edited, and bounded in number and size."""
 
 import dataclasses
+import importlib.util
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,18 @@ MAX_BYTES = 100_000_000
 MAX_ALT = 125
 """Characters beyond which an alternative text is tiring: some screen readers stop or pause there."""
 
-_SHOWN = (
-    1000  # longer side in pixels of the copy that stays: enough for a sharp picture on a page, a tenth of a megabyte
-)
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif")
+"""Of the files that a page offers to take; what is in them is looked at later."""
+
+_SAMPLES = {
+    "An astronaut": "astronaut.png",
+    "A cat": "chelsea.png",
+    "A cup of coffee": "coffee.png",
+    "A rocket": "rocket.jpg",
+    "A cameraman": "camera.png",
+}
+# Longer side in pixels of the copy that stays: enough for a sharp picture on a page, a tenth of a megabyte.
+_SHOWN = 1000
 
 # By the tenths of the validation photos in docs/experiments.md: captions from 0.44 up score about as well as people's
 # against each other, those below 0.36 a third of that.
@@ -70,41 +80,35 @@ class Refused:
 
 @dataclass
 class Visit:
-    """What a visitor has brought so far, by keys that never return.
+    """What a visitor has brought so far.
 
     Attributes:
-        photos: in the order they were described.
+        photos: by keys that grow and never return, in the order they were described.
         refused: files without a caption.
-        files: how many were taken, the refused included.
-        size: of the files taken in bytes.
+        size: of the photos' files in bytes.
     """
 
     photos: dict[int, VisitPhoto] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
-    files: int = 0
     size: int = 0
 
-    def admit(self, size: int) -> None:
-        """Count one more file in.
-
-        Args:
-            size: in bytes.
+    def check_room(self, size: int) -> None:
+        """Check that there is room for a file of so many bytes.
 
         Raises:
-            ImageError: the visit has no room for it.
+            ImageError: there is not.
         """
-        if self.files >= MAX_FILES:
-            raise ImageError(f"it is one more than the {MAX_FILES} photos of a visit; start a new visit for it.")
+        if len(self.photos) >= MAX_FILES:
+            raise ImageError(f"a visit has room for {MAX_FILES} photos; take these captions home and start a new one.")
         if self.size + size > MAX_BYTES:
-            allowed = f"{MAX_BYTES / 1e6:g} MB"
-            raise ImageError(f"with it the photos of this visit would exceed {allowed}; start a new visit for it.")
-        self.files += 1
-        self.size += size
+            room = f"{MAX_BYTES / 1e6:g} MB of photos"
+            raise ImageError(f"a visit has room for {room}; take these captions home and start a new one.")
 
-    def add(self, photo: VisitPhoto) -> int:
-        """Keep a photo; its key is greater than all before."""
+    def add(self, photo: VisitPhoto, *, size: int) -> int:
+        """Keep a photo whose file has so many bytes; returns its key."""
         key = max(self.photos, default=0) + 1
         self.photos[key] = photo
+        self.size += size
         return key
 
 
@@ -142,6 +146,15 @@ def alt_text_hint(text: str) -> str | None:
     if len(text) <= MAX_ALT:
         return None
     return f"{len(text)} characters: screen readers like alternative texts of at most {MAX_ALT}."
+
+
+def samples() -> dict[str, Path]:
+    """Photos to try the page with: name → file. They are scikit-image's (CC0); none where it is not installed."""
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        return {}
+    files = {name: Path(spec.origin).parent / "data" / file for name, file in _SAMPLES.items()}
+    return {name: file for name, file in files.items() if file.is_file()}
 
 
 def models(environment: Mapping[str, str], *, separator: str) -> dict[str, str]:
