@@ -23,7 +23,8 @@ export default function ({ data, parentElement }) {
 """
 _CSS = """
 button {
-  width: 100%; min-height: 2.5rem; padding: 0.25rem 0.75rem; cursor: pointer; font: inherit;
+  width: 100%; min-height: 2.5rem; padding: 0.25rem 0.75rem; cursor: pointer;
+  font: inherit; font-size: 0.875rem;
   color: var(--st-text-color); background: var(--st-background-color);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
 }

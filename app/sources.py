@@ -45,11 +45,15 @@ def ask_for_photos(turn: int, *, first: bool) -> list[Incoming]:
         pasted = st.chat_input("Paste a picture here", accept_file="multiple", file_type=SUFFIXES, key=f"paste/{turn}")
         return _uploaded(pasted.files if pasted else [])
     if way == "Folder":
-        folder = st.file_uploader(
-            "All photos of a folder", SUFFIXES, accept_multiple_files="directory", key=f"folder/{turn}"
-        )
+        with st.container(key="drop"):
+            folder = st.file_uploader(
+                "Drop a folder here, or choose one", SUFFIXES, accept_multiple_files="directory", key=f"folder/{turn}"
+            )
         return _uploaded(folder)
-    photos = st.file_uploader("Your photos", SUFFIXES, accept_multiple_files=True, key=f"photos/{turn}")
+    with st.container(key="drop"):
+        photos = st.file_uploader(
+            "Drop your photos here, or choose them", SUFFIXES, accept_multiple_files=True, key=f"photos/{turn}"
+        )
     incoming = _uploaded(photos)
     if first and not incoming and samples():
         st.caption("No photo at hand? Try one of these.")
