@@ -12,7 +12,7 @@ _COLOURS = {"sure": "green", "fairly sure": "blue", "a guess": "gray"}
 def show_closely(visit: Visit, key: int) -> None:
     """Draw the photo, its caption and what can be done with it, and where the model looked."""
     photo = visit.photos[key]
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns(2, gap="medium")
     with left, st.container(key="photo"):
         st.image(photo.picture, alt=photo.text, width="stretch")
     with right:
@@ -42,7 +42,7 @@ def show_certainty(photo: VisitPhoto) -> None:
 
 def _actions(visit: Visit, key: int) -> None:
     photo = visit.photos[key]
-    copy, edit = st.columns(2)
+    copy, edit = st.columns(2, wrap=False)
     with copy:
         copy_button(photo.text, key=f"copy/{key}")
     with edit.popover("Edit", width="stretch"), st.form(f"edit/{key}", border=False):
@@ -63,7 +63,7 @@ def _next_best(visit: Visit, key: int) -> None:
         return
     st.caption("Or rather one of these?")
     for number, text in enumerate(others):
-        words, take = st.columns([4, 1], vertical_alignment="center")
+        words, take = st.columns([4, 1], vertical_alignment="center", wrap=False)
         words.text(text)
         if take.button("Use", key=f"use/{key}/{number}", help="Make this the caption", width="stretch"):
             _keep(visit, key, text)
@@ -79,7 +79,7 @@ def _attention(key: int, photo: VisitPhoto) -> None:
     if not caption.attention or caption.grid is None:
         return
     st.subheader("Where the model looked")
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns(2, gap="medium")
     with right:
         number = 1
         if len(caption.tokens) > 1:
@@ -91,7 +91,7 @@ def _attention(key: int, photo: VisitPhoto) -> None:
         shares = caption.attention[number - 1]
         where = place(shares, caption.grid)
         st.caption(f"Most of all at the {where}, before it wrote the marked word. Yellow is most, red is less.")
-        st.caption("In a corner where nothing is to be seen, it wrote from habit rather than from the photo.")
+        st.caption("A hint, not a reason: often the brightest spot is a corner with nothing in it.")
     with left, st.container(key="heat"):
         alt = f"The photo, coloured where the model looked before it wrote “{caption.tokens[number - 1]}”: the {where}"
         st.image(heat_map(photo.picture, shares, caption.grid), alt=alt, width="stretch")

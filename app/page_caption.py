@@ -1,5 +1,8 @@
 """The page where photos get captions."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from closer import show_certainty, show_closely
 from resources import load_model, photo_gate
@@ -9,6 +12,9 @@ from sources import Incoming, ask_for_photos
 from captioner import CaptionerError, DecodingOptions
 from captioner.visit.export import to_coco_results, to_csv, to_json_lines, to_zip
 from captioner.visit.photos import MAX_FILES, Refused, Visit, describe, describe_again
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 _ACROSS = 3  # photos in a row of the gallery
 
@@ -48,15 +54,10 @@ def take(visit: Visit, incoming: list[Incoming], model: str, options: DecodingOp
     captioner = load_model(model)
     columns = st.columns(_ACROSS) if many > 1 else []
     for number, file in enumerate(incoming):
-        said = f"Photo {number + 1} of {many}"
-        bar.progress(number / many, text=said)
+        bar.progress(number / many, text=f"Photo {number + 1} of {many}")
         try:
             visit.check_room(file.size)
-            with photo_gate().place(
-                lambda position, said=said, number=number: bar.progress(  # type: ignore[misc]
-                    number / many, text=f"{said}: others are being served; you are number {position} in the queue"
-                )
-            ):
+            with photo_gate().place(queue_teller(bar, number / many)):
                 photo = describe(captioner, file.name, file.read(), options)
         except CaptionerError as problem:
             visit.refused.append(Refused(file.name, str(problem)))
@@ -72,13 +73,18 @@ def take(visit: Visit, incoming: list[Incoming], model: str, options: DecodingOp
     bar.progress(1.0)
 
 
+def queue_teller(bar: "DeltaGenerator", done: float) -> Callable[[int], object]:
+    """What tells a visitor who must wait the position in the queue, on a progress bar that stands at `done`."""
+    return lambda position: bar.progress(done, text=f"Many visitors: you are number {position} in the queue")
+
+
 def take_again(visit: Visit, model: str, options: DecodingOptions) -> None:
     """Describe all photos anew, with other settings."""
     bar = st.progress(0.0, text="One moment…")
     captioner = load_model(model)
     for number, (key, photo) in enumerate(visit.photos.items()):
         bar.progress(number / len(visit.photos), text=f"Photo {number + 1} of {len(visit.photos)}")
-        with photo_gate().place(lambda position: None):
+        with photo_gate().place(queue_teller(bar, number / len(visit.photos))):
             visit.photos[key] = describe_again(captioner, photo, options)
     bar.empty()
 
@@ -114,7 +120,9 @@ def show_refused(visit: Visit) -> None:
     if not visit.refused:
         return
     with st.container(border=True, key="refused"):
-        st.error("No caption for one file." if len(visit.refused) == 1 else f"No caption for {len(visit.refused)} files.")
+        st.error(
+            "No caption for one file." if len(visit.refused) == 1 else f"No caption for {len(visit.refused)} files."
+        )
         for refused in visit.refused:
             st.text(f"{refused.name}: {refused.reason}")
         if st.button("Understood"):
@@ -126,7 +134,7 @@ def show_exports(visit: Visit) -> None:
     """Offer the captions as files."""
     photos = list(visit.photos.values())
     st.subheader("Take home")
-    files = (
+    files: tuple[tuple[str, str, str, str, str | bytes], ...] = (
         ("CSV", "A table for Excel and the like", "captions.csv", "text/csv", to_csv(photos)),
         ("ZIP", "A text file for each photo", "captions.zip", "application/zip", to_zip(photos)),
         ("JSON lines", "For programs", "captions.jsonl", "application/jsonl", to_json_lines(photos)),

@@ -5,6 +5,7 @@ from resources import scoring_gate
 
 from captioner import CaptionerError
 from captioner.evaluation.charts import standalone
+from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.report import Card, chosen, cider_histogram, report_files
 from captioner.visit.scoring import score_files
@@ -28,7 +29,9 @@ def main() -> None:
         "People's captions", "json", help='An annotations file: {"images": […], "annotations": […]}'
     )
     results = right.file_uploader(
-        "The model's captions", "json", help='A results file: [{"image_id": 42, "caption": "a dog"}]. The page Caption makes one.'
+        "The model's captions",
+        "json",
+        help='A results file: [{"image_id": 42, "caption": "a dog"}]. The page Caption makes one.',
     )
     allow_missing = st.checkbox("Score what is there, if captions are missing on either side")
     if annotations is None or results is None:
@@ -67,14 +70,18 @@ def show(outcome: Outcome) -> None:
     left.table(rows, hide_index=True, alt="Scores with intervals")
     left.caption("×100. The interval says how far the score depends on which photos these happened to be.")
     right.image(standalone(cider_histogram(outcome)), alt="How many photos have which CIDEr", width="stretch")
-    groups = chosen(outcome, lambda photo: None)
+    groups = chosen(outcome, _no_picture)
     for name, column in zip(("best", "worst"), st.columns(2, gap="large"), strict=True):
         with column:
             st.subheader(f"The {name} captions")
             for card in groups.get(name, []):
                 show_card(card)
-    page = report_files(outcome, lambda photo: None)["report.html"]
+    page = report_files(outcome, _no_picture)["report.html"]
     st.download_button("Download the report", page, "report.html", "text/html", on_click="ignore")
+
+
+def _no_picture(_: CaptionedPhoto) -> None:
+    """The visitor brought none."""
 
 
 def show_card(card: Card) -> None:

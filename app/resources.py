@@ -11,15 +11,18 @@ from captioner.visit.photos import models
 if TYPE_CHECKING:
     from captioner import Captioner
 
-MODELS = models(os.environ, separator=os.pathsep)
+
+def offered_models() -> dict[str, str]:
+    """Name for people → what `captioner.load` takes."""
+    return models(os.environ, separator=os.pathsep)
 
 
 @st.cache_resource(show_spinner="Loading the model…", max_entries=2)
 def load_model(name: str) -> "Captioner":
-    """One model for all visitors; it keeps nothing between calls. `name` is a key of `MODELS`."""
+    """One model for all visitors; it keeps nothing between calls. `name` is what `captioner.load` takes."""
     import captioner
 
-    return captioner.load(MODELS[name])
+    return captioner.load(name)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,13 +1,13 @@
 """The sidebar: which model, and how it searches for words."""
 
 import streamlit as st
-from resources import MODELS
+from resources import offered_models
 
 from captioner import DecodingOptions, checkpoint
 
 
 def ask_settings() -> tuple[str, DecodingOptions, bool]:
-    """Draw the sidebar; returns the model's name, the options, and whether all photos shall be described again.
+    """Draw the sidebar; returns the model, the options, and whether all photos shall be described again.
 
     Raises:
         ModelError: the chosen model's directory is no checkpoint.
@@ -15,8 +15,11 @@ def ask_settings() -> tuple[str, DecodingOptions, bool]:
     with st.sidebar:
         st.header("Settings")
         st.caption("Good as they are. They count for the photos that come next.")
-        model = st.selectbox("Model", MODELS, help="Who describes. The page About the model says what it can do.")
-        defaults = checkpoint.read(MODELS[model]).decoding
+        offered = offered_models()
+        model = offered[
+            st.selectbox("Model", offered, help="Who describes. The page About the model says what it can do.")
+        ]
+        defaults = checkpoint.read(model).decoding
         choices = st.slider("Captions to choose from", 1, 5, 3, help="The best one, and the next best ones below it.")
         beam = st.slider(
             "Beam size",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from captioner.visit.photos import SUFFIXES, samples
@@ -45,12 +46,12 @@ def ask_for_photos(turn: int, *, first: bool) -> list[Incoming]:
         pasted = st.chat_input("Paste a picture here", accept_file="multiple", file_type=SUFFIXES, key=f"paste/{turn}")
         return _uploaded(pasted.files if pasted else [])
     if way == "Folder":
-        with st.container(key="drop"):
+        with st.container(key="drop" if first else "drop-more"):
             folder = st.file_uploader(
                 "Drop a folder here, or choose one", SUFFIXES, accept_multiple_files="directory", key=f"folder/{turn}"
             )
         return _uploaded(folder)
-    with st.container(key="drop"):
+    with st.container(key="drop" if first else "drop-more"):
         photos = st.file_uploader(
             "Drop your photos here, or choose them", SUFFIXES, accept_multiple_files=True, key=f"photos/{turn}"
         )
@@ -67,11 +68,12 @@ def _samples(turn: int) -> list[Incoming]:
         st.caption("The samples are scikit-image's, which is not installed here.")
         return []
     chosen = []
-    for column, (number, (name, path)) in zip(st.columns(len(offered)), enumerate(offered.items()), strict=True):
-        with column, st.container(key=f"sample-{number}"):
-            st.image(path, alt=name)
-            if st.button(name, key=f"sample/{turn}/{number}", width="stretch"):
-                chosen.append(Incoming(path.name, path.stat().st_size, path.read_bytes, lambda: None))
+    with st.container(horizontal=True):
+        for number, (name, path) in enumerate(offered.items()):
+            with st.container(key=f"sample-{number}", width=160):
+                st.image(path, alt=name)
+                if st.button(name, key=f"sample/{turn}/{number}", width="stretch"):
+                    chosen.append(Incoming(path.name, path.stat().st_size, path.read_bytes, lambda: None))
     return chosen
 
 
@@ -82,5 +84,5 @@ def _uploaded(files: "list[UploadedFile]") -> list[Incoming]:
 def _forget(file: "UploadedFile") -> None:
     """Free the server's memory: Streamlit keeps what was uploaded until the visitor leaves."""
     context = get_script_run_ctx()
-    if context is not None:
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(session_id=context.session_id, file_id=file.file_id)

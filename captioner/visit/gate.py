@@ -22,7 +22,7 @@ class Gate:
         self._moved = threading.Condition()
 
     @contextmanager
-    def place(self, tell: Callable[[int], None]) -> Iterator[None]:
+    def place(self, tell: Callable[[int], object]) -> Iterator[None]:
         """Wait for a place and hold it.
 
         Args:
