@@ -57,8 +57,10 @@ def take(visit: Visit, incoming: list[Incoming], model: str, options: DecodingOp
         bar.progress(number / many, text=f"Photo {number + 1} of {many}")
         try:
             visit.check_room(file.size)
-            with photo_gate().place(queue_teller(bar, number / many)):
-                photo = describe(captioner, file.name, file.read(), options)
+            photo = photo_gate().run(
+                lambda file=file: describe(captioner, file.name, file.read(), options),  # type: ignore[misc]
+                queue_teller(bar, number / many),
+            )
         except CaptionerError as problem:
             visit.refused.append(Refused(file.name, str(problem)))
         else:
@@ -84,8 +86,10 @@ def take_again(visit: Visit, model: str, options: DecodingOptions) -> None:
     captioner = load_model(model)
     for number, (key, photo) in enumerate(visit.photos.items()):
         bar.progress(number / len(visit.photos), text=f"Photo {number + 1} of {len(visit.photos)}")
-        with photo_gate().place(queue_teller(bar, number / len(visit.photos))):
-            visit.photos[key] = describe_again(captioner, photo, options)
+        visit.photos[key] = photo_gate().run(
+            lambda photo=photo: describe_again(captioner, photo, options),  # type: ignore[misc]
+            queue_teller(bar, number / len(visit.photos)),
+        )
     bar.empty()
 
 

@@ -41,9 +41,11 @@ def main() -> None:
     if st.session_state.get("scored", (None, None))[0] != asked:
         try:
             said = st.empty()
-            with scoring_gate().place(lambda position: said.write(f"You are number {position} in the queue.")):
-                said.write("Scoring…")
-                outcome = score_files(annotations.getvalue(), results.getvalue(), allow_missing=allow_missing)
+            said.write("Scoring…")
+            outcome = scoring_gate().run(
+                lambda: score_files(annotations.getvalue(), results.getvalue(), allow_missing=allow_missing),
+                lambda position: said.write(f"You are number {position} in the queue."),
+            )
             said.empty()
         except CaptionerError as problem:
             said.empty()

@@ -182,6 +182,16 @@ def test_whoever_leaves_the_queue_makes_room() -> None:
     assert gate._tickets == []
 
 
+def test_work_is_done_in_few_threads_and_its_errors_come_back() -> None:
+    gate = Gate(1)
+    threads = {gate.run(threading.get_ident, lambda position: None) for _ in range(3)}
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+    with pytest.raises(ZeroDivisionError):
+        gate.run(lambda: 1 // 0, lambda position: None)
+    assert gate.run(lambda: 7, lambda position: None) == 7
+
+
 # ---------------------------------------------------------------------------------------------------- attention pictures
 
 

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
-_PATIENCE = (
-    0.5  # seconds until somebody who waits is told again, which is when a page notices that its visitor has left
-)
+_Result = TypeVar("_Result")
+# Seconds until somebody who waits is told again, which is when a page notices that its visitor has left.
+_PATIENCE = 0.5
 
 
 class Gate:
@@ -20,6 +22,7 @@ class Gate:
         self._places = places
         self._tickets: list[object] = []  # in order of arrival; the first `places` of them are inside
         self._moved = threading.Condition()
+        self._workers = ThreadPoolExecutor(places)
 
     @contextmanager
     def place(self, tell: Callable[[int], object]) -> Iterator[None]:
@@ -42,6 +45,18 @@ class Gate:
             with self._moved:
                 self._tickets.remove(ticket)
                 self._moved.notify_all()
+
+    def run(self, work: Callable[[], _Result], tell: Callable[[int], object]) -> _Result:
+        """Wait for a place, and do some work there in one of the gate's own threads.
+
+        Most of the memory that a thread frees stays with it; so it is a few threads that take it, and not every visitor's.
+
+        Args:
+            work: what to do; what it raises is raised.
+            tell: see `place`.
+        """
+        with self.place(tell):
+            return self._workers.submit(work).result()
 
     def _position(self, ticket: object) -> int:
         """0 inside, 1 for the next, and so on."""
