@@ -9,7 +9,7 @@ from captioner.visit.gate import Gate
 from captioner.visit.photos import models
 
 if TYPE_CHECKING:
-    from captioner import Captioner
+    from captioner import Captioner, DecodingOptions
 
 
 def offered_models() -> dict[str, str]:
@@ -23,6 +23,14 @@ def load_model(name: str) -> "Captioner":
     import captioner
 
     return captioner.load(name)
+
+
+@st.cache_resource(show_spinner=False)
+def decoding_defaults(name: str) -> "DecodingOptions":
+    """What the model's makers found best; the model itself is not loaded."""
+    from captioner import checkpoint
+
+    return checkpoint.read(name).decoding
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,9 +1,9 @@
 """The sidebar: which model, and how it searches for words."""
 
 import streamlit as st
-from resources import offered_models
+from resources import decoding_defaults, offered_models
 
-from captioner import DecodingOptions, checkpoint
+from captioner import DecodingOptions
 
 
 def ask_settings() -> tuple[str, DecodingOptions, bool]:
@@ -19,7 +19,7 @@ def ask_settings() -> tuple[str, DecodingOptions, bool]:
         model = offered[
             st.selectbox("Model", offered, help="Who describes. The page About the model says what it can do.")
         ]
-        defaults = checkpoint.read(model).decoding
+        defaults = decoding_defaults(model)
         choices = st.slider("Captions to choose from", 1, 5, 3, help="The best one, and the next best ones below it.")
         beam = st.slider(
             "Beam size",

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from captioner.visit.photos import SUFFIXES, samples
+from captioner.visit.photos import SUFFIXES, samples, small_copy
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -71,10 +72,15 @@ def _samples(turn: int) -> list[Incoming]:
     with st.container(horizontal=True):
         for number, (name, path) in enumerate(offered.items()):
             with st.container(key=f"sample-{number}", width=160):
-                st.image(path, alt=name)
+                st.image(_sample_picture(path), alt=name)
                 if st.button(name, key=f"sample/{turn}/{number}", width="stretch"):
                     chosen.append(Incoming(path.name, path.stat().st_size, path.read_bytes, lambda: None))
     return chosen
+
+
+@st.cache_resource(show_spinner=False)
+def _sample_picture(path: Path) -> bytes:
+    return small_copy(path, 320)
 
 
 def _uploaded(files: "list[UploadedFile]") -> list[Incoming]:

@@ -36,7 +36,7 @@ def big_photos() -> list[bytes]:
     for name in ("astronaut.png", "chelsea.png", "coffee.png", "camera.png", "rocket.jpg"):
         with Image.open(SAMPLES / name) as image:
             large = np.asarray(image.convert("RGB").resize((SIDE, SIDE * 3 // 4)), dtype=np.int16)
-        grain = random.integers(-14, 15, large.shape[:2], dtype=np.int16)[..., None]
+        grain = random.integers(-17, 18, large.shape[:2], dtype=np.int16)[..., None]
         photo = Image.fromarray((large + grain).clip(0, 255).astype(np.uint8))
         for picture in (photo, ImageOps.mirror(photo)):
             data = io.BytesIO()

@@ -13,6 +13,7 @@ from captioner.images import open_image
 
 if TYPE_CHECKING:
     from captioner.decoding.options import DecodingOptions
+    from captioner.images import Source
     from captioner.predict import Caption, Captioner
 
 MAX_FILES = 50
@@ -119,11 +120,20 @@ def describe(model: "Captioner", name: str, content: bytes, options: "DecodingOp
         ImageError: it cannot be read.
     """
     caption = model.caption(content, options, attention=True)
-    picture = open_image(content, draft=_SHOWN // 2).image
-    picture.thumbnail((_SHOWN, _SHOWN))
+    return VisitPhoto(name=name, picture=small_copy(content, _SHOWN), caption=caption)
+
+
+def small_copy(photo: "Source", side: int) -> bytes:
+    """A JPEG of a photo, upright, without metadata, at most `side` pixels wide and high.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    picture = open_image(photo, draft=-(-side // 2)).image
+    picture.thumbnail((side, side))
     small = io.BytesIO()
     picture.save(small, "JPEG", quality=85)
-    return VisitPhoto(name=name, picture=small.getvalue(), caption=caption)
+    return small.getvalue()
 
 
 def describe_again(model: "Captioner", photo: VisitPhoto, options: "DecodingOptions") -> VisitPhoto:
