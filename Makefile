@@ -4,7 +4,7 @@ BIN := .venv/bin
 SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray check format app clean
+.PHONY: help demo test test-ray check format app screenshots load clean
 
 help:
 	@echo "make demo     set everything up and caption five sample photos"
@@ -12,6 +12,8 @@ help:
 	@echo "make test-ray install Ray and run the tests of captioning on a cluster"
 	@echo "make check    lint and type-check"
 	@echo "make app      open the web page"
+	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
+	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
 	@echo "make format   format the code"
 	@echo "make clean    delete .venv and everything computed"
 
@@ -36,6 +38,12 @@ format: .venv/dev
 
 app: .venv/demo
 	$(BIN)/streamlit run app/main.py
+
+screenshots: .venv/dev
+	$(BIN)/python -m tests.screenshots
+
+load: .venv/dev
+	$(BIN)/python -m tests.load
 
 clean:
 	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.checkpoint import replacing
 from captioner.errors import OutputError, UsageError
 from captioner.journal import Row, write_rows
-from captioner.spreadsheet import harmless
+from captioner.spreadsheet import to_cell
 
 if TYPE_CHECKING:
     import pyarrow
@@ -99,7 +99,7 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
 
 def _cell(value: object) -> object:
     if isinstance(value, str):
-        return harmless(value)
+        return to_cell(value)
     return json.dumps(value) if isinstance(value, list) else value
 
 

@@ -1,16 +1,13 @@
-"""Texts of strangers in CSV, which spreadsheets would take for formulas and run."""
+"""Text in the cells of a CSV file: a spreadsheet shows it and never computes it."""
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
-def harmless(text: str) -> str:
-    """A cell that every spreadsheet takes for text: what is risky gets an apostrophe in front.
-
-    So does what begins with an apostrophe, which lets `as_was` take it away again.
-    """
+def to_cell(text: str) -> str:
+    """The text, with an apostrophe in front if a spreadsheet would take it for a formula or if it begins with one already."""
     return f"'{text}" if text.startswith(_RISKY) else text
 
 
-def as_was(cell: str) -> str:
-    """The text that `harmless` made the cell of."""
+def from_cell(cell: str) -> str:
+    """The text that `to_cell` was given."""
     return cell.removeprefix("'")

@@ -38,6 +38,7 @@ LIBRARY = {
     "captioner.batch": {"predict", "images", "decoding", "errors"},
     "captioner.predict": {"checkpoint", "models", "decoding", "images", "text", "errors"},
     "captioner.checkpoint": {"models", "decoding", "text", "config", "errors"},
+    "captioner.visit": {"predict", "checkpoint", "images", "decoding", "evaluation", "spreadsheet", "errors"},
     "captioner.evaluation": {"text", "spreadsheet", "errors"},
     "captioner.models": {"config", "errors"},
     "captioner.decoding": {"config", "errors"},

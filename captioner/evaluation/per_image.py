@@ -17,7 +17,7 @@ from captioner.evaluation.bleu import ORDERS, BleuStatistics
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.scores import METRICS
 from captioner.evaluation.structure import count_and_first, read_text, refuse_twice
-from captioner.spreadsheet import as_was, harmless
+from captioner.spreadsheet import from_cell, to_cell
 
 _TEXTS = ("image_id", "file", "caption")
 _COUNTS = (
@@ -45,7 +45,10 @@ class ScoredPhotos:
 
 
 def to_csv(outcome: Outcome) -> str:
-    """The rows of a report as CSV (RFC 4180), texts made harmless for spreadsheets."""
+    """The rows of a report as CSV (RFC 4180).
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -55,7 +58,7 @@ def to_csv(outcome: Outcome) -> str:
     )
     for photo, scores, numbers in zip(outcome.photos, outcome.scores.per_image.tolist(), counts.tolist(), strict=True):
         confidence = outcome.confidences.get(photo.id)
-        texts = [harmless(text) for text in (photo.id, photo.file, outcome.captions[photo.id])]
+        texts = [to_cell(text) for text in (photo.id, photo.file, outcome.captions[photo.id])]
         rounded = [round(score, 6) for score in scores]
         writer.writerow([*texts, "" if confidence is None else round(confidence, 6), *rounded, *map(int, numbers)])
     return out.getvalue()
@@ -83,7 +86,7 @@ def read_csv(path: Path) -> ScoredPhotos:
         except ValueError:
             wrong.append(number)
             continue
-        captions.append((as_was(cells["image_id"]), as_was(cells["caption"])))
+        captions.append((from_cell(cells["image_id"]), from_cell(cells["caption"])))
         numbers.append(values)
     if wrong:
         raise UsageError(f"{path}: {count_and_first(wrong, 'row')} damaged.")

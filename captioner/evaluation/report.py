@@ -57,7 +57,7 @@ def report_files(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, str]:
         thumbnail: asked for the few photos that the page shows.
     """
     figures = outcome.to_json()
-    histogram = _cider_histogram(outcome)
+    histogram = cider_histogram(outcome)
     results = to_results({photo.id: outcome.captions[photo.id] for photo in outcome.photos})
     return {
         PAGE: _page(outcome, figures, histogram, thumbnail),
@@ -85,14 +85,15 @@ def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: 
         lengths=Markup(_lengths(outcome)),
         beams=Markup(_beams(outcome)) if outcome.beam_sizes else None,
         reliability=Markup(_reliability(outcome)) if outcome.groups else None,
-        chosen=_chosen(outcome, thumbnail),
+        chosen=chosen(outcome, thumbnail),
         commonest=[(caption, times) for caption, times in commonest if times > 1],
         settings=_flat(outcome.settings),
         outcome=outcome,
     )
 
 
-def _cider_histogram(outcome: Outcome) -> str:
+def cider_histogram(outcome: Outcome) -> str:
+    """How many photos have which CIDEr, as an `<svg>` element."""
     values = (100 * outcome.scores.per_image[:, _CIDER]).tolist()
     title = f"How many of {len(values):,} photos have which CIDEr"
     return charts.histogram(values, title=title, x_label="CIDEr of the photo (×100)")
@@ -122,8 +123,8 @@ def _reliability(outcome: Outcome) -> str:
     return charts.points(rows, title="Mean CIDEr by confidence", x_label="confidence", y_label="mean CIDEr (×100)")
 
 
-def _chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
-    """Some of the best, median and worst photos by CIDEr; fewer where there are few, and none twice."""
+def chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
+    """Some of the best, median and worst photos by CIDEr, under these names; fewer where there are few, and none twice."""
     cider = outcome.scores.per_image[:, _CIDER].tolist()
     order = sorted(range(len(cider)), key=lambda row: (-cider[row], row))
     many = max(1, min(_MOST_SHOWN, len(order) // 3))

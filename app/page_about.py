@@ -1,0 +1,35 @@
+"""The page about the models: their cards, scores and licence."""
+
+import streamlit as st
+from resources import offered_models
+
+from captioner import CaptionerError, __version__, checkpoint
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title("About the model")
+    offered = offered_models()
+    name = st.selectbox("Model", offered) if len(offered) > 1 else next(iter(offered))
+    try:
+        show(offered[name])
+    except CaptionerError as problem:
+        st.error("The model cannot be read.")
+        st.text(str(problem))
+    st.caption(
+        f"captioner {__version__}. The code is under the MIT licence; the model's data was released for research."
+    )
+
+
+def show(model: str) -> None:
+    """Draw the model's card; that of a model from elsewhere is plain text, for it may name pictures of other machines."""
+    directory = checkpoint.read(model).path
+    card = directory / checkpoint.CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no card."
+    if model in checkpoint.embedded_models():
+        st.markdown(text)
+    else:
+        st.text(text)
+
+
+main()

@@ -1,0 +1,97 @@
+"""The page that scores captions against people's."""
+
+import streamlit as st
+from resources import scoring_gate
+
+from captioner import CaptionerError
+from captioner.evaluation.charts import standalone
+from captioner.evaluation.data import CaptionedPhoto
+from captioner.evaluation.outcome import Outcome
+from captioner.evaluation.report import Card, chosen, cider_histogram, report_files
+from captioner.visit.scoring import score_files
+
+_NAMES = {
+    "Bleu_1": "BLEU-1",
+    "Bleu_2": "BLEU-2",
+    "Bleu_3": "BLEU-3",
+    "Bleu_4": "BLEU-4",
+    "ROUGE_L": "ROUGE-L",
+    "CIDEr": "CIDEr-D",
+}
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title("How good are the captions?")
+    st.write("Captions of any model against those that people wrote of the same photos, both in COCO's format.")
+    left, right = st.columns(2)
+    annotations = left.file_uploader(
+        "People's captions", "json", help='An annotations file: {"images": […], "annotations": […]}'
+    )
+    results = right.file_uploader(
+        "The model's captions",
+        "json",
+        help='A results file: [{"image_id": 42, "caption": "a dog"}]. The page Caption makes one.',
+    )
+    allow_missing = st.checkbox("Score what is there, if captions are missing on either side")
+    if annotations is None or results is None:
+        st.session_state.pop("scored", None)
+        return
+    asked = (annotations.file_id, results.file_id, allow_missing)
+    if st.session_state.get("scored", (None, None))[0] != asked:
+        try:
+            said = st.empty()
+            said.write("Scoring…")
+            outcome = scoring_gate().run(
+                lambda: score_files(annotations.getvalue(), results.getvalue(), allow_missing=allow_missing),
+                lambda position: said.write(f"You are number {position} in the queue."),
+            )
+            said.empty()
+        except CaptionerError as problem:
+            said.empty()
+            st.error("These files cannot be scored.")
+            st.text(str(problem))
+            return
+        st.session_state.scored = (asked, outcome)
+    show(st.session_state.scored[1])
+
+
+def show(outcome: Outcome) -> None:
+    """Draw the scores, the histogram, and the best and the worst captions."""
+    st.subheader(f"Scores of {outcome.scores.images:,} captions")
+    intervals = outcome.scores.confidence_intervals()
+    rows = [
+        {
+            "measure": _NAMES[name],
+            "score": f"{100 * value:.1f}",
+            "95 % interval": "{:.1f} to {:.1f}".format(*(100 * end for end in intervals[name])),
+        }
+        for name, value in outcome.scores.as_dict().items()
+    ]
+    left, right = st.columns(2, gap="large")
+    left.table(rows, hide_index=True, alt="Scores with intervals")
+    left.caption("×100. The interval says how far the score depends on which photos these happened to be.")
+    right.image(standalone(cider_histogram(outcome)), alt="How many photos have which CIDEr", width="stretch")
+    groups = chosen(outcome, _no_picture)
+    for name, column in zip(("best", "worst"), st.columns(2, gap="large"), strict=True):
+        with column:
+            st.subheader(f"The {name} captions")
+            for card in groups.get(name, []):
+                show_card(card)
+    page = report_files(outcome, _no_picture)["report.html"]
+    st.download_button("Download the report", page, "report.html", "text/html", on_click="ignore")
+
+
+def _no_picture(_: CaptionedPhoto) -> None:
+    """The visitor brought none."""
+
+
+def show_card(card: Card) -> None:
+    """Draw one caption and what people wrote; strangers wrote both, so it is plain text."""
+    with st.container(border=True):
+        st.text(card.caption)
+        st.caption(f"CIDEr {100 * card.cider:.1f}. People wrote:")
+        st.text("\n".join(card.references))
+
+
+main()

@@ -1,0 +1,43 @@
+"""The sidebar: which model, and how it searches for words."""
+
+import streamlit as st
+from resources import decoding_defaults, offered_models
+
+from captioner import DecodingOptions
+
+
+def ask_settings() -> tuple[str, DecodingOptions, bool]:
+    """Draw the sidebar; returns the model, the options, and whether all photos shall be described again.
+
+    Raises:
+        ModelError: the chosen model's directory is no checkpoint.
+    """
+    with st.sidebar:
+        st.header("Settings")
+        st.caption("Good as they are. They count for the photos that come next.")
+        offered = offered_models()
+        model = offered[
+            st.selectbox("Model", offered, help="Who describes. The page About the model says what it can do.")
+        ]
+        defaults = decoding_defaults(model)
+        choices = st.slider("Captions to choose from", 1, 5, 3, help="The best one, and the next best ones below it.")
+        beam = st.slider(
+            "Beam size",
+            1,
+            10,
+            defaults.beam_size,
+            help="How many sentences the model follows at once. More is slower and often a little better.",
+        )
+        longest = st.slider(
+            "Longest caption", 5, 40, min(40, max(5, defaults.max_length)), help="In words, which it rarely reaches."
+        )
+        again = st.button("Describe all photos again", width="stretch")
+    options = DecodingOptions(
+        beam_size=max(beam, choices),
+        num_captions=choices,
+        max_length=longest,
+        min_length=min(defaults.min_length, longest),
+        length_penalty=defaults.length_penalty,
+        no_repeat_ngram=defaults.no_repeat_ngram,
+    )
+    return model, options, again

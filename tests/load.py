@@ -1,0 +1,164 @@
+"""`make load`: 50 visitors at once upload a photo of about 4 MB each to the running page, as browsers do over its WebSocket.
+
+Prints how long they waited for their captions, whether each got the right one, and the server's peak memory over what
+importing torch, torchvision and streamlit takes. Linux only: the peak is the kernel's (VmHWM).
+"""
+
+import argparse
+import asyncio
+import io
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+import numpy as np
+import skimage
+from PIL import Image, ImageOps
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+import captioner
+from tests.served import served
+
+SAMPLES = Path(skimage.__file__).parent / "data"
+SIDE = 4000  # pixels: 12 megapixels at 4:3, as phones give
+
+
+def big_photos() -> list[bytes]:
+    """Ten different photos of about 4 MB: the samples, as large as a phone's and grainy, and their mirror images."""
+    found = []
+    random = np.random.default_rng(0)
+    for name in ("astronaut.png", "chelsea.png", "coffee.png", "camera.png", "rocket.jpg"):
+        with Image.open(SAMPLES / name) as image:
+            large = np.asarray(image.convert("RGB").resize((SIDE, SIDE * 3 // 4)), dtype=np.int16)
+        grain = random.integers(-17, 18, large.shape[:2], dtype=np.int16)[..., None]
+        photo = Image.fromarray((large + grain).clip(0, 255).astype(np.uint8))
+        for picture in (photo, ImageOps.mirror(photo)):
+            data = io.BytesIO()
+            picture.save(data, "JPEG", quality=86)
+            found.append(data.getvalue())
+    return found
+
+
+async def visit(url: str, photo: bytes, captions: set[str], start: asyncio.Barrier) -> tuple[str, float]:
+    """Open the page, upload the photo when all visitors are there; returns the caption shown and the seconds it took."""
+    async with connect(
+        f"{url.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None
+    ) as socket:  # type: ignore[list-item]
+        first = BackMsg()
+        first.rerun_script.SetInParent()
+        await socket.send(first.SerializeToString())
+        session, uploader = "", ""
+        async for message in messages(socket):
+            if message.WhichOneof("type") == "new_session":
+                session = message.new_session.initialize.session_id
+            elif message.delta.new_element.file_uploader.id:
+                uploader = message.delta.new_element.file_uploader.id
+            elif message.WhichOneof("type") == "script_finished":
+                break
+        await start.wait()
+        begun = time.perf_counter()
+        request = BackMsg()
+        request.file_urls_request.session_id = session
+        request.file_urls_request.request_id = "1"
+        request.file_urls_request.file_names.append("photo.jpg")
+        await socket.send(request.SerializeToString())
+        async for message in messages(socket):
+            if message.WhichOneof("type") == "file_urls_response":
+                urls = message.file_urls_response.file_urls[0]
+                break
+        await asyncio.to_thread(put, url, urls.upload_url, photo)
+        rerun = BackMsg()
+        state = rerun.rerun_script.widget_states.widgets.add(id=uploader)
+        info = state.file_uploader_state_value.uploaded_file_info.add(
+            file_id=urls.file_id, name="photo.jpg", size=len(photo)
+        )
+        info.file_urls.CopyFrom(urls)
+        await socket.send(rerun.SerializeToString())
+        async for message in messages(socket):
+            if message.delta.new_element.text.body in captions:
+                return message.delta.new_element.text.body, time.perf_counter() - begun
+    raise ConnectionError("the server hung up")
+
+
+async def messages(socket: ClientConnection):  # type: ignore[no-untyped-def]
+    """What the server sends."""
+    async for data in socket:
+        message = ForwardMsg()
+        message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+        yield message
+
+
+def put(url: str, path: str, photo: bytes) -> None:
+    """Upload a file as a form, with the token against forged requests that the server gave."""
+    with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
+        token = re.search(r"_streamlit_xsrf=([^;]+)", answer.headers["Set-Cookie"])
+    assert token
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "X-Xsrftoken": token[1],
+        "Cookie": f"_streamlit_xsrf={token[1]}",
+    }
+    body = head.encode() + photo + f"\r\n--{boundary}--\r\n".encode()
+    urllib.request.urlopen(urllib.request.Request(url + path, body, headers, method="PUT")).close()
+
+
+def peak(pid: int | str) -> float:
+    """The most memory a process has taken so far, in MB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+    assert found
+    return int(found[1]) * 1024 / 1e6
+
+
+def imports_alone() -> float:
+    code = "import torch, torchvision, streamlit; print(open('/proc/self/status').read())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert found
+    return int(found[1]) * 1024 / 1e6
+
+
+async def all_visits(url: str, photos: list[bytes], captions: list[str], visitors: int) -> list[tuple[str, float]]:
+    start = asyncio.Barrier(visitors)
+    known = set(captions)
+    return await asyncio.gather(*(visit(url, photos[number % len(photos)], known, start) for number in range(visitors)))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visitors", type=int, default=50)
+    visitors = parser.parse_args().visitors
+    photos = big_photos()
+    model = captioner.load()
+    captions = [model.caption(photo).text for photo in photos]
+    with served() as server:
+        warm = asyncio.run(all_visits(server.url, photos, captions, 1))
+        before = peak(server.pid)
+        results = asyncio.run(all_visits(server.url, photos, captions, visitors))
+        highest = peak(server.pid)
+    right = sum(text == captions[number % len(photos)] for number, (text, _) in enumerate(results))
+    seconds = [taken for _, taken in results]
+    base = imports_alone()
+    print(
+        f"photos: {visitors} of {np.mean([len(photo) for photo in photos]) / 1e6:.1f} MB, {len(set(captions))} different captions"
+    )
+    print(f"right captions: {right} of {visitors}")
+    print(
+        f"alone: {warm[0][1]:.2f} s; all at once: p50 {np.percentile(seconds, 50):.1f} s, p95 {np.percentile(seconds, 95):.1f} s"
+    )
+    print(
+        f"peak memory: {highest:.0f} MB; after one visitor {before:.0f} MB; the imports alone {base:.0f} MB; over them {highest - base:.0f} MB"
+    )
+    sys.exit(right != visitors)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,343 @@
+"""A visit to the page, without the page: limits, queue, attention pictures, exports, scores."""
+
+import csv
+import io
+import json
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioner import Captioner, DecodingOptions, ImageError, UsageError
+from captioner.predict import Alternative, Caption
+from captioner.spreadsheet import from_cell, to_cell
+from captioner.visit import photos as visit_photos
+from captioner.visit.attention import heat_map, place
+from captioner.visit.export import safe_name, to_coco_results, to_csv, to_json_lines, to_zip
+from captioner.visit.gate import Gate
+from captioner.visit.photos import (
+    Visit,
+    VisitPhoto,
+    alt_text_hint,
+    certainty,
+    describe,
+    describe_again,
+    models,
+    samples,
+)
+from captioner.visit.scoring import score_files
+
+
+def photo(name: str = "dog.jpg", text: str = "A dog runs.", confidence: float = 0.5) -> VisitPhoto:
+    caption = Caption(
+        text=text,
+        tokens=("a", "dog", "runs"),
+        log_prob=-1.5,
+        confidence=confidence,
+        alternatives=(Alternative(text=text, tokens=("a", "dog", "runs"), log_prob=-1.5),),
+        attention=None,
+        grid=None,
+        width=640,
+        height=480,
+    )
+    return VisitPhoto(name=name, picture=b"", caption=caption)
+
+
+# ------------------------------------------------------------------------------------------------------------ the photos
+
+
+def test_a_described_photo_has_the_models_caption_and_a_small_copy(
+    small_checkpoint: Path, photos: dict[str, Path]
+) -> None:
+    model = Captioner.load(small_checkpoint, device="cpu")
+    content, options = photos["rocket"].read_bytes(), DecodingOptions(beam_size=2, num_captions=2)
+    described = describe(model, "rocket.jpg", content, options)
+    assert described.caption == model.caption(content, options, attention=True)
+    with Image.open(io.BytesIO(described.picture)) as copy:
+        assert (copy.format, max(copy.size)) == ("JPEG", 640)
+        assert not copy.getexif()
+    again = describe_again(model, described.edited("Mine."), DecodingOptions(beam_size=1))
+    assert (again.text, len(again.caption.alternatives)) == ("Mine.", 1)
+    assert (again.caption.width, again.caption.height) == (described.caption.width, described.caption.height)
+
+
+def test_a_big_photo_is_kept_small_and_its_true_size_told(small_checkpoint: Path) -> None:
+    model = Captioner.load(small_checkpoint, device="cpu")
+    data = io.BytesIO()
+    Image.effect_noise((3000, 1200), 90).save(data, "JPEG")
+    described = describe(model, "noise.jpg", data.getvalue(), DecodingOptions())
+    with Image.open(io.BytesIO(described.picture)) as copy:
+        assert copy.size == (1000, 400)
+    assert (described.caption.width, described.caption.height) == (3000, 1200)
+
+
+def test_an_edit_stands_until_it_is_emptied() -> None:
+    edited = photo().edited("  Two dogs\n run. ")
+    assert (edited.text, edited.caption.text) == ("Two dogs run.", "A dog runs.")
+    assert edited.edited("  ").edit is None
+    assert edited.edited("A dog runs.").edit is None
+
+
+def test_a_visit_has_room_for_so_many_photos_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = Visit()
+    visit.check_room(visit_photos.MAX_BYTES)
+    assert visit.add(photo(), size=visit_photos.MAX_BYTES - 1) == 1
+    visit.check_room(1)
+    with pytest.raises(ImageError, match="room for 100 MB"):
+        visit.check_room(2)
+    monkeypatch.setattr(visit_photos, "MAX_FILES", 1)
+    with pytest.raises(ImageError, match="room for 1 photos"):
+        visit.check_room(0)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word"),
+    [(1, "sure"), (0.44, "sure"), (0.43, "fairly sure"), (0.36, "fairly sure"), (0.35, "a guess")],
+)
+def test_confidence_in_a_word(confidence: float, word: str) -> None:
+    assert certainty(confidence) == word
+
+
+def test_only_long_captions_are_hinted_at() -> None:
+    assert alt_text_hint("x" * 125) is None
+    assert (alt_text_hint("x" * 126) or "").startswith("126 characters")
+
+
+def test_the_samples_are_real_photos() -> None:
+    found = samples()
+    assert len(found) == 5
+    for path in found.values():
+        with Image.open(path) as image:
+            image.verify()
+
+
+def test_models_from_the_environment_stand_behind_the_embedded_ones() -> None:
+    found = models({"CAPTIONER_MODELS": "/m/small:/n/small::/o/photo-en"}, separator=":")
+    assert found == {"photo-en": "photo-en", "small": "/m/small", "/n/small": "/n/small", "/o/photo-en": "/o/photo-en"}
+
+
+# -------------------------------------------------------------------------------------------------------------- the gate
+
+
+def wait_until(condition: "object") -> None:
+    for _ in range(2000):
+        if condition():  # type: ignore[operator]
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never came to be")
+
+
+def test_no_more_than_the_places_are_inside_and_the_first_to_come_goes_first() -> None:
+    gate, release, inside, order, told = Gate(2), threading.Semaphore(0), [], [], {}
+
+    def visitor(number: int) -> None:
+        with gate.place(lambda position: told.setdefault(number, []).append(position)):
+            inside.append(number)
+            order.append(number)
+            release.acquire()
+            inside.remove(number)
+
+    threads = []
+    for number in range(5):
+        threads.append(threading.Thread(target=visitor, args=(number,)))
+        threads[-1].start()
+        wait_until(lambda number=number: number in order or number in told)
+    assert sorted(inside) == [0, 1]
+    assert [told[number][0] for number in (2, 3, 4)] == [1, 2, 3]
+    for left in range(5):
+        release.release()
+        wait_until(lambda left=left: len(order) == min(5, left + 3))
+        assert len(inside) <= 2
+    for thread in threads:
+        thread.join()
+    assert order[2:] == [2, 3, 4]
+    assert told[4][-1] == 1
+    assert 0 not in told
+
+
+def test_whoever_leaves_the_queue_makes_room() -> None:
+    gate, release = Gate(1), threading.Event()
+
+    def holder() -> None:
+        with gate.place(lambda position: None):
+            release.wait()
+
+    def leave(position: int) -> None:
+        raise RuntimeError(f"gone from {position}")
+
+    thread = threading.Thread(target=holder)
+    thread.start()
+    wait_until(lambda: gate._tickets)
+    with pytest.raises(RuntimeError, match="gone from 1"), gate.place(leave):
+        raise AssertionError("nobody may come in")
+    release.set()
+    thread.join()
+    told: list[int] = []
+    with gate.place(told.append):
+        assert told == []
+    assert gate._tickets == []
+
+
+def test_work_is_done_in_few_threads_and_its_errors_come_back() -> None:
+    gate = Gate(1)
+    threads = {gate.run(threading.get_ident, lambda position: None) for _ in range(3)}
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+    with pytest.raises(ZeroDivisionError):
+        gate.run(lambda: 1 // 0, lambda position: None)
+    assert gate.run(lambda: 7, lambda position: None) == 7
+
+
+# ---------------------------------------------------------------------------------------------------- attention pictures
+
+
+def test_the_heat_map_is_warm_where_the_attention_is_and_pale_elsewhere() -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (90, 60), (100, 120, 140)).save(data, "JPEG", quality=95)
+    shares = [0.0] * 9
+    shares[5] = 1.0  # middle right
+    with Image.open(io.BytesIO(heat_map(data.getvalue(), shares, (3, 3)))) as drawn:
+        pixels = np.asarray(drawn).astype(int)
+    assert pixels.shape == (60, 90, 3)
+    red, _, blue = pixels[30, 78]
+    assert red - blue > 80
+    assert np.ptp(pixels[30, 8]) < 30
+    assert place(shares, (3, 3)) == "middle right"
+
+
+def test_even_attention_colours_nothing() -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (70, 70), (128, 128, 128)).save(data, "JPEG", quality=95)
+    with Image.open(io.BytesIO(heat_map(data.getvalue(), [1 / 49] * 49, (7, 7)))) as drawn:
+        assert np.ptp(np.asarray(drawn)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"), [(0, "top left"), (3, "top centre"), (24, "middle centre"), (48, "bottom right")]
+)
+def test_places_of_a_grid_in_words(cell: int, words: str) -> None:
+    assert place([float(number == cell) for number in range(49)], (7, 7)) == words
+
+
+# --------------------------------------------------------------------------------------------------------------- exports
+
+NAMES = ("=cmd.jpg", 'a,b\n"c".jpg', "![x](http://example.org/y.png).jpg", "../../etc/passwd.jpg", "Zoë 犬.heic")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "'x", "''x", "x", "", "a=b"])
+def test_a_cell_is_no_formula_and_comes_back(text: str) -> None:
+    assert not to_cell(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert from_cell(to_cell(text)) == text
+
+
+def test_the_csv_holds_every_text_and_no_formula() -> None:
+    text = to_csv([photo(name, text="A dog.").edited("=HYPERLINK()") for name in NAMES])
+    assert text.startswith("\ufefffile,caption,")
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert tuple(from_cell(row["file"]) for row in rows) == NAMES
+    assert {row["caption"] for row in rows} == {"'=HYPERLINK()"}
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
+    assert rows[0]["edited"] == "True"
+    assert rows[0]["model_caption"] == "A dog."
+
+
+def test_json_lines_hold_what_stands_and_what_the_model_said() -> None:
+    lines = to_json_lines([photo("a\u2028.jpg").edited("Mine."), photo()]).splitlines()
+    first, second = map(json.loads, lines)
+    assert (first["file"], first["caption"], first["edited"], first["model_caption"]) == (
+        "a\u2028.jpg",
+        "Mine.",
+        True,
+        "A dog runs.",
+    )
+    assert second["captions"] == [{"caption": "A dog runs.", "log_prob": -1.5}]
+    assert second["certainty"] == "sure"
+
+
+def test_coco_ids_are_the_names_numbers_unless_two_photos_share_one() -> None:
+    names = ("COCO_val2014_000000391895.jpg", "IMG_7.jpg", "DSC_7.jpg", "DSC_7.jpg", "cat.png", "1" * 30 + ".jpg")
+    results = json.loads(to_coco_results([photo(name) for name in names]))
+    assert [result["image_id"] for result in results] == [
+        391895,
+        "IMG_7.jpg",
+        "DSC_7.jpg",
+        "DSC_7.jpg (2)",
+        "cat.png",
+        "1" * 30 + ".jpg",
+    ]
+    assert {result["caption"] for result in results} == {"A dog runs."}
+
+
+def test_the_zip_has_a_text_for_each_photo_under_a_harmless_name() -> None:
+    with zipfile.ZipFile(
+        io.BytesIO(to_zip([photo(name) for name in (*NAMES, "zoë 犬.png", "/", "CON.jpg")]))
+    ) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+        assert {archive.read(name) for name in names} == {b"A dog runs.\n"}
+    assert names == [
+        "=cmd.txt",
+        "a,b__c_.txt",
+        "y.png).txt",
+        "passwd.txt",
+        "Zoë 犬.txt",
+        "zoë 犬 (2).txt",
+        "photo.txt",
+        "_CON.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", " ", "a/b", "a\\b", "x\x00y", "com1", "\u202egnp.exe", "\ud800", "x" * 500]
+)
+def test_a_safe_name_leads_nowhere(name: str) -> None:
+    safe = safe_name(name)
+    assert safe
+    assert len(safe) <= 101
+    assert not set(safe) & set('/\\:*?"<>|\x00\u202e\ud800')
+    assert safe.strip(" .") == safe
+    assert safe.lower() != "com1"
+    assert safe_name(safe) == safe
+
+
+# ---------------------------------------------------------------------------------------------------------------- scores
+
+
+def files(*captions: str) -> tuple[bytes, bytes]:
+    annotations = {
+        "images": [{"id": number, "file_name": f"{number}.jpg"} for number in range(3)],
+        "annotations": [{"image_id": number, "caption": f"a dog runs on beach {number}"} for number in range(3)],
+    }
+    results = [{"image_id": number, "caption": caption} for number, caption in enumerate(captions)]
+    return json.dumps(annotations).encode(), json.dumps(results).encode()
+
+
+def test_two_files_give_scores() -> None:
+    outcome = score_files(*files("a dog runs on beach 0", "a dog runs on beach 1", "nothing"))
+    assert outcome.scores.images == 3
+    assert 0.5 < outcome.scores.as_dict()["Bleu_1"] < 1
+
+
+@pytest.mark.parametrize(
+    ("captions", "message"),
+    [
+        (("a dog",), "2 photos .* without results"),
+        (("a dog", "a dog", "a dog", "a cat"), "1 id .* without annotations"),
+    ],
+)
+def test_what_is_missing_is_an_error_unless_allowed(captions: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        score_files(*files(*captions))
+    assert score_files(*files(*captions), allow_missing=True).scores.images == min(3, len(captions))
+
+
+def test_a_wrong_file_is_named_as_the_visitor_knows_it() -> None:
+    good, _ = files("a dog")
+    with pytest.raises(UsageError, match=r"^The results file is not JSON"):
+        score_files(good, b"no")
+    with pytest.raises(UsageError, match=r"^The annotations file is not UTF-8"):
+        score_files(b"\xff", b"[]")
