@@ -75,7 +75,9 @@ def _fit(options: argparse.Namespace) -> None:
     from train.corpus import read_corpus
     from train.data import read_splits
     from train.loop import STATE, Run
+    from train.parallel import join_team
 
+    team = join_team()
     start = checkpoint.read(config.start) if config.start else None
     directory = options.out or Path("runs") / config.name
     skipped: list[str] = []
@@ -83,19 +85,21 @@ def _fit(options: argparse.Namespace) -> None:
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
-    corpus = read_corpus(config, splits, start)
+    with team.leader_first():
+        corpus = read_corpus(config, splits, start)
     skipped += [*corpus.train.skipped, *corpus.validation.skipped]
-    for sentence in skipped:
+    for sentence in skipped if team.leads else []:
         print(f"skipped: {sentence}", file=sys.stderr)
-    if skipped:
+    if skipped and team.leads:
         print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
-    run = Run(config, corpus, directory)
+    run = Run(config, corpus, directory, team)
     if options.resume:
         run.resume()
     else:
         run.start(start)
     run.fit()
-    print(f"done: the best checkpoint is {directory / 'best'}")
+    if team.leads:
+        print(f"done: the best checkpoint is {directory / 'best'}")
 
 
 def _curves(options: argparse.Namespace) -> None:

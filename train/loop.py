@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -32,10 +33,12 @@ from train.optimizer import (
     optimizer_tensors,
     restore_optimizer,
 )
+from train.parallel import Team
 from train.pretrained import load_pretrained, load_start
 from train.state import load_state, save_state, with_prefix, without_prefix
 from train.validation import caption_photos
 
+ALONE = Team()
 STATE, BEST, EPOCHS, STEPS = "state.safetensors", "best", "epochs.jsonl", "steps.jsonl"
 
 
@@ -57,8 +60,9 @@ class Position:
 class Run:
     """A training run: its data, its model, and where it stands."""
 
-    def __init__(self, config: TrainConfig, corpus: Corpus, directory: Path) -> None:
+    def __init__(self, config: TrainConfig, corpus: Corpus, directory: Path, team: Team = ALONE) -> None:
         self.config = config
+        self.team = team
         self.corpus = corpus
         self.directory = directory
         if config.training.threads:
@@ -97,10 +101,11 @@ class Run:
             OutputError: the state or a checkpoint cannot be written.
         """
         # What was logged after the state that the run goes on from will come again.
-        _cut_log(self.directory / STEPS, self.at.step)
-        _cut_log(
-            self.directory / EPOCHS, sum(phase.epochs for phase in self.config.phase[: self.at.phase]) + self.at.epoch
-        )
+        self.team.wait()  # until all have read the state
+        if self.team.leads:
+            epochs = sum(phase.epochs for phase in self.config.phase[: self.at.phase]) + self.at.epoch
+            _cut_log(self.directory / STEPS, self.at.step)
+            _cut_log(self.directory / EPOCHS, epochs)
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue
@@ -108,20 +113,21 @@ class Run:
             if self.at.phase_step:
                 restore_optimizer(optimizer, self._names(), self.moments)
                 self.moments = {}
-            feed = Feed(
-                self.corpus,
-                self.config,
-                phase,
-                encoder=self.model.encoder,
-                teachers=self.teachers.encoders if self.teachers else (),
-                encode=self._encode,
-            )
+            with self.team.leader_first():  # it fills the cache
+                feed = Feed(
+                    self.corpus,
+                    self.config,
+                    phase,
+                    encoder=self.model.encoder,
+                    teachers=self.teachers.encoders if self.teachers else (),
+                    encode=self._encode,
+                )
             objective = Objective(self.config, phase, self.corpus, self.teachers)
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
                 self._epoch(phase, optimizer, feed, objective)
-                scores = self._validate()
-                self._record(phase, scores)
+                if self.team.leads:
+                    self._record(phase, self._validate())
                 self.at = replace(self.at, epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
                 self._save(optimizer)
             # The next phase starts from the averaged weights: they are what was validated.
@@ -142,21 +148,26 @@ class Run:
                 part.eval()
         title = f"{phase.name} {self.at.epoch + 1}/{phase.epochs}"
         with (
-            tqdm(desc=title, total=len(groups), initial=self.at.batch, unit="batch") as bar,
-            (self.directory / STEPS).open("a", encoding="utf-8") as log,
+            tqdm(
+                desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=not self.team.leads
+            ) as bar,
+            (self.directory / STEPS if self.team.leads else Path(os.devnull)).open("a", encoding="utf-8") as log,
         ):
             for number, group in list(enumerate(groups))[self.at.batch :]:
                 begun = time.monotonic()
-                seed = settings.seed * 1_000_003 + self.at.step
+                seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
                 torch.manual_seed(seed)  # dropout, for exact resuming
                 rate = learning_rate(self.at.phase_step, steps, phase.warmup)
                 for parameters in optimizer.param_groups:
                     parameters["lr"] = parameters["peak"] * rate
-                batch = on_device(feed.batch(group, self.at.step), self.device)
+                whole = feed.batch(group, self.at.step)
+                batch = on_device(self.team.share(whole), self.device)
                 with self._arithmetic():
                     loss = objective.loss(self.model, batch, progress=self.at.phase_step / steps, seed=seed)
+                loss = self.team.weigh(loss, rows=len(whole.tokens))
                 optimizer.zero_grad(set_to_none=True)
                 loss.value.backward()  # type: ignore[no-untyped-call]
+                self.team.sum_gradients(self._trained(optimizer))
                 norm = float(nn.utils.clip_grad_norm_(self._trained(optimizer), settings.clip_norm))
                 if not math.isfinite(norm):
                     raise CaptionerError(
@@ -165,6 +176,7 @@ class Run:
                 optimizer.step()
                 if settings.average_decay:
                     self.average.update_parameters(self.model)
+                loss = self.team.gather(loss)
                 value, seconds = loss.value.item(), time.monotonic() - begun
                 at = self.at
                 at.batch, at.step, at.phase_step = number + 1, at.step + 1, at.phase_step + 1
@@ -172,7 +184,7 @@ class Run:
                 at.seconds += seconds
                 log.write(json.dumps({"step": at.step, "loss": value, "norm": norm, "rate": rate, **loss.facts}) + "\n")
                 bar.update()
-                speed = math.prod(batch.tokens.shape[:2]) / seconds
+                speed = math.prod(whole.tokens.shape[:2]) / seconds
                 bar.set_postfix(
                     {"loss": f"{at.loss_sum / at.tokens:.3f}", "norm": f"{norm:.2f}", "captions/s": f"{speed:.0f}"}
                 )
@@ -264,6 +276,8 @@ class Run:
         return settings | {"start": Path(self.config.start).name}
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
+        if not self.team.leads:
+            return
         tensors = {
             **with_prefix("model.", dict(self.model.state_dict())),
             **with_prefix("average.", dict(self.average.state_dict())),
