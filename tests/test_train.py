@@ -126,6 +126,12 @@ def test_every_step_is_logged_with_its_gradient_norm(run: Path) -> None:
     assert all(step["norm"] > 0 for step in log)
 
 
+def test_a_run_draws_its_curves_and_keeps_tensorboards_files(run: Path) -> None:
+    with Image.open(run / "curves.png") as picture:
+        assert picture.size == (1200, 700)
+    assert list((run / "board").glob("events*"))
+
+
 def test_the_encoder_learns_in_its_phase(run: Path, data: Path) -> None:
     before = load_file(data / "weights.safetensors")
     after = load_file(run / "state.safetensors")

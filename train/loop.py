@@ -1,8 +1,6 @@
 """One training run, from a checked configuration to the best checkpoint."""
 
-import json
 import math
-import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -25,6 +23,7 @@ from train.config import PhaseSettings, TrainConfig
 from train.corpus import Corpus
 from train.distillation import Teachers
 from train.feed import Feed
+from train.log import Log
 from train.objective import Objective, on_device
 from train.optimizer import (
     build_optimizer,
@@ -36,10 +35,10 @@ from train.optimizer import (
 from train.parallel import Team
 from train.pretrained import load_pretrained, load_start
 from train.state import load_state, save_state, with_prefix, without_prefix
-from train.validation import caption_photos
+from train.validation import caption_photos, sample_captions
 
 ALONE = Team()
-STATE, BEST, EPOCHS, STEPS = "state.safetensors", "best", "epochs.jsonl", "steps.jsonl"
+STATE, BEST = "state.safetensors", "best"
 
 
 @dataclass
@@ -76,6 +75,7 @@ class Run:
         self.teachers = (
             Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, self.device) if names else None
         )
+        self.log: Log | None = None  # only the leader's, while it trains
         self.at = Position()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
@@ -100,12 +100,18 @@ class Run:
             CaptionerError: the loss is no longer a number.
             OutputError: the state or a checkpoint cannot be written.
         """
-        # What was logged after the state that the run goes on from will come again.
         self.team.wait()  # until all have read the state
         if self.team.leads:
             epochs = sum(phase.epochs for phase in self.config.phase[: self.at.phase]) + self.at.epoch
-            _cut_log(self.directory / STEPS, self.at.step)
-            _cut_log(self.directory / EPOCHS, epochs)
+            self.log = Log(self.directory, steps=self.at.step, epochs=epochs)
+        try:
+            self._phases()
+        finally:
+            if self.log:
+                self.log.close()
+
+    def _phases(self) -> None:
+        """All phases that are not behind, one after the other."""
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue
@@ -126,8 +132,8 @@ class Run:
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
                 self._epoch(phase, optimizer, feed, objective)
-                if self.team.leads:
-                    self._record(phase, self._validate())
+                if self.log:
+                    self._record(self.log, phase, self._validate())
                 self.at = replace(self.at, epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
                 self._save(optimizer)
             # The next phase starts from the averaged weights: they are what was validated.
@@ -147,12 +153,7 @@ class Run:
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {self.at.epoch + 1}/{phase.epochs}"
-        with (
-            tqdm(
-                desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=not self.team.leads
-            ) as bar,
-            (self.directory / STEPS if self.team.leads else Path(os.devnull)).open("a", encoding="utf-8") as log,
-        ):
+        with tqdm(desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=self.log is None) as bar:
             for number, group in list(enumerate(groups))[self.at.batch :]:
                 begun = time.monotonic()
                 seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
@@ -182,14 +183,14 @@ class Run:
                 at.batch, at.step, at.phase_step = number + 1, at.step + 1, at.phase_step + 1
                 at.loss_sum, at.tokens = at.loss_sum + value * loss.tokens, at.tokens + loss.tokens
                 at.seconds += seconds
-                log.write(json.dumps({"step": at.step, "loss": value, "norm": norm, "rate": rate, **loss.facts}) + "\n")
+                if self.log:
+                    self.log.step({"step": at.step, "loss": value, "norm": norm, "rate": rate, **loss.facts})
                 bar.update()
                 speed = math.prod(whole.tokens.shape[:2]) / seconds
                 bar.set_postfix(
                     {"loss": f"{at.loss_sum / at.tokens:.3f}", "norm": f"{norm:.2f}", "captions/s": f"{speed:.0f}"}
                 )
                 if at.step % settings.save_every == 0:
-                    log.flush()
                     self._save(optimizer)
 
     def _encode(self, encoder: ImageEncoder, images: Tensor) -> Tensor:
@@ -206,7 +207,7 @@ class Run:
 
     def _validate(self) -> dict[str, float]:
         """Scores of a free-running beam search on the validation photos, with the averaged weights."""
-        model = self.average.module if self.config.training.average_decay else self.model
+        model = self._measured()
         begun = time.monotonic()
         predictions = caption_photos(
             model, self.corpus.validation, self.config, self.corpus.vocabulary, self._arithmetic()
@@ -218,6 +219,10 @@ class Run:
             self.at.best = found[self.config.training.select_by]
             self._save_best(model, found)
         return found
+
+    def _measured(self) -> nn.Module:
+        """What is validated and saved: the averaged weights, where there is an average."""
+        return self.average.module if self.config.training.average_decay else self.model
 
     def _save_best(self, model: nn.Module, scores: dict[str, float]) -> None:
         assert isinstance(model, EncoderDecoder)
@@ -238,7 +243,7 @@ class Run:
             card=f"# {self.config.name}\n\nTrained by `python -m train fit`; scores and settings are in `config.json`.\n",
         )
 
-    def _record(self, phase: PhaseSettings, scores: dict[str, float]) -> None:
+    def _record(self, log: Log, phase: PhaseSettings, scores: dict[str, float]) -> None:
         record = {
             "phase": phase.name,
             "epoch": self.at.epoch + 1,
@@ -247,8 +252,8 @@ class Run:
             "train_seconds": round(self.at.seconds, 1),
             **scores,
         }
-        with (self.directory / EPOCHS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        model = self._measured()
+        log.epoch(record, *sample_captions(model, self.corpus.validation, self.config, self.corpus.vocabulary))
         shown = " ".join(f"{name} {100 * scores[name]:.1f}" for name in ("Bleu_4", "CIDEr"))
         print(
             f"{phase.name} {self.at.epoch + 1}/{phase.epochs}: loss {record['loss']:.3f}, validation {shown}",
@@ -276,8 +281,9 @@ class Run:
         return settings | {"start": Path(self.config.start).name}
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
-        if not self.team.leads:
+        if self.log is None:
             return
+        self.log.flush()
         tensors = {
             **with_prefix("model.", dict(self.model.state_dict())),
             **with_prefix("average.", dict(self.average.state_dict())),
@@ -303,11 +309,3 @@ class Run:
         self.model.load_state_dict(without_prefix("model.", tensors))
         self.average.load_state_dict(without_prefix("average.", tensors))
         self.moments = without_prefix("optimizer.", tensors)
-
-
-def _cut_log(path: Path, lines: int) -> None:
-    """Keep the first lines of a log, one a step or an epoch, and drop what came after."""
-    if path.is_file():
-        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-        with checkpoint.replacing(path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
