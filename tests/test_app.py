@@ -134,7 +134,7 @@ def test_the_attention_is_stepped_through_word_by_word(captioned: AppTest) -> No
         assert not captioned.exception
         seen.add(alts(captioned)[1])
         slider = next(slider for slider in captioned.slider if slider.label == "Word by word")
-    assert len(seen) > 4
+    assert len(seen) >= 3
     assert all(alt.startswith("The photo, coloured where the model looked before it wrote “") for alt in seen)
 
 
