@@ -311,6 +311,16 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
     assert_same(tmp_path, refined_run)
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["training.attention_regularisation=1.0", "text.tokens=char", "decoder.cell=gru", "decoder.attention=none"],
+)
+def test_a_lever_changes_what_is_learned(data: Path, run: Path, tmp_path: Path, change: str) -> None:
+    assert fit(data, tmp_path, "--set", change, "--set", "phase.0.epochs=1") == 0
+    assert steps(tmp_path)[0]["loss"] != steps(run)[0]["loss"]
+    assert captioner.load(tmp_path / "best", device="cpu").checkpoint.scores["validation"]
+
+
 def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
