@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -85,18 +85,42 @@ class Caption:
     height: int
 
 
-def generate(decoder: Decoder, vectors: Vectors, options: DecodingOptions) -> list[list[Hypothesis]]:
-    """Search for sentences about B sets of vectors; see `beam_search`."""
+def generate(
+    decoder: Decoder, vectors: Vectors, options: DecodingOptions, *, bos: int = BOS, banned: Collection[int] = ()
+) -> list[list[Hypothesis]]:
+    """Search for sentences about B sets of vectors that begin with `bos`; see `beam_search`."""
     return beam_search(
         decoder.step,
         decoder.init_state(vectors),
         batch_size=len(vectors.values),
-        bos=BOS,
+        bos=bos,
         eos=EOS,
         options=options,
-        banned=(PAD, BOS, UNK),
+        banned={PAD, BOS, UNK, *banned},
         device=vectors.values.device,
     )
+
+
+def attention_of(
+    decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, bos: int = BOS
+) -> list[list[list[float]]]:
+    """Where a decoder looked at each token of a sentence about each of B sets of vectors.
+
+    The search forgets it, so the sentences are read once more.
+
+    Returns:
+        For each sentence a row for each token, the shares of attention on the N vectors.
+    """
+    length = max(len(one.tokens) for one in hypotheses)
+    rows = [[bos, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
+    tokens = torch.tensor(rows, device=vectors.values.device)[:, None]
+    weights = decoder(vectors, tokens).attention[:, 0].tolist()
+    return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
+
+
+def confidence_of(hypothesis: Hypothesis) -> float:
+    """The geometric mean of the probabilities of a sentence's tokens, its end included, in [0, 1]."""
+    return math.exp(hypothesis.log_prob / (len(hypothesis.tokens) + int(hypothesis.finished)))
 
 
 class Captioner:
@@ -171,7 +195,8 @@ class Captioner:
             found = generate(self._model.decoder, vectors, options)
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
-            maps = self._attention(vectors, [hypotheses[0] for hypotheses in found]) if attention else None
+            best = [hypotheses[0] for hypotheses in found]
+            maps = attention_of(self._model.decoder, vectors, best) if attention else None
         return [
             self._caption(photo, hypotheses, None if maps is None else maps[row])
             for row, (photo, hypotheses) in enumerate(zip(photos, found, strict=True))
@@ -188,14 +213,6 @@ class Captioner:
         pixels = torch.stack([torch.from_numpy(photo.pixels) for photo in photos])
         return pixels.permute(0, 3, 1, 2).to(self._device)
 
-    def _attention(self, vectors: Vectors, hypotheses: Sequence[Hypothesis]) -> list[list[list[float]]]:
-        """Where the model looked at each token: the search forgets it, so the sentences are read once more."""
-        length = max(len(one.tokens) for one in hypotheses)
-        rows = [[BOS, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
-        tokens = torch.tensor(rows, device=self._device)[:, None]
-        weights = self._model.decoder(vectors, tokens).attention[:, 0].tolist()
-        return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
-
     def _caption(
         self, photo: PreparedPhoto, hypotheses: Sequence[Hypothesis], attention: list[list[float]] | None
     ) -> Caption:
@@ -204,7 +221,7 @@ class Captioner:
         side = math.isqrt(len(attention[0])) if attention else 0
         return Caption(
             **{field.name: getattr(sentences[0], field.name) for field in dataclasses.fields(Alternative)},
-            confidence=math.exp(best.log_prob / (len(best.tokens) + int(best.finished))),
+            confidence=confidence_of(best),
             alternatives=sentences,
             attention=None if attention is None else tuple(map(tuple, attention)),
             grid=(side, side) if attention else None,

@@ -6,8 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from captioner.errors import CaptionerError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from train.captioning import Captioning
+    from train.config import TrainConfig
+    from train.parallel import Team
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,24 +73,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from train.config import read_config
+    from train.config import TrainConfig, read_config
 
     config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
 
-    from captioner import checkpoint
-    from train.corpus import read_corpus
-    from train.data import read_splits
     from train.loop import STATE, Run
     from train.parallel import join_team
+    from train.translation import Translation
 
     team = join_team()
-    start = checkpoint.read(config.start) if config.start else None
     directory = options.out or Path("runs") / config.name
-    skipped: list[str] = []
-    splits = read_splits(config.data, skipped)
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
+    task = _captioning(config, team) if isinstance(config, TrainConfig) else Translation(config)
+    run = Run(task, directory, team)
+    if options.resume:
+        run.resume()
+    else:
+        run.start()
+    run.fit()
+    if team.leads:
+        print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
+    """The photos and captions of a run; what cannot be read is named."""
+    from captioner import checkpoint
+    from train.captioning import Captioning
+    from train.corpus import read_corpus
+    from train.data import read_splits
+    from train.loop import find_device
+
+    start = checkpoint.read(config.start) if config.start else None
+    skipped: list[str] = []
+    splits = read_splits(config.data, skipped)
     with team.leader_first():
         corpus = read_corpus(config, splits, start)
     skipped += [*corpus.train.skipped, *corpus.validation.skipped]
@@ -92,14 +115,7 @@ def _fit(options: argparse.Namespace) -> None:
         print(f"skipped: {sentence}", file=sys.stderr)
     if skipped and team.leads:
         print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
-    run = Run(config, corpus, directory, team)
-    if options.resume:
-        run.resume()
-    else:
-        run.start(start)
-    run.fit()
-    if team.leads:
-        print(f"done: the best checkpoint is {directory / 'best'}")
+    return Captioning(config, corpus, start, find_device())
 
 
 def _curves(options: argparse.Namespace) -> None:
