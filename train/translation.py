@@ -192,7 +192,8 @@ class PairFeed:
         self._pairs = task.train
         self._source, self._target = Segmenter(task.source), Segmenter(task.target)
         self._starts = {language: task.target.language_token(language) for language in task.config.languages}
-        self._lengths = [len(task.source.encode(pair.source)) for pair in self._pairs]
+        # Of the longest translation: that is what a step takes time for.
+        self._lengths = [max(len(task.target.encode(text)) for text in pair.targets.values()) for pair in self._pairs]
 
     def groups(self, key: str) -> list[list[int]]:
         """The batches of one pass as numbers of sentences; the same key, the same batches."""
