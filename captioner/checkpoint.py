@@ -259,7 +259,7 @@ def files(path: Path) -> list[tuple[str, int, str]]:
     return [(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in found]
 
 
-def weight_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
+def weight_shapes(checkpoint: Facts) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the weights, from the file's header alone.
 
     Raises:

@@ -12,7 +12,7 @@ from captioner import checkpoint
 from captioner.checkpoint import TranslatorCheckpoint
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
-from captioner.predict import attention_of, confidence_of, find_device, generate
+from captioner.inference import attention_of, confidence_of, find_device, generate
 from captioner.subwords import SPACE, normalize
 from captioner.text import EOS, PAD, as_sentence
 
@@ -71,7 +71,8 @@ class Translator:
         self._device = device
         self.checkpoint = checkpoint
         self._starts = {name: checkpoint.target.language_token(name) for name in checkpoint.config.languages}
-        self.language = self._known(language or checkpoint.config.languages[0])
+        self.language = language or checkpoint.config.languages[0]
+        self.check_language(self.language)
 
     @classmethod
     def load(
@@ -131,7 +132,8 @@ class Translator:
         attention: bool = False,
     ) -> list[Translation]:
         """Translate several sentences at once. The batch changes nothing but speed. See `translate`."""
-        language = self._known(to or self.language)
+        language = to or self.language
+        self.check_language(language)
         if not sentences:
             return []
         written = [as_sentence(normalize(sentence)) for sentence in sentences]
@@ -151,10 +153,23 @@ class Translator:
             for row, sentence in enumerate(written)
         ]
 
-    def _known(self, language: str) -> str:
+    def check_language(self, language: str) -> None:
+        """Check that the model can write a language.
+
+        Raises:
+            UsageError: it cannot.
+        """
         if language not in self._starts:
-            raise UsageError(f"language {language!r} is unknown to this model; choose one of: {', '.join(self._starts)}.")
-        return language
+            known = ", ".join(self._starts)
+            raise UsageError(f"language {language!r} is unknown to this model; choose one of: {known}.")
+
+    def check_sentence(self, sentence: str) -> None:
+        """Check that a sentence can be translated.
+
+        Raises:
+            UsageError: it is empty or too long.
+        """
+        self._read(as_sentence(normalize(sentence)))
 
     def _read(self, sentence: str) -> list[int]:
         """The ids of a sentence, its end included."""
@@ -163,7 +178,9 @@ class Translator:
         if not ids:
             raise UsageError(f"{shown!r} holds no words to translate.")
         if len(ids) > LONGEST:
-            raise UsageError(f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); translate sentence by sentence.")
+            raise UsageError(
+                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); translate sentence by sentence."
+            )
         return [*ids, EOS]
 
     def _pad(self, ids: Sequence[Sequence[int]]) -> Tensor:

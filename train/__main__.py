@@ -49,6 +49,17 @@ def parser() -> argparse.ArgumentParser:
     speed.set_defaults(run=_speed)
     speed.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor (default: 1)")
     speed.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    bleu = verbs.add_parser(
+        "bleu",
+        help="score a translator on Multi30k",
+        description="sacreBLEU of a translator on Multi30k's test sets and, with --photos, of photos' captions in German.",
+    )
+    bleu.set_defaults(run=_bleu)
+    bleu.add_argument(
+        "model", nargs="?", metavar="MODEL", help="checkpoint directory or name (default: the embedded one)"
+    )
+    bleu.add_argument("--data", type=Path, required=True, metavar="DIR", help="Multi30k, with task1 and task2 in it")
+    bleu.add_argument("--photos", type=Path, metavar="DIR", help="Flickr8k: caption its test photos and translate that")
     return parser
 
 
@@ -122,6 +133,18 @@ def _curves(options: argparse.Namespace) -> None:
     from train.curves import draw_curves
 
     print(draw_curves(options.directory))
+
+
+def _bleu(options: argparse.Namespace) -> None:
+    from captioner.predict import Captioner
+    from captioner.translator import Translator
+    from train.bleu import score_captions, score_translations, to_table
+
+    translator = Translator.load(options.model)
+    scores = score_translations(translator, options.data / "task1")
+    if options.photos:
+        scores.append(score_captions(Captioner.load(), translator, options.data / "task2", options.photos))
+    print(to_table(scores))
 
 
 def _speed(options: argparse.Namespace) -> None:

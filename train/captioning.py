@@ -83,8 +83,7 @@ class Captioning:
         if self._start:
             load_start(model, self._start)
         else:
-            assert isinstance(model.encoder, ImageEncoder)
-            load_pretrained(model.encoder, self.config.encoder)
+            load_pretrained(_photo_encoder(model), self.config.encoder)
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> PhotoFeed:
         """The photos' views, or their grids where the encoder is frozen, with captions."""
@@ -92,7 +91,7 @@ class Captioning:
             self.corpus,
             self.config,
             phase,
-            encoder=model.encoder,
+            encoder=_photo_encoder(model),
             teachers=self._teachers.encoders if self._teachers else (),
             encode=encode,
         )
@@ -116,3 +115,8 @@ class Captioning:
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
         """The first validation photos and their captions."""
         return sample_captions(model, self.corpus.validation, self.config, self.corpus.vocabulary)
+
+
+def _photo_encoder(model: EncoderDecoder) -> ImageEncoder:
+    assert isinstance(model.encoder, ImageEncoder)
+    return model.encoder

@@ -5,7 +5,6 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -254,7 +253,9 @@ class Run:
             **with_prefix("optimizer.", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
         }
         save_state(
-            self.directory / STATE, tensors, {"at": vars(self.at), "config": self.task.settings(), "data": self.task.key}
+            self.directory / STATE,
+            tensors,
+            {"at": vars(self.at), "config": self.task.settings(), "data": self.task.key},
         )
 
     def resume(self) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from captioner.checkpoint import TranslatorCheckpoint
@@ -45,7 +47,9 @@ class Pair:
     targets: dict[str, str]
 
 
-def read_pairs(root: Path, split: str, languages: Sequence[str], *, without: frozenset[str] = frozenset()) -> list[Pair]:
+def read_pairs(
+    root: Path, split: str, languages: Sequence[str], *, without: frozenset[str] = frozenset()
+) -> list[Pair]:
     """Sentences of a split and their translations, line by line.
 
     Args:
@@ -57,8 +61,8 @@ def read_pairs(root: Path, split: str, languages: Sequence[str], *, without: fro
     Raises:
         UsageError: a file is missing or the files have different numbers of lines.
     """
-    source, *targets = (_read_lines(root, f"{split}.{language}") for language in (SOURCE, *languages))
-    photos = _read_lines(root, f"images_{split}.txt") if without else [""] * len(source)
+    source, *targets = (read_lines(root, f"{split}.{language}") for language in (SOURCE, *languages))
+    photos = read_lines(root, f"images_{split}.txt") if without else [""] * len(source)
     for name, lines in zip((*languages, "images"), (*targets, photos), strict=True):
         if len(lines) != len(source):
             raise UsageError(f"{root}: {split} has {len(source)} sentences, but {len(lines)} lines in {name!r}.")
@@ -177,7 +181,7 @@ class Translation:
         ).as_dict()
         return {name: together[name] for name in ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")} | alone
 
-    def samples(self, model: EncoderDecoder) -> tuple[Sequence[object], Sequence[Caption]]:  # noqa: ARG002
+    def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:  # noqa: ARG002
         """No photos."""
         return [], []
 
@@ -220,7 +224,12 @@ class PairFeed:
         return pieces[: self._data.max_length]
 
 
-def _read_lines(root: Path, name: str) -> list[str]:
+def read_lines(root: Path, name: str) -> list[str]:
+    """The lines of a file of text, normalised; unpacked where it stands there as `.gz`.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
     for path in (root / name, root / f"{name}.gz"):
         if path.is_file():
             try:
