@@ -61,6 +61,34 @@ class ImageEncoderConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class TextEncoderSettings:
+    """A bidirectional LSTM over the tokens of a sentence, before it is known how many tokens there are.
+
+    Attributes:
+        layers: LSTMs one above the other.
+        hidden_size: width of each direction's state; the decoder attends to both, side by side.
+        embedding_size: width of a token's embedding.
+        dropout: probability in [0, 1), on embeddings and between layers.
+    """
+
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
+    hidden_size: Annotated[int, Field(ge=1, le=8192)] = 256
+    embedding_size: Annotated[int, Field(ge=1, le=8192)] = 256
+    dropout: Probability = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TextEncoderConfig(TextEncoderSettings):
+    """A bidirectional LSTM over the tokens of a sentence.
+
+    Attributes:
+        vocabulary_size: number of tokens of the language it reads, the special ones included.
+    """
+
+    vocabulary_size: Annotated[int, Field(ge=5)]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class DecoderSettings:
     """A recurrent decoder with attention, before it is known how many words it has.
 
@@ -116,12 +144,27 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelConfig:
-    """Everything that is needed to build a model and to feed it, weights and vocabulary aside."""
+    """Everything that is needed to build a captioner and to feed it, weights and vocabulary aside."""
 
     encoder: ImageEncoderConfig
     decoder: DecoderConfig
     image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TranslatorConfig:
+    """Everything that is needed to build a translator, weights and subwords aside.
+
+    Attributes:
+        encoder: reads the sentence.
+        decoder: writes it in another language.
+        languages: those it can write, by their two letters (ISO 639-1); a sentence begins with its language's own token.
+    """
+
+    encoder: TextEncoderConfig
+    decoder: DecoderConfig
+    languages: Annotated[tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...], Field(min_length=1)]
 
 
 def from_mapping(kind: type[T], data: Mapping[str, Any], *, where: str, error: type[CaptionerError] = UsageError) -> T:

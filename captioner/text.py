@@ -193,7 +193,7 @@ def _cased(token: str) -> str:
     return token.upper() if _ACRONYM.fullmatch(token) else token
 
 
-def _sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
     """A capital at the beginning, a full stop at the end; an ending that is there stays, empty text stays empty."""
     text = " ".join(text.split())
     if not any(character.isalnum() for character in text):
@@ -251,7 +251,7 @@ class Tokenizer:
             The sentence, or the empty string if there is no letter and no digit in the tokens.
         """
         text = "".join(tokens) if self.kind == "char" else _join_words(tokens)
-        return _sentence(_LONE_I.sub("I", text))
+        return as_sentence(_LONE_I.sub("I", text))
 
 
 # ----------------------------------------------------------------------------------------------------------- vocabulary

@@ -56,7 +56,7 @@ def test_committed_recipes_are_sound_and_name_no_place_of_ours(recipe: Path) -> 
 
 def test_settings_are_changed_from_the_shell() -> None:
     config = read_config(
-        RECIPES[0], ["data.root=/photos with blanks", "decoder.cell=gru", "phase.1.epochs=7", "training.seed=4"]
+        RECIPES[0], ["data.root=/photos with blanks", "decoder.cell=gru", "phase.0.epochs=7", "training.seed=4"]
     )
     assert config.data.root == "/photos with blanks"
     assert config.decoder.cell == "gru"

@@ -6,8 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from captioner.errors import CaptionerError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from train.captioning import Captioning
+    from train.config import TrainConfig
+    from train.parallel import Team
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,6 +49,17 @@ def parser() -> argparse.ArgumentParser:
     speed.set_defaults(run=_speed)
     speed.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor (default: 1)")
     speed.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    bleu = verbs.add_parser(
+        "bleu",
+        help="score a translator on Multi30k",
+        description="sacreBLEU of a translator on Multi30k's test sets and, with --photos, of photos' captions in German.",
+    )
+    bleu.set_defaults(run=_bleu)
+    bleu.add_argument(
+        "model", nargs="?", metavar="MODEL", help="checkpoint directory or name (default: the embedded one)"
+    )
+    bleu.add_argument("--data", type=Path, required=True, metavar="DIR", help="Multi30k, with task1 and task2 in it")
+    bleu.add_argument("--photos", type=Path, metavar="DIR", help="Flickr8k: caption its test photos and translate that")
     return parser
 
 
@@ -67,24 +84,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from train.config import read_config
+    from train.config import TrainConfig, read_config
 
     config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
 
-    from captioner import checkpoint
-    from train.corpus import read_corpus
-    from train.data import read_splits
     from train.loop import STATE, Run
     from train.parallel import join_team
+    from train.translation import Translation
 
     team = join_team()
-    start = checkpoint.read(config.start) if config.start else None
     directory = options.out or Path("runs") / config.name
-    skipped: list[str] = []
-    splits = read_splits(config.data, skipped)
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
     directory.mkdir(parents=True, exist_ok=True)
+    task = _captioning(config, team) if isinstance(config, TrainConfig) else Translation(config)
+    run = Run(task, directory, team)
+    if options.resume:
+        run.resume()
+    else:
+        run.start()
+    run.fit()
+    if team.leads:
+        print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
+    """The photos and captions of a run; what cannot be read is named."""
+    from captioner import checkpoint
+    from train.captioning import Captioning
+    from train.corpus import read_corpus
+    from train.data import read_splits
+    from train.loop import find_device
+
+    start = checkpoint.read(config.start) if config.start else None
+    skipped: list[str] = []
+    splits = read_splits(config.data, skipped)
     with team.leader_first():
         corpus = read_corpus(config, splits, start)
     skipped += [*corpus.train.skipped, *corpus.validation.skipped]
@@ -92,20 +126,25 @@ def _fit(options: argparse.Namespace) -> None:
         print(f"skipped: {sentence}", file=sys.stderr)
     if skipped and team.leads:
         print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
-    run = Run(config, corpus, directory, team)
-    if options.resume:
-        run.resume()
-    else:
-        run.start(start)
-    run.fit()
-    if team.leads:
-        print(f"done: the best checkpoint is {directory / 'best'}")
+    return Captioning(config, corpus, start, find_device())
 
 
 def _curves(options: argparse.Namespace) -> None:
     from train.curves import draw_curves
 
     print(draw_curves(options.directory))
+
+
+def _bleu(options: argparse.Namespace) -> None:
+    from captioner.predict import Captioner
+    from captioner.translator import Translator
+    from train.bleu import score_captions, score_translations, to_table
+
+    translator = Translator.load(options.model)
+    scores = score_translations(translator, options.data / "task1")
+    if options.photos:
+        scores.append(score_captions(Captioner.load(), translator, options.data / "task2", options.photos))
+    print(to_table(scores))
 
 
 def _speed(options: argparse.Namespace) -> None:

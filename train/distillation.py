@@ -13,7 +13,11 @@ from captioner.text import PAD, Vocabulary
 
 
 class Teachers:
-    """Models that write with the student's words; their opinions count alike."""
+    """Models that write with the student's words; their opinions count alike.
+
+    Attributes:
+        encoders: each teacher's own.
+    """
 
     def __init__(self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, device: torch.device) -> None:
         """Load them.
@@ -33,11 +37,7 @@ class Teachers:
                     f"distillation.teachers: {one.path} has another vocabulary than the student; train it on the same data."
                 )
         self._models = [load_model(one).to(device) for one in checkpoints]
-
-    @property
-    def encoders(self) -> list[ImageEncoder]:
-        """Each teacher's own."""
-        return [model.encoder for model in self._models]
+        self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
 
     @torch.no_grad()
     def probabilities(self, views: Sequence[Vectors], tokens: Tensor) -> Tensor:

@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "text: the sentence alone for one photo, PATH<TAB>sentence for several\n"
         "jsonl: one JSON object a photo",
     )
+    parser.add_argument(
+        "--language",
+        default="en",
+        metavar="en|de|fr|cs",
+        help="of the sentences; all but English are translations (default: en)",
+    )
     parser.add_argument("--num-captions", type=positive, metavar="N", help="sentences a photo, best first (default: 1)")
     parser.add_argument("--prefix", default="", metavar="TEXT", help="put before each sentence")
     parser.add_argument("--suffix", default="", metavar="TEXT", help="put behind each sentence")
@@ -98,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
 
     read = checkpoint.read(options.model)
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
+    _check_language(options.language)
     with _target(options) as target:
         total = target.survey(photos)
         if options.dry_run:
@@ -127,6 +134,13 @@ def _check(options: argparse.Namespace) -> None:
     for message, holds in wrong.items():
         if holds:
             raise UsageError(message)
+
+
+def _check_language(language: str) -> None:
+    from captioner.checkpoint import read_translator
+
+    if language != "en" and language not in (known := read_translator().config.languages):
+        raise UsageError(f"--language {language}: unknown; choose one of: en, {', '.join(known)}.")
 
 
 def _photos(options: argparse.Namespace) -> "Photos":
@@ -186,11 +200,13 @@ def _rows(
         from captioner import cluster
 
         pool = cluster.Pool(address=options.ray_address, models=options.workers, device=options.device)
-        return cluster.caption_photos(read, photos, search, batch_size=options.batch_size, pool=pool)
+        return cluster.caption_photos(
+            read, photos, search, batch_size=options.batch_size, language=options.language, pool=pool
+        )
     from captioner.batch import caption_photos
     from captioner.predict import Captioner
 
-    model = Captioner.load(read, device=options.device)
+    model = Captioner.load(read, device=options.device, language=options.language)
     sources: Iterator[tuple[str, Source | ImageError]] = (
         (photo.path, photo.problem or (picture if photo.path == "-" else photo.path)) for photo in photos
     )
