@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,9 @@ def test_a_run_goes_on_only_with_what_it_began_with(
     shutil.copytree(data, ours)
     assert fit(ours, tmp_path / "out") == 0
     (ours / "weights.safetensors").unlink()  # no longer needed: the state has them
+    ours = ours.rename(tmp_path / "moved")
+    for photo in (ours / "images").iterdir():
+        os.utime(photo, (0, 0))
     assert fit(ours, tmp_path / "out", "--resume") == 0
     text = (ours / "captions.json").read_text()
     (ours / "captions.json").write_text(text.replace("this is coffee", "that is coffee"))
