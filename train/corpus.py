@@ -62,7 +62,7 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
     train, validation = (
         load_photos(chosen, images, size=config.image.size, cache=cache, name=split) for split, chosen in photos.items()
     )
-    tokenize = Tokenizer(config.text.tokens).tokenize
+    tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
     words = [[tokens for tokens in map(tokenize, photo.captions) if tokens] for photo in train.photos]
     texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
     vocabulary = Vocabulary.build(

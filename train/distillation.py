@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
 from captioner.checkpoint import Checkpoint, load_model
+from captioner.config import TextConfig
 from captioner.errors import UsageError
 from captioner.models.encoders import ImageEncoder, Vectors
 from captioner.text import PAD, Vocabulary
@@ -19,22 +20,29 @@ class Teachers:
         encoders: each teacher's own.
     """
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, device: torch.device) -> None:
+    def __init__(
+        self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, text: TextConfig, device: torch.device
+    ) -> None:
         """Load them.
 
         Args:
             checkpoints: at least one.
             vocabulary: the student's.
+            text: how the student writes.
             device: where they work.
 
         Raises:
-            UsageError: a teacher has another vocabulary.
+            UsageError: a teacher has another vocabulary or writes in another direction.
             ModelError: a teacher's weights are missing or damaged.
         """
         for one in checkpoints:
             if one.vocabulary != vocabulary:
                 raise UsageError(
                     f"distillation.teachers: {one.path} has another vocabulary than the student; train it on the same data."
+                )
+            if one.config.text != text:
+                raise UsageError(
+                    f"distillation.teachers: {one.path} writes {one.config.text.direction}, unlike the student."
                 )
         self._models = [load_model(one).to(device) for one in checkpoints]
         self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
