@@ -334,7 +334,7 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     assert steps(tmp_path / "taught")[0]["loss"] != steps(run)[0]["loss"]
     assert str(data) not in (tmp_path / "taught" / "best" / "config.json").read_text()
     assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 2
-    assert "has another vocabulary than the student" in capsys.readouterr().err
+    assert "has another vocabulary than the models beside it" in capsys.readouterr().err
 
 
 def test_a_run_that_diverges_stops_with_a_sentence(
