@@ -23,14 +23,18 @@ def main() -> None:
     """Draw the page."""
     visit: Visit = st.session_state.setdefault("visit", Visit())
     turn: int = st.session_state.setdefault("turn", 0)
+    waiting: list[Incoming] = st.session_state.setdefault("waiting", [])
     st.title("What is in your photo?")
     st.write("Each photo gets a sentence. Check it, change it, take it home.")
     try:
         model, options, again = ask_settings()
-        incoming = ask_for_photos(turn, first=not visit.photos)
+        incoming = ask_for_photos(turn, first=not visit.photos and not waiting)
         if incoming:
-            take(visit, incoming, model, options)
+            waiting += incoming
             st.session_state.turn = turn + 1
+            st.rerun()
+        if waiting:
+            take(visit, waiting, model, options)
             st.rerun()
         if again:
             take_again(visit, model, options)
@@ -47,13 +51,17 @@ def main() -> None:
         st.text(str(problem))
 
 
-def take(visit: Visit, incoming: list[Incoming], model: str, options: DecodingOptions) -> None:
-    """Describe what came in, one after the other, and show each as soon as it is done."""
-    many = len(incoming)
+def take(visit: Visit, waiting: list[Incoming], model: str, options: DecodingOptions) -> None:
+    """Describe what waits, one after the other, and show each as soon as it is done.
+
+    Whoever clicks meanwhile interrupts this, and the next run goes on with what still waits.
+    """
+    many = len(waiting)
     bar = st.progress(0.0, text="One moment…")
     captioner = load_model(model)
     columns = st.columns(_ACROSS) if many > 1 else []
-    for number, file in enumerate(incoming):
+    for number in range(many):
+        file = waiting[0]
         bar.progress(number / many, text=f"Photo {number + 1} of {many}")
         try:
             visit.check_room(file.size)
@@ -63,15 +71,15 @@ def take(visit: Visit, incoming: list[Incoming], model: str, options: DecodingOp
             )
         except CaptionerError as problem:
             visit.refused.append(Refused(file.name, str(problem)))
+            key = None
         else:
             key = visit.add(photo, size=file.size)
-            if number == 0:
-                st.session_state.chosen = key
-            if columns:
-                with columns[number % _ACROSS]:
-                    show_tile(visit, key)
-        # Not in a `finally`: whoever clicks meanwhile interrupts this run, and the next one goes on with what is left.
-        file.forget()
+        waiting.pop(0).forget()
+        if key and number == 0:
+            st.session_state.chosen = key
+        if key and columns:
+            with columns[number % _ACROSS]:
+                show_tile(visit, key)
     bar.progress(1.0)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from captioner.visit.gate import Gate
+from captioner.visit.memory import give_back_large_blocks
 from captioner.visit.photos import models
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def load_model(name: str) -> "Captioner":
     """One model for all visitors; it keeps nothing between calls. `name` is what `captioner.load` takes."""
     import captioner
 
+    give_back_large_blocks()  # before the first of them is freed
     return captioner.load(name)
 
 

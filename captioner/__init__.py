@@ -44,13 +44,20 @@ _HOME = {
 }
 
 
-def load(name: "str | os.PathLike[str] | None" = None, *, device: str = "auto", language: str = "en") -> "Captioner":
+def load(
+    name: "str | os.PathLike[str] | None" = None,
+    *,
+    device: str = "auto",
+    language: str = "en",
+    rerank: "str | os.PathLike[str] | None" = None,
+) -> "Captioner":
     """Load a model: a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
     Args:
         name: directory or name.
         device: `auto`, `cpu`, `cuda` or `mps`.
         language: what it writes where it is not told; all but English are translations.
+        rerank: directory or name of a second model, whose opinion on each sentence counts as much (see `Captioner.load`).
 
     Raises:
         ModelError: there is no usable model of that name.
@@ -58,7 +65,7 @@ def load(name: "str | os.PathLike[str] | None" = None, *, device: str = "auto", 
     """
     from captioner.predict import Captioner
 
-    return Captioner.load(name, device=device, language=language)
+    return Captioner.load(name, device=device, language=language, rerank=rerank)
 
 
 def load_translator(

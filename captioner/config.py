@@ -137,9 +137,16 @@ class DecoderConfig(DecoderSettings):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TextConfig:
-    """How a caption becomes tokens: COCO's words, or characters."""
+    """How a caption becomes tokens.
+
+    Attributes:
+        tokens: COCO's words, or characters.
+        direction: in which order they are written; a model that writes from the last to the first can check one that
+            writes from the first to the last (see `captioner.load`).
+    """
 
     tokens: Literal["word", "char"] = "word"
+    direction: Literal["left-to-right", "right-to-left"] = "left-to-right"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -68,3 +68,41 @@ def attention_of(
 def confidence_of(hypothesis: Hypothesis) -> float:
     """The geometric mean of the probabilities of a sentence's tokens, its end included, in [0, 1]."""
     return math.exp(hypothesis.log_prob / (len(hypothesis.tokens) + int(hypothesis.finished)))
+
+
+def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
+    """How probable a decoder holds given sentences about each of B sets of vectors.
+
+    Args:
+        decoder: the decoder.
+        vectors: of B photos.
+        sentences: for each of them at least one sentence, as ids without `<bos>` and `<eos>`.
+
+    Returns:
+        For each sentence the natural logarithm of its probability, its end included.
+    """
+    count, length = max(map(len, sentences)), max(len(one) for some in sentences for one in some)
+    tokens = torch.full((len(sentences), count, length + 2), PAD)
+    for row, some in enumerate(sentences):
+        for place, one in enumerate(some):
+            tokens[row, place, : len(one) + 2] = torch.tensor([BOS, *one, EOS])
+    tokens = tokens.to(vectors.values.device)
+    said = decoder(vectors, tokens[..., :-1]).logits.float().log_softmax(-1)
+    chosen = said.gather(-1, tokens[..., 1:, None])[..., 0].masked_fill(tokens[..., 1:] == PAD, 0)  # (B, K, T)
+    return [row[: len(some)] for row, some in zip(chosen.sum(-1).tolist(), sentences, strict=True)]
+
+
+def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[Hypothesis]:
+    """Sentences in the order that two models find together, best first.
+
+    Args:
+        hypotheses: the first model's.
+        opinions: the second's log-probability of each; it is divided by the same length penalty and added.
+    """
+
+    def together(pair: tuple[Hypothesis, float]) -> float:
+        one, opinion = pair
+        return one.score * (1 + opinion / one.log_prob) if one.log_prob else opinion
+
+    pairs = sorted(zip(hypotheses, opinions, strict=True), key=together, reverse=True)
+    return [one for one, _ in pairs]

@@ -1,10 +1,13 @@
 """The web page, driven without a browser."""
 
+import gc
 import json
 import os
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit.testing.v1 import AppTest
 
 import captioner
@@ -78,6 +81,33 @@ def test_confidence_is_worded_and_its_number_beside_it(
 
 def test_the_uploader_is_empty_again_and_the_servers_memory_is_free(captioned: AppTest) -> None:
     assert captioned.file_uploader[0].value == []
+
+
+def test_what_waits_is_in_memory_once_and_is_let_go_after_its_caption(
+    page: AppTest, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("chelsea.png", "rocket.jpg")
+    held: list[tuple[list[str], list[str]]] = []
+
+    def uploads() -> tuple[list[str], list[str]]:
+        """The names of the files that Streamlit keeps, and of the copies that widgets gave."""
+        gc.collect()
+        alive = gc.get_objects()
+        managers = [one for one in alive if type(one) is MemoryUploadedFileManager]
+        kept = {name for one in managers for files in one.file_storage.values() for _, name, *_ in files.values()}
+        copies = {one.name for one in alive if type(one) is UploadedFile}
+        return sorted(kept.intersection(names)), sorted(copies.intersection(names))
+
+    def watched(*arguments: object) -> object:
+        held.append(uploads())
+        return describe(*arguments)  # type: ignore[arg-type]
+
+    describe = visit_photos.describe
+    monkeypatch.setattr(visit_photos, "describe", watched)
+    bring(page, *(photos[Path(name).stem] for name in names))
+    assert held == [(list(names), []), (["rocket.jpg"], [])]
+    assert uploads() == ([], [])
+    assert page.session_state.waiting == []
 
 
 def test_a_broken_file_is_told_in_plain_text_and_the_others_go_on(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from captioner.cli.options import positive
 from captioner.errors import CaptionerError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ def parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME)")
     fit.add_argument("--resume", action="store_true", help="go on where the run in OUT was stopped")
+    label = verbs.add_parser(
+        "label",
+        help="caption photos that have no captions, to train on them",
+        description="Caption the photos in DIR/images with one model, or with what several hold probable on average, and"
+        " write DIR/labels.json, which a run reads as data.also.",
+    )
+    label.set_defaults(run=_label)
+    label.add_argument("directory", type=Path, metavar="DIR", help="where images is")
+    label.add_argument(
+        "--model", action="append", required=True, metavar="MODEL", help="checkpoint directory or name; may be repeated"
+    )
+    label.add_argument("--captions", type=positive, default=1, metavar="N", help="of each photo (default: 1)")
+    label.add_argument(
+        "--cache", type=Path, default=Path("cache"), metavar="DIR", help="for decoded photos (default: cache)"
+    )
     curves = verbs.add_parser(
         "curves",
         help="draw a run's curves",
@@ -127,6 +143,18 @@ def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
     if skipped and team.leads:
         print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
     return Captioning(config, corpus, start, find_device())
+
+
+def _label(options: argparse.Namespace) -> None:
+    from train.label import label
+    from train.loop import find_device
+
+    out, skipped = label(
+        options.directory, options.model, captions=options.captions, cache=options.cache, device=find_device()
+    )
+    for sentence in skipped:
+        print(f"skipped: {sentence}", file=sys.stderr)
+    print(out)
 
 
 def _curves(options: argparse.Namespace) -> None:

@@ -44,7 +44,9 @@ class Captioning:
         self._start = start
         names = config.distillation.teachers
         self._teachers = (
-            Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, device) if names else None
+            Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, config.text, device)
+            if names
+            else None
         )
 
     @property
@@ -101,7 +103,12 @@ class Captioning:
         critic = None
         if phase.objective == "self-critical":
             corpus = self.corpus
-            critic = SelfCritic(corpus.words, corpus.vocabulary, max_length=self.config.decoding.max_length)
+            critic = SelfCritic(
+                corpus.words,
+                corpus.vocabulary,
+                max_length=self.config.decoding.max_length,
+                direction=self.config.text.direction,
+            )
         teachers = self._teachers if phase.objective == "captions" else None
         weight = self.config.distillation.weight if teachers else 0.0
         return Objective(self.config.training, phase, critic=critic, teachers=teachers, weight=weight)

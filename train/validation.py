@@ -27,7 +27,7 @@ def caption_photos(
 ) -> dict[str, str]:
     """The model's captions of photos by id, from a free-running beam search."""
     assert isinstance(model, EncoderDecoder)
-    tokenizer = Tokenizer(config.text.tokens)
+    tokenizer = Tokenizer(config.text.tokens, config.text.direction)
     model.eval()
     device = next(model.parameters()).device
     predictions = {}

@@ -103,6 +103,8 @@ def run(options: argparse.Namespace) -> int:
     from captioner import checkpoint
 
     read = checkpoint.read(options.model)
+    if options.rerank:
+        checkpoint.read(options.rerank)
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
     _check_language(options.language)
     with _target(options) as target:
@@ -128,6 +130,8 @@ def _check(options: argparse.Namespace) -> None:
         "--retry-errors mends results, --existing overwrite and error do not; give one of them.": options.retry_errors
         and options.existing in {"overwrite", "error"},
         "- is a photo in this process; Ray's workers cannot read it.": "-" in options.paths and options.engine == "ray",
+        "--rerank needs both models in one process; leave --engine ray away.": bool(options.rerank)
+        and options.engine == "ray",
         "--ray-address says where Ray is; give --engine ray too.": bool(options.ray_address)
         and options.engine != "ray",
     }
@@ -206,7 +210,7 @@ def _rows(
     from captioner.batch import caption_photos
     from captioner.predict import Captioner
 
-    model = Captioner.load(read, device=options.device, language=options.language)
+    model = Captioner.load(read, device=options.device, language=options.language, rerank=options.rerank)
     sources: Iterator[tuple[str, Source | ImageError]] = (
         (photo.path, photo.problem or (picture if photo.path == "-" else photo.path)) for photo in photos
     )
