@@ -279,7 +279,9 @@ def test_photos_are_captioned_in_another_language(
     monkeypatch.setattr(checkpoint, "DEFAULT_TRANSLATOR", learned)
     model = captioner.load(small_checkpoint, device="cpu")
     english = model.caption(photos["coffee"])
-    czech = model.caption(photos["coffee"], DecodingOptions(beam_size=2, max_length=7, num_captions=2), language="cs", attention=True)
+    czech = model.caption(
+        photos["coffee"], DecodingOptions(beam_size=2, max_length=7, num_captions=2), language="cs", attention=True
+    )
     assert (english.language, english.source, english.translation) == ("en", english.text, None)
     assert (czech.language, czech.source, czech.tokens) == ("cs", english.text, english.tokens)
     assert czech.text == model._load_translator().translate(english.text, to="cs").text == czech.alternatives[0].text
