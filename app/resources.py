@@ -7,7 +7,7 @@ import streamlit as st
 
 from captioner.visit.gate import Gate
 from captioner.visit.memory import give_back_large_blocks
-from captioner.visit.photos import models
+from captioner.visit.photos import languages, models
 
 if TYPE_CHECKING:
     from captioner import Captioner, DecodingOptions
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 def offered_models() -> dict[str, str]:
     """Name for people → what `captioner.load` takes."""
     return models(os.environ, separator=os.pathsep)
+
+
+@st.cache_resource(show_spinner=False)
+def offered_languages() -> dict[str, str]:
+    """Name for people → two letters."""
+    return languages()
 
 
 @st.cache_resource(show_spinner="Loading the model…", max_entries=2)

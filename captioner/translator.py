@@ -136,8 +136,8 @@ class Translator:
         self.check_language(language)
         if not sentences:
             return []
-        written = [as_sentence(normalize(sentence)) for sentence in sentences]
-        ids = [self._read(sentence) for sentence in written]
+        read = [self._read(sentence) for sentence in sentences]
+        ids = [tokens for _, tokens in read]
         bos = self._starts[language]
         with torch.inference_mode():
             vectors = self._model.encoder(self._pad(ids))
@@ -150,7 +150,7 @@ class Translator:
             maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
         return [
             self._translation(sentence, ids[row], found[row], language, None if maps is None else maps[row])
-            for row, sentence in enumerate(written)
+            for row, (sentence, _) in enumerate(read)
         ]
 
     def check_language(self, language: str) -> None:
@@ -169,11 +169,12 @@ class Translator:
         Raises:
             UsageError: it is empty or too long.
         """
-        self._read(as_sentence(normalize(sentence)))
+        self._read(sentence)
 
-    def _read(self, sentence: str) -> list[int]:
-        """The ids of a sentence, its end included."""
-        ids = self.checkpoint.source.encode(sentence)
+    def _read(self, sentence: str) -> tuple[str, list[int]]:
+        """A sentence as the model reads it, and its ids, its end included."""
+        written = as_sentence(normalize(sentence))
+        ids = self.checkpoint.source.encode(written)
         shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
         if not ids:
             raise UsageError(f"{shown!r} holds no words to translate.")
@@ -181,7 +182,7 @@ class Translator:
             raise UsageError(
                 f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); translate sentence by sentence."
             )
-        return [*ids, EOS]
+        return written, [*ids, EOS]
 
     def _pad(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """(B, N), filled up with `PAD`."""

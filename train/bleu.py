@@ -128,7 +128,7 @@ def _sacrebleu() -> Any:
 
 def _german_captions(root: Path) -> dict[str, list[str]]:
     """By photo, from all of the lists."""
-    captions = {}
+    captions: dict[str, list[str]] = {}
     for split in ("train", "val", "test_2016"):
         numbers = map(photo_number, read_lines(root, f"images_{split}_images.txt"))
         written = [read_lines(root, f"{split}.{number}.de") for number in range(1, DESCRIPTIONS + 1)]

@@ -22,7 +22,7 @@ class Segmenter:
         """Ids of a text's pieces.
 
         Args:
-            text: normalised.
+            text: normalised; each unknown character gives `UNK`.
             dropout: probability that a merge is left out, each time it could be made.
             chance: source of randomness.
         """
