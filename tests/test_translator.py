@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import captioner
-from captioner import checkpoint
+from captioner import checkpoint, words
 from captioner.cli import main
 from captioner.config import TextEncoderConfig
 from captioner.decoding import DecodingOptions
@@ -136,7 +136,7 @@ def test_padding_changes_no_vector() -> None:
     assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # it reads backwards
 
 
-def test_attention_is_between_whole_words(translator: Translator) -> None:
+def test_attention_is_between_whole_words(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     found = translator.translate("a dog runs  on the beach", attention=True)
     assert found.source == "A dog runs on the beach."
     assert found.source_words == ("A", "dog", "runs", "on", "the", "beach.")
@@ -147,6 +147,9 @@ def test_attention_is_between_whole_words(translator: Translator) -> None:
     picture = draw_words(found)
     assert picture.mode == "RGB"
     assert len({picture.getpixel((x, picture.height - 20)) for x in range(picture.width)}) > 3
+    monkeypatch.setattr(words, "_find_font", lambda: None)  # Pillow's own has no accents
+    assert draw_words(found).size > (200, 150)
+    assert words._plain("Žluťoučký Hüte") == "Zlutoucky Hute"
     with pytest.raises(UsageError, match="without attention"):
         draw_words(translator.translate("A dog runs."))
 
