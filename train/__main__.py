@@ -49,6 +49,18 @@ def parser() -> argparse.ArgumentParser:
     label.add_argument(
         "--cache", type=Path, default=Path("cache"), metavar="DIR", help="for decoded photos (default: cache)"
     )
+    record = verbs.add_parser(
+        "record",
+        help="write a checkpoint's scores into it",
+        description="Run captioner evaluate on MODEL, and write the scores into its config.json and into the table of its card.",
+    )
+    record.set_defaults(run=_record)
+    record.add_argument(
+        "--also", action="append", type=Path, default=[], metavar="FILE", help="a further file with such a table"
+    )
+    record.add_argument("model", type=Path, metavar="MODEL", help="checkpoint directory")
+    record.add_argument("name", metavar="NAME", help='what the photos are called, such as "Flickr8k test"')
+    record.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="options of captioner evaluate")
     curves = verbs.add_parser(
         "curves",
         help="draw a run's curves",
@@ -155,6 +167,12 @@ def _label(options: argparse.Namespace) -> None:
     for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
     print(out)
+
+
+def _record(options: argparse.Namespace) -> None:
+    from train.record import record
+
+    print(record(options.model, options.name, options.arguments, also=options.also).to_table())
 
 
 def _curves(options: argparse.Namespace) -> None:
