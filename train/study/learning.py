@@ -1,0 +1,64 @@
+"""What the studies' networks have in common: a recurrent network out of the decoder's cells, and a loop that trains."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from captioner.config import Cell
+from captioner.models.decoder import CELLS
+
+
+class Recurrent(nn.Module):
+    """One layer of one of the decoder's cells over a sequence."""
+
+    def __init__(self, kind: Cell, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.cell = CELLS[kind](input_size, hidden_size)
+        self.hidden_size = hidden_size
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Read sequences (B, T, I) from a state of zeros; the outputs (B, T, H)."""
+        zeros = inputs.new_zeros(len(inputs), self.hidden_size)
+        state: Tensor | tuple[Tensor, Tensor] = (zeros, zeros) if isinstance(self.cell, nn.LSTMCell) else zeros
+        outputs = []
+        for step in inputs.unbind(1):
+            state = self.cell(step, state)
+            outputs.append(state[0] if isinstance(state, tuple) else state)
+        return torch.stack(outputs, 1)
+
+
+def learn(
+    parameters: Iterable[nn.Parameter],
+    loss: Callable[[int], Tensor],
+    *,
+    steps: int,
+    title: str,
+    rate: float = 1e-3,
+    clip: float = 1.0,
+) -> list[float]:
+    """Train by Adam with a clipped gradient.
+
+    Args:
+        parameters: what is trained.
+        loss: of a step by its number, 0 to `steps` - 1.
+        steps: how many.
+        title: what the progress bar says.
+        rate: Adam's learning rate.
+        clip: greatest norm of the gradient.
+
+    Returns:
+        The loss of each step, before it was taken.
+    """
+    parameters = list(parameters)
+    optimizer = torch.optim.Adam(parameters, lr=rate)
+    losses = []
+    for step in tqdm(range(steps), title, leave=False, disable=None):
+        value = loss(step)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
+        losses.append(value.item())
+    return losses
