@@ -13,6 +13,9 @@ from train.study.setting import Finding, Setting
 STUDIES = (
     "sharing",
     "gradients",
+    "cells",
+    "forcing",
+    "bidirectional",
 )
 """In the order of the notes. Each is a module of this package with a docstring, a `CLAIM` and a function `study`."""
 

@@ -81,6 +81,16 @@ def bars(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, uni
     axes.margins(y=0.12)
 
 
+def points(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, label: str, number: int) -> None:
+    """A mark for each name at its mean over seeds, with one standard deviation; `values` (names, seeds)."""
+    table = np.asarray(values, dtype=float).T  # (seeds, names)
+    color, mark = COLORS[number % len(COLORS)], MARKS[number % len(MARKS)]
+    axes.errorbar(
+        range(len(names)), table.mean(0), _spread(table), color=color, marker=mark, linestyle="", capsize=4, label=label
+    )
+    axes.set_xticks(range(len(names)), names)
+
+
 def _spread(
     table: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
