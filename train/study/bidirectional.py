@@ -150,14 +150,14 @@ def study(setting: Setting) -> Finding:
     rows: list[tuple[Cell, ...]] = []
     means = []
     for number, reader in enumerate(READERS):
-        tagged = [tag(reader, seed, setting.pick(full=1500, quick=150, tiny=2)) for seed in setting.seeds]
+        tagged = [tag(reader, seed, setting.pick(full=500, quick=120, tiny=2)) for seed in setting.seeds]
         values = torch.tensor([right for _, right in tagged])
         chart.line(tagging, range(1, LENGTH + 1), values, label=reader, number=number)
         rows.append((f"tags, {reader}", tagged[0][0], tuple(values.mean(1).tolist()), "right (%)"))
         means.append(values.mean().item())
     tagging.set(title="tags that depend on both sides", xlabel="place", ylabel="right tags (%)", ylim=(0, 105))
     tagging.legend()
-    steps = setting.pick(full=300, quick=40, tiny=2)
+    steps = setting.pick(full=300, quick=60, tiny=2)
     runs = [measure(train_decoders(data, seed, steps), data) for seed in setting.seeds]
     scores = list(zip(*runs, strict=True))
     names = ("onward", "backward", "onward, judged\nby backward", "onward, judged by\nanother onward")

@@ -66,8 +66,8 @@ def describe(kind: Kind, data: CaptionData, seed: int, steps: int) -> tuple[int,
 
 def study(setting: Setting) -> Finding:
     """The adding problem and captions, for each of the three cells."""
-    length = setting.pick(full=60, quick=30, tiny=6)
-    steps = setting.pick(full=1500, quick=300, tiny=2)
+    length = setting.pick(full=50, quick=20, tiny=6)
+    steps = setting.pick(full=600, quick=150, tiny=2)
     data = read_captions(
         setting,
         photos=setting.pick(full=1500, quick=300, tiny=12),
@@ -81,7 +81,7 @@ def study(setting: Setting) -> Finding:
         at = [min(EVERY, steps) * (place + 1) for place in range(len(curves[0]))]
         chart.line(adding, at, curves, label=kind, number=number, log=True)
         errors[kind] = tuple(curve[-1] for curve in curves)
-        runs = [describe(kind, data, seed, setting.pick(full=300, quick=40, tiny=2)) for seed in setting.seeds]
+        runs = [describe(kind, data, seed, setting.pick(full=300, quick=60, tiny=2)) for seed in setting.seeds]
         size, (losses, scores[kind], seconds) = runs[0][0], zip(*(run[1:] for run in runs), strict=True)
         rows.append((kind, errors[kind], size, losses, scores[kind], seconds))
     adding.axhline(1 / 6, color="grey", linestyle=":", label="always 1")

@@ -66,7 +66,7 @@ def accuracies(kind: str, seed: int, setting: Setting) -> tuple[int, list[float]
         return F.cross_entropy(network(symbols), digits)
 
     learn(
-        network.parameters(), loss, steps=setting.pick(full=4000, quick=500, tiny=2), title=f"sharing {kind}", rate=3e-3
+        network.parameters(), loss, steps=setting.pick(full=1500, quick=300, tiny=2), title=f"sharing {kind}", rate=3e-3
     )
     with torch.no_grad():
         found = []
