@@ -56,9 +56,9 @@ def describe(kind: Kind, data: CaptionData, seed: int, steps: int) -> tuple[int,
     """Parameters of a decoder's cell, its last training loss, its BLEU-4 and the seconds that training took."""
     settings = DecoderSettings(cell=kind, hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
     decoder = build_decoder(data, settings, seed)
-    begun = time.perf_counter()
+    begun = time.process_time()
     losses = teach(decoder, data, steps=steps, seed=seed, title=f"captions with {kind}")
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     last = losses[-max(1, steps // 10) :]
     size = sum(value.numel() for value in decoder.cells.parameters())
     return size, sum(last) / len(last), score(write_captions(decoder, data), data), seconds

@@ -99,9 +99,9 @@ def train(way: str, data: CaptionData, seed: int, steps: int) -> tuple[float, fl
     def loss(vectors: Vectors, tokens: Tensor, step: int) -> Tensor:
         return loss_of(way, decoder, vectors, tokens, share=SHARE * step / steps, seed=step)
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     teach(decoder, data, steps=steps, seed=seed, title=f"forcing: {way}", loss=loss)
-    seconds = (time.perf_counter() - begun) / steps * len(data.train.words) / PHOTOS
+    seconds = (time.process_time() - begun) / steps * len(data.train.words) / PHOTOS
     vectors, tokens = Vectors(data.test.vectors), to_batch(data.test, data.vocabulary)
     with torch.inference_mode():
         forced = cross_entropy(decoder, vectors, tokens)[0].value.item()
@@ -119,10 +119,10 @@ def time_steps(data: CaptionData, lengths: tuple[int, ...], rounds: int) -> dict
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
         for number in range(rounds + 1):
             for way, decoder in decoders.items():
-                begun = time.perf_counter()
+                begun = time.process_time()
                 loss_of(way, decoder, vectors, tokens, share=SHARE, seed=0).backward()  # type: ignore[no-untyped-call]
                 if number:  # the first is for warming up
-                    taken[way].append(1000 * (time.perf_counter() - begun))
+                    taken[way].append(1000 * (time.process_time() - begun))
         for way in WAYS:
             found[way].append(taken[way])
     return found
