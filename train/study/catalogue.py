@@ -10,7 +10,7 @@ from pathlib import Path
 from captioner.errors import UsageError
 from train.study.setting import Finding, Setting
 
-STUDIES = ("sharing",)
+STUDIES = ("sharing", "characters", "attention", "pixels", "memory")
 """In the order of the notes. Each is a module of this package with a docstring, a `CLAIM` and a function `study`."""
 
 
