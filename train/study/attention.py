@@ -22,16 +22,16 @@ from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.predict import generate
 from captioner.text import PAD, Tokenizer, Vocabulary
-from train.data import batches, encode, pad
+from train.data import encode, pad
 from train.losses import cross_entropy
 from train.study import chart, toy
-from train.study.learning import learn
+from train.study.learning import in_batches, learn
 from train.study.setting import Cell, Finding, Setting
 
 CLAIM = "A single summary vector fails on long sentences; attention repairs it."
 
 KINDS: tuple[tuple[AttentionKind, str], ...] = (("none", "one summary vector"), ("additive", "attention"))
-WIDTH, BATCH, MAX_LENGTH = 128, 64, 40
+WIDTH, EMBEDDING, MAX_LENGTH = 128, 64, 40
 OPTIONS = DecodingOptions(beam_size=1, max_length=MAX_LENGTH, no_repeat_ngram=0)
 
 Pair = tuple[list[str], list[str]]
@@ -43,8 +43,8 @@ class TextEncoder(nn.Module):
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
         self.output_size = 2 * WIDTH
-        self.embedding = nn.Embedding(vocabulary_size, WIDTH, padding_idx=PAD)
-        self.lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True, bidirectional=True)
+        self.embedding = nn.Embedding(vocabulary_size, EMBEDDING, padding_idx=PAD)
+        self.lstm = nn.LSTM(EMBEDDING, WIDTH, batch_first=True, bidirectional=True)
 
     def forward(self, tokens: Tensor) -> Vectors:
         """Encode sentences (B, N), filled up with `<pad>`: vectors (B, N, D)."""
@@ -85,7 +85,7 @@ def read_pairs(setting: Setting) -> Pairs:
         train, test = (toy.draw_translations(count, seed) for seed, count in enumerate(counts))
         lengths = (1, 8, 15, 22)
     source, target = (
-        Vocabulary.build((pair[side] for pair in train), min_count=8 if setting.data else 1) for side in (0, 1)
+        Vocabulary.build((pair[side] for pair in train), min_count=10 if setting.data else 1) for side in (0, 1)
     )
     return Pairs(train, test, source, target, lengths)
 
@@ -114,7 +114,7 @@ class Translator(nn.Module):
             cell="gru",
             attention=kind,
             hidden_size=WIDTH,
-            embedding_size=WIDTH,
+            embedding_size=EMBEDDING,
             dropout=0.1,
             tie_weights=True,
             vocabulary_size=len(pairs.target),
@@ -150,16 +150,14 @@ def measure(kind: AttentionKind, pairs: Pairs, seed: int, setting: Setting) -> l
     """BLEU-4 (%) of a trained model: of all test sentences, then by length."""
     torch.manual_seed(seed)
     model = Translator(kind, pairs)
-    steps = setting.pick(full=1000, quick=120, tiny=1)
-    order: list[list[int]] = []
-    while len(order) < steps:
-        order += batches([len(target) for _, target in pairs.train], BATCH, f"{seed} {len(order)}")
+    steps, batch = setting.pick(full=(700, 64), quick=(150, 24), tiny=(1, 24))
+    order = in_batches([len(target) for _, target in pairs.train], batch, steps=steps, seed=seed)
     learn(
         model.parameters(),
         lambda number: model.loss([pairs.train[place] for place in order[number]]),
         steps=steps,
         title=f"attention {kind}",
-        rate=3e-3,
+        rate=5e-3,
     )
     model.eval()
     written = model.write([source for source, _ in pairs.test])

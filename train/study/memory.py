@@ -4,7 +4,7 @@ The tasks are those of Graves et al. 2014 with vectors of six random bits, made 
 
 - copy: vectors, a mark, then the same vectors;
 - repeated copy: vectors, a mark that says how many times (1 to 3), then the vectors so many times and an end sign;
-- recall: different vectors, then one of them again, then what came after it;
+- recall: different vectors, a mark, then the same vectors in another order, each answered by what had come after it;
 - sorting: vectors with a priority each, a mark, then the vectors by falling priority.
 
 Both networks see the same sequences, of up to the longest trained length, and are tested on up to five times that. An answer
@@ -76,12 +76,12 @@ def repeat(count: int, length: int, chance: torch.Generator) -> Episode:
 
 
 def recall(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What came after the vector that comes again; there is one vector more than `length`, so that one came after it."""
+    """What came after each vector that comes again; there is one vector more than `length`, which only came after one."""
     codes = torch.rand(count, 2**BITS, generator=chance).argsort(1)[:, : length + 1]
     vectors = (codes[..., None] >> torch.arange(BITS) & 1).float()
-    rows, places = torch.arange(count), torch.randint(length, (count,), generator=chance)
-    episode = _episode(vectors, vectors[rows, places + 1][:, None])
-    episode.inputs[:, length + 1, :BITS] = vectors[rows, places]
+    order = torch.rand(count, length, generator=chance).argsort(1)[..., None].expand(-1, -1, BITS)
+    episode = _episode(vectors, vectors.gather(1, order + 1))
+    episode.inputs[:, length + 2 :, :BITS] = vectors.gather(1, order)
     return episode
 
 
