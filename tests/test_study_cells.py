@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from train.study import attention, characters, memory, pixels
+from train.study import attention, characters, episodes, memory, pixels
 from train.study.row_lstm import MaskedConvolution, PixelRNN, RowLSTM
 from train.study.setting import Setting
 from train.study.turing import Address, TuringMachine, look
@@ -148,24 +148,24 @@ def test_a_histogram_gives_what_was_counted() -> None:
 
 def test_tasks_ask_for_what_they_say() -> None:
     chance = torch.Generator().manual_seed(0)
-    inputs, answer = memory.copy(5, 4, chance)
+    inputs, answer = episodes.copy(5, 4, chance)
     assert torch.equal(answer[..., :6], inputs[:, :4, :6])
     assert inputs[:, 4, 6].eq(1).all()
     assert inputs[:, 5:].eq(0).all()
 
-    inputs, answer = memory.repeat(5, 4, chance)
-    times = round(inputs[0, 4, 6].item() * memory.REPEATS)
+    inputs, answer = episodes.repeat(5, 4, chance)
+    times = round(inputs[0, 4, 6].item() * episodes.REPEATS)
     assert torch.equal(answer[:, :-1, :6], inputs[:, :4, :6].repeat(1, times, 1))
     assert answer[..., 6].sum(1).eq(1).all()
     assert answer[:, -1, 6].eq(1).all()
 
-    inputs, answer = memory.recall(5, 4, chance)
+    inputs, answer = episodes.recall(5, 4, chance)
     for asked, due in zip(inputs, answer, strict=True):
         after = {tuple(one): other for one, other in pairwise(asked[:5, :6].tolist())}
         assert [after.pop(tuple(one)) for one in asked[6:, :6].tolist()] == due[:, :6].tolist()
         assert not after
 
-    inputs, answer = memory.sort(5, 4, chance)
+    inputs, answer = episodes.sort(5, 4, chance)
     for asked, due in zip(inputs, answer, strict=True):
         ranked = sorted(asked[:4].tolist(), key=lambda vector: -vector[7])
         assert due[:, :6].tolist() == [vector[:6] for vector in ranked]
@@ -202,7 +202,7 @@ def test_words_of_samples_are_looked_up_in_what_was_learned_from() -> None:
 def test_a_translation_does_not_depend_on_its_neighbours() -> None:
     pairs = attention.read_pairs(TINY)
     torch.manual_seed(0)
-    model = attention.Translator("additive", pairs).eval()
+    model = attention.Translator("additive", pairs, 8).eval()
     sentences = [source for source, _ in pairs.test[:6]]
     assert len({len(sentence) for sentence in sentences}) > 1
     assert model.write(sentences) == [model.write([sentence])[0] for sentence in sentences]

@@ -13,13 +13,14 @@ of pure guesses has half of its bits wrong.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
 from train.study import chart
+from train.study.episodes import BITS, INPUTS, OUTPUTS, Episode, copy, recall, repeat, sort
 from train.study.learning import Recurrent, learn
 from train.study.setting import Cell, Finding, Setting
 from train.study.turing import READ, WRITE, TuringMachine
@@ -32,65 +33,9 @@ CLAIM = (
     " and sorting."
 )
 
-BITS, REPEATS, BATCH, TESTED = 6, 3, 16, 64
-INPUTS, OUTPUTS = BITS + 2, BITS + 1
+BATCH, TESTED = 16, 64
 TIMES = (1, 2, 3, 4, 5)
 """Multiples of the longest trained length that are tested."""
-
-
-class Episode(NamedTuple):
-    """Sequences to read, (B, T, 8): six bits, a mark and a number; and the answer due in the last steps, (B, A, 7)."""
-
-    inputs: Tensor
-    answer: Tensor
-
-
-def _bits(count: int, length: int, chance: torch.Generator) -> Tensor:
-    return torch.randint(2, (count, length, BITS), generator=chance).float()
-
-
-def _episode(vectors: Tensor, answer: Tensor, *, mark: float = 1.0, numbers: Tensor | None = None) -> Episode:
-    """Vectors (B, N, 6) with a number each, a marked step, and silence while the answer (B, A, up to 7) is given."""
-    count, length, _ = vectors.shape
-    inputs = vectors.new_zeros(count, length + 1 + answer.shape[1], INPUTS)
-    inputs[:, :length, :BITS] = vectors
-    inputs[:, length, BITS] = mark
-    if numbers is not None:
-        inputs[:, :length, BITS + 1] = numbers
-    return Episode(inputs, F.pad(answer, (0, OUTPUTS - answer.shape[2])))
-
-
-def copy(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What was read."""
-    vectors = _bits(count, length, chance)
-    return _episode(vectors, vectors)
-
-
-def repeat(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What was read, several times; the end sign is the seventh bit."""
-    vectors = _bits(count, length, chance)
-    times = int(torch.randint(1, REPEATS + 1, (), generator=chance))
-    answer = F.pad(vectors.repeat(1, times, 1), (0, 1, 0, 1))
-    answer[:, -1, BITS] = 1
-    return _episode(vectors, answer, mark=times / REPEATS)
-
-
-def recall(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What came after each vector that comes again; there is one vector more than `length`, which only came after one."""
-    codes = torch.rand(count, 2**BITS, generator=chance).argsort(1)[:, : length + 1]
-    vectors = (codes[..., None] >> torch.arange(BITS) & 1).float()
-    order = torch.rand(count, length, generator=chance).argsort(1)[..., None].expand(-1, -1, BITS)
-    episode = _episode(vectors, vectors.gather(1, order + 1))
-    episode.inputs[:, length + 2 :, :BITS] = vectors.gather(1, order)
-    return episode
-
-
-def sort(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What was read, by falling priority."""
-    vectors = _bits(count, length, chance)
-    priorities = torch.rand(count, length, generator=chance) * 2 - 1
-    order = priorities.argsort(1, descending=True)
-    return _episode(vectors, vectors.gather(1, order[..., None].expand(-1, -1, BITS)), numbers=priorities)
 
 
 @dataclass(frozen=True)
@@ -104,8 +49,8 @@ class Task:
 
 TASKS = {
     "copy": Task(copy, 10, 1500),
-    "repeated copy": Task(repeat, 5, 1500),
-    "recall": Task(recall, 6, 2500),
+    "repeated copy": Task(repeat, 5, 2500),
+    "recall": Task(recall, 6, 3500),
     "sorting": Task(sort, 5, 2000),
 }
 
@@ -159,6 +104,11 @@ def wrong(network: nn.Module, task: Task, length: int) -> float:
     return float(((logits > 0) != (answer > 0)).sum((1, 2)).float().mean())
 
 
+def guessing(task: Task, length: int) -> float:
+    """Bits that would be wrong on average in the same sequences' answers if they were guessed."""
+    return task.draw(TESTED, length, torch.Generator().manual_seed(length)).answer.shape[1] * BITS / 2
+
+
 def study(setting: Setting) -> Finding:
     """Bits wrong against length for both networks on every task, and what the machine does with its memory."""
     figure, panels = chart.panels(3, 2, size=(4.4, 3.5))
@@ -174,18 +124,26 @@ def study(setting: Setting) -> Finding:
             chart.line(axes, lengths, found, label=name, number=number)
             rows.append((title, name, size(networks[0]), task.longest, *zip(*found, strict=True)))
             means[title, name] = [sum(values) / len(values) for values in zip(*found, strict=True)]
+        guesses = [guessing(task, length) for length in lengths]
+        rows.append((title, "guessing", 0, task.longest, *guesses))
+        axes.plot(lengths, guesses, color="grey", linestyle="--", label="guessing")
         axes.axvline(task.longest, color="grey", linestyle=":")
         axes.set(title=title, xlabel="length (dotted: longest trained)", ylabel="bits wrong", ylim=(0, None))
         axes.legend()
     assert copier
     _show(panels[-2:], copier)
     seen = "; ".join(
-        f"{title}: {means[title, 'NTM'][0]:.1f} bits wrong (NTM) and {means[title, 'LSTM'][0]:.1f} (LSTM) at the longest trained"
-        f" length, {means[title, 'NTM'][-1]:.1f} and {means[title, 'LSTM'][-1]:.1f} at {TIMES[-1]} times that"
+        f"{title} {means[title, 'NTM'][0]:.1f} and {means[title, 'LSTM'][0]:.1f}, at {TIMES[-1]} times that"
+        f" {means[title, 'NTM'][-1]:.1f} and {means[title, 'LSTM'][-1]:.1f}"
         for title in TASKS
     )
     columns = ("task", "network", "parameters", "trained to", *(f"bits wrong at {times} ×" for times in TIMES))
-    return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=f"{seen[0].upper()}{seen[1:]}.")
+    return Finding(
+        columns=columns,
+        rows=tuple(rows),
+        figure=figure,
+        seen=f"Bits wrong at the longest trained length, NTM and LSTM: {seen}.",
+    )
 
 
 @torch.no_grad()
