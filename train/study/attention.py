@@ -149,7 +149,7 @@ class Translator(nn.Module):
 def measure(kind: AttentionKind, pairs: Pairs, seed: int, setting: Setting) -> list[float]:
     """BLEU-4 (%) of a trained model: of all test sentences, then by length."""
     torch.manual_seed(seed)
-    steps, batch, width = setting.pick(full=(700, 64, 128), quick=(150, 24, 48), tiny=(1, 24, 8))
+    steps, batch, width = setting.pick(full=(600, 64, 128), quick=(150, 24, 48), tiny=(1, 24, 8))
     model = Translator(kind, pairs, width)
     order = in_batches([len(target) for _, target in pairs.train], batch, steps=steps, seed=seed)
     learn(
