@@ -113,11 +113,21 @@ def _captions(vectors: Tensor, captions: list[list[str]]) -> Captions:
     return Captions(vectors, [[tokenize(text) for text in texts] for texts in captions])
 
 
-def build_decoder(data: CaptionData, settings: DecoderSettings, seed: int) -> Decoder:
-    """A decoder for these captions with random weights."""
+def build_decoder(data: CaptionData, settings: DecoderSettings, seed: int, *, kind: type[Decoder] = Decoder) -> Decoder:
+    """A decoder for these captions with random weights; `kind` may be a variant of the library's."""
     torch.manual_seed(seed)
     config = DecoderConfig(**vars(settings), vocabulary_size=len(data.vocabulary))
-    return Decoder(config, data.train.vectors.shape[2])
+    return kind(config, data.train.vectors.shape[2])
+
+
+def to_batch(captions: Captions, vocabulary: Vocabulary, *, backwards: bool = False) -> Tensor:
+    """All captions as ids (P, K, T); backwards from their last word to their first."""
+    return pad(_to_ids(captions, vocabulary, backwards))
+
+
+def _to_ids(captions: Captions, vocabulary: Vocabulary, backwards: bool) -> list[list[list[int]]]:
+    step = -1 if backwards else 1
+    return [[encode(words[::step], vocabulary, MAX_LENGTH) for words in texts] for texts in captions.words]
 
 
 def teach(
@@ -147,10 +157,7 @@ def teach(
         The loss of each step.
     """
     chance = torch.Generator().manual_seed(seed)
-    ids = [
-        [encode(words[::-1] if backwards else words, data.vocabulary, MAX_LENGTH) for words in captions]
-        for captions in data.train.words
-    ]
+    ids = _to_ids(data.train, data.vocabulary, backwards)
 
     def step(number: int) -> Tensor:
         photos = torch.randperm(len(ids), generator=chance)[:batch]

@@ -10,7 +10,17 @@ from pathlib import Path
 from captioner.errors import UsageError
 from train.study.setting import Finding, Setting
 
-STUDIES = ("sharing", "characters", "attention", "pixels", "memory")
+STUDIES = (
+    "sharing",
+    "gradients",
+    "cells",
+    "forcing",
+    "bidirectional",
+    "characters",
+    "attention",
+    "pixels",
+    "memory",
+)
 """In the order of the notes. Each is a module of this package with a docstring, a `CLAIM` and a function `study`."""
 
 

@@ -47,7 +47,7 @@ def panels(columns: int = 1, rows: int = 1, *, size: tuple[float, float] = (5.5,
     return figure, axes
 
 
-def line(axes: "Axes", x: Sequence[float], values: ArrayLike, *, label: str, number: int) -> None:
+def line(axes: "Axes", x: Sequence[float], values: ArrayLike, *, label: str, number: int, log: bool = False) -> None:
     """A line through the means over seeds, with a band of one standard deviation around it.
 
     Args:
@@ -56,12 +56,17 @@ def line(axes: "Axes", x: Sequence[float], values: ArrayLike, *, label: str, num
         values: (seeds, X).
         label: for the legend.
         number: of the line, for its colour and marks.
+        log: a logarithmic axis; mean and deviation are those of the logarithms.
     """
     table = np.atleast_2d(np.asarray(values, dtype=float))
+    table = np.log(table) if log else table
     mean, spread = table.mean(0), _spread(table)
+    middle, low, high = ((np.exp(y) if log else y) for y in (mean, mean - spread, mean + spread))
     color, mark = COLORS[number % len(COLORS)], MARKS[number % len(MARKS)]
-    axes.plot(x, mean, color=color, marker=mark if len(mean) <= 30 else None, markersize=4, label=label)
-    axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.15, linewidth=0)
+    axes.plot(x, middle, color=color, marker=mark, markersize=4, markevery=max(1, len(mean) // 12), label=label)
+    if log:
+        axes.set_yscale("log")
+    axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
 
 
 def bars(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, unit: str) -> None:
@@ -74,6 +79,16 @@ def bars(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, uni
     axes.set_xticks(range(len(names)), names)
     axes.set_ylabel(unit)
     axes.margins(y=0.12)
+
+
+def points(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, label: str, number: int) -> None:
+    """A mark for each name at its mean over seeds, with one standard deviation; `values` (names, seeds)."""
+    table = np.asarray(values, dtype=float).T  # (seeds, names)
+    color, mark = COLORS[number % len(COLORS)], MARKS[number % len(MARKS)]
+    axes.errorbar(
+        range(len(names)), table.mean(0), _spread(table), color=color, marker=mark, linestyle="", capsize=4, label=label
+    )
+    axes.set_xticks(range(len(names)), names)
 
 
 def _spread(

@@ -21,13 +21,18 @@ class Recurrent(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Read sequences (B, T, I) from a state of zeros; the outputs (B, T, H)."""
-        zeros = inputs.new_zeros(len(inputs), self.hidden_size)
-        state: Tensor | tuple[Tensor, Tensor] = (zeros, zeros) if isinstance(self.cell, nn.LSTMCell) else zeros
-        outputs = []
+        return torch.stack([state[0] for state in self.states(inputs)], 1)
+
+    def states(self, inputs: Tensor) -> list[tuple[Tensor, ...]]:
+        """The state after each of T steps: (B, H), for an LSTM two of them, the output first."""
+        parts = 2 if isinstance(self.cell, nn.LSTMCell) else 1
+        state: tuple[Tensor, ...] = (inputs.new_zeros(len(inputs), self.hidden_size),) * parts
+        found = []
         for step in inputs.unbind(1):
-            state = self.cell(step, state)
-            outputs.append(state[0] if isinstance(state, tuple) else state)
-        return torch.stack(outputs, 1)
+            after = self.cell(step, state if parts == 2 else state[0])
+            state = after if parts == 2 else (after,)
+            found.append(state)
+        return found
 
 
 def learn(
