@@ -141,6 +141,11 @@ def rerank(found: list[list[Hypothesis]], others: list[list[float]]) -> list[lis
 
 def study(setting: Setting) -> Finding:
     """Tags one- and two-way, captions one- and two-way."""
+    data = read_captions(
+        setting,
+        photos=setting.pick(full=1500, quick=300, tiny=12),
+        tests=setting.pick(full=300, quick=50, tiny=4),
+    )
     figure, (tagging, captions) = chart.panels(2, size=(6.0, 4.0))
     rows: list[tuple[Cell, ...]] = []
     means = []
@@ -152,11 +157,6 @@ def study(setting: Setting) -> Finding:
         means.append(values.mean().item())
     tagging.set(title="tags that depend on both sides", xlabel="place", ylabel="right tags (%)", ylim=(0, 105))
     tagging.legend()
-    data = read_captions(
-        setting,
-        photos=setting.pick(full=1500, quick=300, tiny=12),
-        tests=setting.pick(full=300, quick=50, tiny=4),
-    )
     steps = setting.pick(full=300, quick=40, tiny=2)
     runs = [measure(train_decoders(data, seed, steps), data) for seed in setting.seeds]
     scores = list(zip(*runs, strict=True))

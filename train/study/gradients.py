@@ -1,4 +1,4 @@
-"""Gradients that explode or vanish through time, and two cures: clipping, and the regulariser of Pascanu et al. 2013.
+"""Gradients that explode or vanish through time; clipping, and the regulariser of Pascanu et al. 2013.
 
 The left picture is about fresh networks: how much of the gradient of their last output arrives at the state so many steps
 before, ‖∂(v·h_T)/∂h_(T-k)‖ for a random v, as a share of what it is at k = 0. ρ is the spectral radius of the recurrent matrix.
