@@ -40,8 +40,8 @@ def copy(count: int, length: int, chance: torch.Generator) -> Episode:
 
 def repeat(count: int, length: int, chance: torch.Generator) -> Episode:
     """What was read, several times; the end sign is the seventh bit."""
-    vectors = _bits(count, length, chance)
     times = int(torch.randint(1, REPEATS + 1, (), generator=chance))
+    vectors = _bits(count, length, chance)
     answer = F.pad(vectors.repeat(1, times, 1), (0, 1, 0, 1))
     answer[:, -1, BITS] = 1
     return _episode(vectors, answer, mark=times / REPEATS)
