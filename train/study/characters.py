@@ -82,7 +82,7 @@ def teach(kind: CellKind, size: int, texts: Texts, seed: int, setting: Setting) 
         cell=kind, hidden_size=size, embedding_size=32, attention="none", vocabulary_size=len(texts.vocabulary)
     )
     decoder = Decoder(config, vector_size=1)
-    steps = setting.pick(full=220, quick=30, tiny=1)
+    steps = setting.pick(full=160, quick=30, tiny=1)
     order = in_batches([len(text) for text in texts.train], BATCH, steps=steps, seed=seed)
 
     def loss(number: int) -> Tensor:

@@ -50,8 +50,8 @@ class Task:
 TASKS = {
     "copy": Task(copy, 10, 1500),
     "repeated copy": Task(repeat, 5, 2500),
-    "recall": Task(recall, 6, 3500),
-    "sorting": Task(sort, 5, 2000),
+    "recall": Task(recall, 6, 3000),
+    "sorting": Task(sort, 5, 1500),
 }
 
 

@@ -1,8 +1,8 @@
 """A PixelRNN generates handwritten digits and completes half-hidden ones, against simpler models.
 
 The images are scikit-learn's 1,797 handwritten digits, 8 × 8 pixels of 17 grey levels. Three models give every pixel's
-grey level a probability: a histogram for each place that looks at no other pixel (its counts start at a tenth, which is best
-for it), an LSTM that reads the pixels one by one in the order of the raster, and a PixelRNN of two Row LSTM layers. The two
+grey level a probability: a histogram for each place that looks at no other pixel (its counts start at a tenth), an LSTM
+that reads the pixels one by one in the order of the raster, and a PixelRNN of two Row LSTM layers. The two
 networks have about as many parameters, the same batches and the same number of steps; of each the state that is best on
 validation images is measured on test images.
 """
