@@ -107,14 +107,15 @@ def test_what_a_person_wrote_on_a_page_stays(tmp_path: Path) -> None:
 
 
 def test_a_table_shows_mean_and_deviation() -> None:
-    rows = (("a", 3, (10.0, 12.0, 14.0)), ("b", 12345, (0.5,)), ("c", 0, (math.nan, 1.0)))
+    rows = (("a", 3, (10.0, 12.0, 14.0)), ("b", 12345, (0.5,)), ("c", 0, (math.nan, 1.0)), ("d", 0, (1.321, 1.325)))
     lines = to_table(Finding(columns=("x", "n", "y"), rows=rows, figure=chart.panels()[0], seen="")).splitlines()
     assert [line.replace(" ", "") for line in lines] == [
         "|x|n|y|",
-        "|---|------:|-----------:|",
+        "|---|------:|--------------:|",
         "|a|3|12.0±2.0|",
         "|b|12345|0.500|",
         "|c|0|nan|",
+        "|d|0|1.323±0.003|",
     ]
     assert len({len(line) for line in lines}) == 1
 

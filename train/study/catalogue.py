@@ -16,6 +16,10 @@ STUDIES = (
     "cells",
     "forcing",
     "bidirectional",
+    "characters",
+    "attention",
+    "pixels",
+    "memory",
 )
 """In the order of the notes. Each is a module of this package with a docstring, a `CLAIM` and a function `study`."""
 

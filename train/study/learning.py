@@ -1,6 +1,6 @@
 """What the studies' networks have in common: a recurrent network out of the decoder's cells, and a loop that trains."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from captioner.config import Cell
 from captioner.models.decoder import CELLS
+from train.data import batches
 
 
 class Recurrent(nn.Module):
@@ -67,3 +68,18 @@ def learn(
         optimizer.step()
         losses.append(value.item())
     return losses
+
+
+def in_batches(lengths: Sequence[int], batch_size: int, *, steps: int, seed: int) -> list[list[int]]:
+    """What to read in each of so many steps: texts of about one length together, all of them before any comes again.
+
+    Args:
+        lengths: of the texts.
+        batch_size: how many in a step.
+        steps: how many.
+        seed: the same seed gives the same batches.
+    """
+    order: list[list[int]] = []
+    while len(order) < steps:
+        order += batches(lengths, batch_size, f"{seed} {len(order)}")
+    return order[:steps]

@@ -133,12 +133,15 @@ def _show(cell: Cell) -> str:
     if len(values) == 1:
         return _number(mean, mean)
     spread = statistics.stdev(values)
-    return f"{_number(mean, max(abs(mean), spread))} ± {_number(spread, max(abs(mean), spread))}"
+    like = max(abs(mean), spread)
+    return f"{_number(mean, like, spread)} ± {_number(spread, like, spread)}"
 
 
-def _number(value: float, like: float) -> str:
-    """Three digits of the number `like`, and as many decimals of `value`."""
+def _number(value: float, like: float, spread: float = 0.0) -> str:
+    """As many decimals of `value` as show three digits of the number `like`, and one of the spread; four at most."""
     if 0 < abs(like) < 1e-3 or abs(like) >= 1e6:
         return f"{value:.1e}"
     decimals = 2 - math.floor(math.log10(abs(like))) if like else 1
+    if spread:
+        decimals = max(decimals, -math.floor(math.log10(spread)))
     return f"{value:.{min(max(decimals, 0), 4)}f}"
