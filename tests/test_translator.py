@@ -1,6 +1,7 @@
 """The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a sentence."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from captioner.models.encoders import TextEncoder
 from captioner.subwords import Subwords
 from captioner.translator import LONGEST, Translator
 from captioner.words import draw_words
+from train.__main__ import main as train_main
 from train.config import TranslationConfig, from_mapping
 from train.loop import Run
 from train.translation import Translation, read_pairs
@@ -241,6 +243,25 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
         run.fit()
         states.append(run.model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_scores_are_sacrebleus_and_are_written_down(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(learned, model)
+    (tmp_path / "task1").mkdir()
+    for language, lines in PAIRS.items():
+        changed = [line.lower() if language == "de" else line for line in lines]
+        (tmp_path / "task1" / f"test_2016_flickr.{language}").write_text("\n".join(changed), encoding="utf-8")
+    assert train_main(["bleu", str(model), "--data", str(tmp_path), "--record"]) == 0
+    table = capsys.readouterr().out
+    assert "| test_2016_flickr | cs | 10 | 100.0 | 100.0 |" in table
+    assert "tok:13a" in table
+    scores = checkpoint.read_translator(model).scores["test_2016_flickr, de"]
+    assert scores["BLEU"] < 0.9 < scores["BLEU_lower_case"] == 1
+    assert train_main(["bleu", str(model), "--data", str(tmp_path / "task1")]) == 2
+    assert "none of the test sets" in capsys.readouterr().err
 
 
 # -- the command line -----------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         "model", nargs="?", metavar="MODEL", help="checkpoint directory or name (default: the embedded one)"
     )
     bleu.add_argument("--data", type=Path, required=True, metavar="DIR", help="Multi30k, with task1 and task2 in it")
+    bleu.add_argument("--record", action="store_true", help="also write the scores into the model's config.json")
     bleu.add_argument("--photos", type=Path, metavar="DIR", help="Flickr8k: caption its test photos and translate that")
     _add_study(verbs)
     return parser
@@ -206,12 +207,14 @@ def _curves(options: argparse.Namespace) -> None:
 def _bleu(options: argparse.Namespace) -> None:
     from captioner.predict import Captioner
     from captioner.translator import Translator
-    from train.bleu import score_captions, score_translations, to_table
+    from train.bleu import record, score_captions, score_translations, to_table
 
     translator = Translator.load(options.model)
     scores = score_translations(translator, options.data / "task1")
     if options.photos:
         scores.append(score_captions(Captioner.load(), translator, options.data / "task2", options.photos))
+    if options.record:
+        record(translator.checkpoint.path, scores)
     print(to_table(scores))
 
 
