@@ -21,7 +21,7 @@ from captioner.subwords import Subwords
 from captioner.translator import LONGEST, Translator
 from captioner.words import draw_words
 from train.__main__ import main as train_main
-from train.config import TranslationConfig, from_mapping
+from train.config import TranslationConfig, from_mapping, read_config
 from train.loop import Run
 from train.translation import Translation, read_pairs
 
@@ -61,6 +61,7 @@ CZECH = [
     "Lidé čekají na autobus.",
     "Žena v červených šatech zpívá.",
 ]
+RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
 PAIRS = {"en": ENGLISH, "de": GERMAN, "cs": CZECH}
 
 
@@ -224,6 +225,22 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
     (tmp_path / "train.cs").write_text("Jeden.\n")
     with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
         read_pairs(tmp_path, "train", ["cs"])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("phase.0.objective=self-critical", "a translator learns by objective 'captions' only"),
+        ('languages=["deutsch"]', "languages.0: string should match pattern"),
+        ("languages=[]", "languages: tuple should have at least 1 item"),
+        ("encoder.backbone=resnet50", "unknown key 'encoder.backbone'"),
+    ],
+)
+def test_wrong_settings_are_refused(change: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_config(RECIPE, [change])
+    assert sentence in str(caught.value)
+    assert isinstance(read_config(RECIPE), TranslationConfig)
 
 
 def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
