@@ -59,7 +59,9 @@ def _actions(visit: Visit, key: int) -> None:
 
 
 def _next_best(visit: Visit, key: int) -> None:
-    others = [one.text for one in visit.photos[key].caption.alternatives[1:]]
+    caption = visit.photos[key].caption
+    # Each once: two English sentences may have one translation.
+    others = [text for text in dict.fromkeys(one.text for one in caption.alternatives) if text != caption.text]
     if not others:
         return
     st.caption("Or rather one of these?")

@@ -1,6 +1,7 @@
 """The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a sentence."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 import captioner
-from captioner import checkpoint
+from captioner import checkpoint, words
 from captioner.cli import main
 from captioner.config import TextEncoderConfig
 from captioner.decoding import DecodingOptions
@@ -19,7 +20,8 @@ from captioner.models.encoders import TextEncoder
 from captioner.subwords import Subwords
 from captioner.translator import LONGEST, Translator
 from captioner.words import draw_words
-from train.config import TranslationConfig, from_mapping
+from train.__main__ import main as train_main
+from train.config import TranslationConfig, from_mapping, read_config
 from train.loop import Run
 from train.translation import Translation, read_pairs
 
@@ -59,6 +61,7 @@ CZECH = [
     "Lidé čekají na autobus.",
     "Žena v červených šatech zpívá.",
 ]
+RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
 PAIRS = {"en": ENGLISH, "de": GERMAN, "cs": CZECH}
 
 
@@ -136,7 +139,7 @@ def test_padding_changes_no_vector() -> None:
     assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # it reads backwards
 
 
-def test_attention_is_between_whole_words(translator: Translator) -> None:
+def test_attention_is_between_whole_words(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     found = translator.translate("a dog runs  on the beach", attention=True)
     assert found.source == "A dog runs on the beach."
     assert found.source_words == ("A", "dog", "runs", "on", "the", "beach.")
@@ -147,6 +150,9 @@ def test_attention_is_between_whole_words(translator: Translator) -> None:
     picture = draw_words(found)
     assert picture.mode == "RGB"
     assert len({picture.getpixel((x, picture.height - 20)) for x in range(picture.width)}) > 3
+    monkeypatch.setattr(words, "_find_font", lambda: None)  # Pillow's own has no accents
+    assert draw_words(found).size > (200, 150)
+    assert words._plain("Žluťoučký Hüte") == "Zlutoucky Hute"
     with pytest.raises(UsageError, match="without attention"):
         draw_words(translator.translate("A dog runs."))
 
@@ -221,6 +227,22 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
         read_pairs(tmp_path, "train", ["cs"])
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("phase.0.objective=self-critical", "a translator learns by objective 'captions' only"),
+        ('languages=["deutsch"]', "languages.0: string should match pattern"),
+        ("languages=[]", "languages: tuple should have at least 1 item"),
+        ("encoder.backbone=resnet50", "unknown key 'encoder.backbone'"),
+    ],
+)
+def test_wrong_settings_are_refused(change: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_config(RECIPE, [change])
+    assert sentence in str(caught.value)
+    assert isinstance(read_config(RECIPE), TranslationConfig)
+
+
 def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pairs(tmp_path)
     states = []
@@ -238,6 +260,25 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
         run.fit()
         states.append(run.model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_scores_are_sacrebleus_and_are_written_down(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(learned, model)
+    (tmp_path / "task1").mkdir()
+    for language, lines in PAIRS.items():
+        changed = [line.lower() if language == "de" else line for line in lines]
+        (tmp_path / "task1" / f"test_2016_flickr.{language}").write_text("\n".join(changed), encoding="utf-8")
+    assert train_main(["bleu", str(model), "--data", str(tmp_path), "--record"]) == 0
+    table = capsys.readouterr().out
+    assert "| test_2016_flickr | cs | 10 | 100.0 | 100.0 |" in table
+    assert "tok:13a" in table
+    scores = checkpoint.read_translator(model).scores["test_2016_flickr, de"]
+    assert scores["BLEU"] < 0.9 < scores["BLEU_lower_case"] == 1
+    assert train_main(["bleu", str(model), "--data", str(tmp_path / "task1")]) == 2
+    assert "none of the test sets" in capsys.readouterr().err
 
 
 # -- the command line -----------------------------------------------------------------------------------------------------

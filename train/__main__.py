@@ -87,8 +87,31 @@ def parser() -> argparse.ArgumentParser:
         "model", nargs="?", metavar="MODEL", help="checkpoint directory or name (default: the embedded one)"
     )
     bleu.add_argument("--data", type=Path, required=True, metavar="DIR", help="Multi30k, with task1 and task2 in it")
+    bleu.add_argument("--record", action="store_true", help="also write the scores into the model's config.json")
     bleu.add_argument("--photos", type=Path, metavar="DIR", help="Flickr8k: caption its test photos and translate that")
+    _add_study(verbs)
     return parser
+
+
+def _add_study(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    study = verbs.add_parser(
+        "study",
+        help="try what the lecture notes on recurrent networks claim",
+        description="Try what the lecture notes on recurrent networks claim. Prints a table and writes NAME.png, NAME.json"
+        " and a page NAME.md to OUT.",
+    )
+    study.set_defaults(run=_study)
+    study.add_argument("names", nargs="*", metavar="NAME", help="of a study, or all")
+    study.add_argument("--list", action="store_true", help="say what each study is about, and stop")
+    study.add_argument("--quick", action="store_true", help="seconds a study instead of minutes, and one seed")
+    study.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="real data: DIR/flickr8k and DIR/text/multi30k (default: generated toys)",
+    )
+    study.add_argument("--seeds", type=int, metavar="N", help="repetitions (default: 3, with --quick 1)")
+    study.add_argument("--out", type=Path, metavar="OUT", help="directory for what is written (default: runs/study)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -184,12 +207,14 @@ def _curves(options: argparse.Namespace) -> None:
 def _bleu(options: argparse.Namespace) -> None:
     from captioner.predict import Captioner
     from captioner.translator import Translator
-    from train.bleu import score_captions, score_translations, to_table
+    from train.bleu import record, score_captions, score_translations, to_table
 
     translator = Translator.load(options.model)
     scores = score_translations(translator, options.data / "task1")
     if options.photos:
         scores.append(score_captions(Captioner.load(), translator, options.data / "task2", options.photos))
+    if options.record:
+        record(translator.checkpoint.path, scores)
     print(to_table(scores))
 
 
@@ -202,6 +227,29 @@ def _speed(options: argparse.Namespace) -> None:
     print(to_table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _study(options: argparse.Namespace) -> None:
+    from train.study import catalogue
+
+    if options.list:
+        width = max(map(len, catalogue.STUDIES))
+        for name in catalogue.STUDIES:
+            print(f"{name:{width}}  {catalogue.explain(name)}")
+        return
+    names = catalogue.check_names(options.names)
+    if options.seeds is not None and not 1 <= options.seeds <= 100:
+        raise UsageError(f"--seeds {options.seeds}: give a whole number from 1 to 100.")
+    if options.data and not options.data.is_dir():
+        raise UsageError(f"--data {options.data}: there is no such directory.")
+
+    from train.study.report import run_and_write
+    from train.study.setting import Setting
+
+    seeds = options.seeds or (1 if options.quick else 3)
+    setting = Setting(quick=options.quick, data=options.data, seeds=tuple(range(seeds)))
+    for name in names:
+        run_and_write(name, setting, options.out or Path("runs") / "study")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """How good a translator is: sacreBLEU on Multi30k's test sets, and of whole captions against German ones people wrote."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from captioner.checkpoint import CONFIG, replacing
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.predict import Captioner
@@ -93,6 +95,19 @@ def translate(translator: Translator, sentences: Sequence[str], language: str) -
         for number, translation in zip(numbers, found, strict=True):
             written[number] = translation.text
     return written
+
+
+def record(directory: Path, scores: Sequence[Score]) -> None:
+    """Write scores into a checkpoint's `config.json`, as shares of 1, in the place of those of the same name."""
+    path = directory / CONFIG
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for one in scores:
+        measures = {"BLEU": one.cased, "BLEU_lower_case": one.lower}
+        config["scores"][f"{one.data}, {one.language}"] = {
+            name: round(value / 100, 4) for name, value in measures.items()
+        }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def to_table(scores: Sequence[Score]) -> str:

@@ -15,6 +15,7 @@ from captioner.config import (
     DecoderSettings,
     ImageConfig,
     ImageEncoderConfig,
+    Languages,
     ModelConfig,
     Probability,
     TextConfig,
@@ -231,7 +232,7 @@ class TranslationConfig:
     """
 
     name: str
-    languages: Annotated[tuple[str, ...], Field(min_length=1)]
+    languages: Languages
     data: PairSettings
     phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
     encoder: TextEncoderSettings = dataclasses.field(default_factory=TextEncoderSettings)
