@@ -132,8 +132,8 @@ def study(setting: Setting) -> Finding:
     """Time against length, and what each way of training comes to."""
     data = read_captions(
         setting,
-        photos=setting.pick(full=1500, quick=300, tiny=12),
-        tests=setting.pick(full=300, quick=50, tiny=4),
+        photos=setting.pick(full=1000, quick=300, tiny=12),
+        tests=setting.pick(full=250, quick=50, tiny=4),
     )
     lengths = setting.pick(full=(5, 10, 20, 40), quick=(5, 10, 20), tiny=(2, 4))
     times = time_steps(data, lengths, setting.pick(full=5, quick=3, tiny=1))
