@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from captioner.errors import CaptionerError, OutputError, UsageError
 
@@ -58,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="a few photos, to see that it works; the figures mean little"
     )
     size.add_argument("--long", action="store_true", help="also the memory of 10,000 photos")
+    size.add_argument(
+        "--candidates", action="store_true", help="only what was tried to be faster (docs/experiments.md)"
+    )
     return parser
 
 
@@ -135,8 +139,14 @@ def _speed(options: argparse.Namespace) -> None:
 
 
 def _benchmark(options: argparse.Namespace) -> None:
-    from train.benchmark import everything, table
+    from train.benchmark import candidates, everything, table
+    from train.benchmark.photos import find_photos
 
+    if options.candidates:
+        with TemporaryDirectory() as scratch:
+            found = candidates.measure(find_photos(options.photos, 256, Path(scratch)))
+        print(json.dumps(found, indent=1))
+        return
     plan = everything.QUICK if options.quick else everything.LONG if options.long else everything.Plan()
     result = everything.run(plan, options.photos, say=lambda line: print(f"measuring: {line}", file=sys.stderr))
     print(table.to_table(result))

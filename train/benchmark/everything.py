@@ -1,6 +1,5 @@
 """The whole benchmark, from the first process to the last ratio."""
 
-import importlib.util
 import os
 import platform
 import sys
@@ -11,8 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
+from captioner.batch import processors
 from captioner.errors import UsageError
-from train.benchmark import processes
+from captioner.predict import Captioner
+from train.benchmark import gpu, ours, peers, processes
 from train.benchmark.photos import find_photos
 
 
@@ -54,10 +57,7 @@ def run(plan: Plan, directory: Path | None = None, *, say: Callable[[str], None]
     """
     if not Path("/proc/self/status").exists():
         raise UsageError("the benchmark reads memory from /proc, which only Linux has.")
-    if importlib.util.find_spec("transformers") is None:
-        from train.benchmark import peers
-
-        peers.transformers()  # its sentence
+    peers.transformers()  # if it is missing, this says so before anything is measured
     begun = time.perf_counter()
     with TemporaryDirectory() as scratch:
         photos = find_photos(directory, plan.photos, Path(scratch))
@@ -72,12 +72,7 @@ def run(plan: Plan, directory: Path | None = None, *, say: Callable[[str], None]
 
 
 def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dict[str, Any]:
-    """What is measured in this process, which loads torch now."""
-    import torch
-
-    from captioner.predict import Captioner
-    from train.benchmark import gpu, ours
-
+    """What is measured in this process."""
     model = Captioner.load(device="cpu")
     result: dict[str, Any] = {"machine": machine()}
     say("throughput")
@@ -107,10 +102,8 @@ def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dic
     return result
 
 
-def _peers() -> dict[str, Callable[[], Any]]:
+def _peers() -> dict[str, Callable[[], peers.Describe]]:
     """Key in the result → what builds the peer, so that only one is in memory."""
-    from train.benchmark import peers
-
     return {
         "blip": peers.blip_base,
         "blip_greedy": lambda: peers.blip_base(beams=1),
@@ -120,7 +113,7 @@ def _peers() -> dict[str, Callable[[], Any]]:
 
 
 def compare(
-    peers: dict[str, Callable[[], Any]],
+    others: dict[str, Callable[[], peers.Describe]],
     photos: Sequence[Path],
     length: int,
     speed: float,
@@ -129,14 +122,14 @@ def compare(
     """Photos a second of each peer, and how many times as fast ours (`speed`) is.
 
     Args:
-        peers: see `_peers`.
+        others: see `_peers`.
         photos: captioned by each.
         length: tokens of their sentences.
         speed: our photos a second.
         say: takes a line that tells who is measured now.
     """
     result: dict[str, float] = {}
-    for name, build in peers.items():
+    for name, build in others.items():
         say(name)
         describe = build()
         describe(photos[:1], length)  # to warm up
@@ -151,10 +144,6 @@ def compare(
 
 def machine() -> dict[str, Any]:
     """What a reader needs to judge the figures."""
-    import torch
-
-    from captioner.batch import processors
-
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = [line.partition(": ")[2] for line in info if line.startswith("model name")]
     return {

@@ -20,11 +20,17 @@ OPTIONS = DecodingOptions(beam_size=3)
 
 
 def describe(
-    model: Captioner, photos: Sequence[Path], options: DecodingOptions = OPTIONS, *, batch_size: int = 32
+    model: Captioner,
+    photos: Sequence[Path],
+    options: DecodingOptions = OPTIONS,
+    *,
+    batch_size: int = 32,
+    workers: int | None = None,
 ) -> tuple[float, list[Record]]:
     """Photos a second from files to captions, and the records."""
     begun = time.perf_counter()
-    records = list(caption_photos(model, [(str(path), path) for path in photos], options, batch_size=batch_size))
+    sources = [(str(path), path) for path in photos]
+    records = list(caption_photos(model, sources, options, batch_size=batch_size, workers=workers))
     return len(photos) / (time.perf_counter() - begun), records
 
 
@@ -57,7 +63,7 @@ def _encode(model: Captioner, images: Tensor, workers: int, seconds: float) -> f
     def work(number: int, limit: float) -> None:
         torch.set_num_threads(share)
         with torch.inference_mode():
-            while time.perf_counter() < limit:
+            while not counts[number] or time.perf_counter() < limit:
                 model._model.encoder(images)
                 counts[number] += len(images)
 

@@ -1,4 +1,4 @@
-"""What only a new process shows: its start and its memory. Measured first, before this process has loaded anything."""
+"""What only a new process shows: its start and its memory."""
 
 import importlib.metadata
 import os

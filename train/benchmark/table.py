@@ -77,7 +77,7 @@ def draw_growth(growth: Mapping[str, Mapping[int, float]], path: Path) -> None:
     except ImportError:
         raise UsageError("--plot needs matplotlib: pip install -r train/requirements.txt.") from None
     figure = Figure(figsize=(10, 2.6), layout="constrained")
-    for axes, (name, times) in zip(figure.subplots(1, len(growth)), growth.items(), strict=True):
+    for axes, (name, times) in zip(figure.subplots(1, len(growth), squeeze=False)[0], growth.items(), strict=True):
         axes.plot(list(times), list(times.values()), marker="o", color="#2f6f8f")
         axes.set(xlabel=name, ylabel="seconds", ylim=(0, None), xlim=(0, None))
         axes.grid(alpha=0.3)
