@@ -40,7 +40,7 @@ def _ways(plain: nn.Module, folded: Any, images: Tensor) -> Iterator[tuple[str, 
     first = copy.deepcopy(folded)
     first.network.to(memory_format=torch.contiguous_format)
     floats = ((images.float() / 255 - folded.mean) / folded.std).contiguous()
-    compiled = torch.compile(folded.network)
+    compiled: Any = torch.compile(folded.network)
     ways: list[tuple[str, Callable[[], object]]] = [
         ("plain", lambda: plain(images)),
         ("batch norms folded", lambda: folded(images)),

@@ -4,10 +4,9 @@ import importlib.util
 import itertools
 from pathlib import Path
 
-from PIL import Image
-
 from captioner.errors import UsageError
 from captioner.folders import Photos
+from captioner.images import open_image
 
 SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 SIZE = (341, 256)
@@ -39,7 +38,7 @@ def make_photos(directory: Path, count: int) -> list[Path]:
             "the benchmark's own photos are scikit-image's, which is missing; install it or give --photos."
         )
     data = Path(package.origin).parent / "data"
-    originals = [Image.open(data / name).convert("RGB") for name in SAMPLES]
+    originals = [open_image(data / name).image for name in SAMPLES]
     paths = []
     for number, image in zip(range(count), itertools.cycle(originals), strict=False):
         side = 0.5 + 0.5 * ((number * 7) % 20) / 20  # share of the original that is seen

@@ -24,7 +24,12 @@ class Goal:
         if self.least is not None:
             return self.name, f"{shown} {self.unit}", f"≥ {self.least:g}", f"{value / self.least:.2f}"
         if self.most is not None:
-            return self.name, f"{shown} {self.unit}", f"≤ {self.most:g}", f"{self.most / max(value, 1e-9):.2f}"
+            return (
+                self.name,
+                f"{shown} {self.unit}",
+                f"≤ {self.most:g}",
+                f"{self.most / value:.2f}" if value else "1.00",
+            )
         return self.name, f"{shown} {self.unit}", "", ""
 
 
