@@ -4,7 +4,7 @@ BIN := .venv/bin
 SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray check format app screenshots load clean
+.PHONY: help demo test test-ray check format app screenshots load study clean
 
 help:
 	@echo "make demo     set everything up and caption five sample photos"
@@ -14,6 +14,7 @@ help:
 	@echo "make app      open the web page"
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
 	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
+	@echo "make study    try what the lecture notes claim, in three minutes"
 	@echo "make format   format the code"
 	@echo "make clean    delete .venv and everything computed"
 
@@ -44,6 +45,9 @@ screenshots: .venv/dev
 
 load: .venv/dev
 	$(BIN)/python -m tests.load
+
+study: .venv/dev
+	$(BIN)/python -m train study all --quick
 
 clean:
 	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -3,7 +3,7 @@
 import streamlit as st
 from copy_button import copy_button
 
-from captioner.visit.attention import heat_map, place
+from captioner.visit.attention import heat_map, place, word_map
 from captioner.visit.photos import Visit, VisitPhoto, alt_text_hint, certainty
 
 _COLOURS = {"sure": "green", "fairly sure": "blue", "a guess": "gray"}
@@ -25,6 +25,7 @@ def show_closely(visit: Visit, key: int) -> None:
         _actions(visit, key)
         _next_best(visit, key)
     _attention(key, photo)
+    _translation(photo)
 
 
 def show_certainty(photo: VisitPhoto) -> None:
@@ -58,7 +59,9 @@ def _actions(visit: Visit, key: int) -> None:
 
 
 def _next_best(visit: Visit, key: int) -> None:
-    others = [one.text for one in visit.photos[key].caption.alternatives[1:]]
+    caption = visit.photos[key].caption
+    # Each once: two English sentences may have one translation.
+    others = [text for text in dict.fromkeys(one.text for one in caption.alternatives) if text != caption.text]
     if not others:
         return
     st.caption("Or rather one of these?")
@@ -74,11 +77,28 @@ def _keep(visit: Visit, key: int, text: str) -> None:
     st.rerun()
 
 
+def _translation(photo: VisitPhoto) -> None:
+    """Show what was translated, and which words the translator looked at."""
+    translation = photo.caption.translation
+    if translation is None:
+        return
+    st.subheader("How it was translated")
+    with st.container(key="english"):
+        st.text(translation.source)
+    picture = word_map(translation)
+    if picture:
+        alt = f"A table: darker where the translator looked at a word of “{translation.source}” for one of “{translation.text}”"
+        st.image(picture, alt=alt)
+        st.caption("A row for each word it wrote: darker where it looked at an English word.")
+
+
 def _attention(key: int, photo: VisitPhoto) -> None:
     caption = photo.caption
     if not caption.attention or caption.grid is None:
         return
-    st.subheader("Where the model looked")
+    st.subheader(
+        "Where the model looked" if photo.caption.translation is None else "Where the model looked, in English"
+    )
     left, right = st.columns(2, gap="medium")
     with right:
         number = 1

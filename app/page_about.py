@@ -9,8 +9,8 @@ from captioner import CaptionerError, __version__, checkpoint
 def main() -> None:
     """Draw the page."""
     st.title("About the model")
-    offered = offered_models()
-    name = st.selectbox("Model", offered) if len(offered) > 1 else next(iter(offered))
+    offered = offered_models() | {f"{checkpoint.DEFAULT_TRANSLATOR} (translator)": checkpoint.DEFAULT_TRANSLATOR}
+    name = st.selectbox("Model", offered)
     try:
         show(offered[name])
     except CaptionerError as problem:
@@ -23,7 +23,7 @@ def main() -> None:
 
 def show(model: str) -> None:
     """Draw the model's card; that of a model from elsewhere is plain text, for it may name pictures of other machines."""
-    directory = checkpoint.read(model).path
+    directory = checkpoint.read_any(model).path
     card = directory / checkpoint.CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no card."
     if model in checkpoint.embedded_models():

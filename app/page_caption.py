@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from closer import show_certainty, show_closely
 from resources import load_model, photo_gate
-from settings import ask_settings
+from settings import Settings, ask_settings
 from sources import Incoming, ask_for_photos
 
-from captioner import CaptionerError, DecodingOptions
+from captioner import CaptionerError
 from captioner.visit.export import to_coco_results, to_csv, to_json_lines, to_zip
 from captioner.visit.photos import MAX_FILES, Refused, Visit, describe, describe_again
 
@@ -23,17 +23,21 @@ def main() -> None:
     """Draw the page."""
     visit: Visit = st.session_state.setdefault("visit", Visit())
     turn: int = st.session_state.setdefault("turn", 0)
+    waiting: list[Incoming] = st.session_state.setdefault("waiting", [])
     st.title("What is in your photo?")
     st.write("Each photo gets a sentence. Check it, change it, take it home.")
     try:
-        model, options, again = ask_settings()
-        incoming = ask_for_photos(turn, first=not visit.photos)
+        settings, again = ask_settings()
+        incoming = ask_for_photos(turn, first=not visit.photos and not waiting)
         if incoming:
-            take(visit, incoming, model, options)
+            waiting += incoming
             st.session_state.turn = turn + 1
             st.rerun()
+        if waiting:
+            take(visit, waiting, settings)
+            st.rerun()
         if again:
-            take_again(visit, model, options)
+            take_again(visit, settings)
         show_refused(visit)
         if visit.photos:
             show(visit)
@@ -41,37 +45,41 @@ def main() -> None:
             st.caption(
                 f"Up to {MAX_FILES} photos. They are described on the computer that runs this page, and forgotten when you leave."
             )
-        load_model(model)  # now, while the visitor looks for a photo
+        load_model(settings.model)  # now, while the visitor looks for a photo
     except CaptionerError as problem:
         st.error("The model cannot be used.")
         st.text(str(problem))
 
 
-def take(visit: Visit, incoming: list[Incoming], model: str, options: DecodingOptions) -> None:
-    """Describe what came in, one after the other, and show each as soon as it is done."""
-    many = len(incoming)
+def take(visit: Visit, waiting: list[Incoming], settings: Settings) -> None:
+    """Describe what waits, one after the other, and show each as soon as it is done.
+
+    Whoever clicks meanwhile interrupts this, and the next run goes on with what still waits.
+    """
+    many = len(waiting)
     bar = st.progress(0.0, text="One moment…")
-    captioner = load_model(model)
+    captioner = load_model(settings.model)
     columns = st.columns(_ACROSS) if many > 1 else []
-    for number, file in enumerate(incoming):
+    for number in range(many):
+        file = waiting[0]
         bar.progress(number / many, text=f"Photo {number + 1} of {many}")
         try:
             visit.check_room(file.size)
             photo = photo_gate().run(
-                lambda file=file: describe(captioner, file.name, file.read(), options),  # type: ignore[misc]
+                lambda file=file: describe(captioner, file.name, file.read(), settings.options, settings.language),  # type: ignore[misc]
                 queue_teller(bar, number / many),
             )
         except CaptionerError as problem:
             visit.refused.append(Refused(file.name, str(problem)))
+            key = None
         else:
             key = visit.add(photo, size=file.size)
-            if number == 0:
-                st.session_state.chosen = key
-            if columns:
-                with columns[number % _ACROSS]:
-                    show_tile(visit, key)
-        # Not in a `finally`: whoever clicks meanwhile interrupts this run, and the next one goes on with what is left.
-        file.forget()
+        waiting.pop(0).forget()
+        if key and number == 0:
+            st.session_state.chosen = key
+        if key and columns:
+            with columns[number % _ACROSS]:
+                show_tile(visit, key)
     bar.progress(1.0)
 
 
@@ -80,14 +88,14 @@ def queue_teller(bar: "DeltaGenerator", done: float) -> Callable[[int], object]:
     return lambda position: bar.progress(done, text=f"Many visitors: you are number {position} in the queue")
 
 
-def take_again(visit: Visit, model: str, options: DecodingOptions) -> None:
+def take_again(visit: Visit, settings: Settings) -> None:
     """Describe all photos anew, with other settings."""
     bar = st.progress(0.0, text="One moment…")
-    captioner = load_model(model)
+    captioner = load_model(settings.model)
     for number, (key, photo) in enumerate(visit.photos.items()):
         bar.progress(number / len(visit.photos), text=f"Photo {number + 1} of {len(visit.photos)}")
         visit.photos[key] = photo_gate().run(
-            lambda photo=photo: describe_again(captioner, photo, options),  # type: ignore[misc]
+            lambda photo=photo: describe_again(captioner, photo, settings.options, settings.language),  # type: ignore[misc]
             queue_teller(bar, number / len(visit.photos)),
         )
     bar.empty()

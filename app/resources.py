@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from captioner.visit.gate import Gate
-from captioner.visit.photos import models
+from captioner.visit.memory import give_back_large_blocks
+from captioner.visit.photos import languages, models
 
 if TYPE_CHECKING:
     from captioner import Captioner, DecodingOptions
@@ -17,11 +18,18 @@ def offered_models() -> dict[str, str]:
     return models(os.environ, separator=os.pathsep)
 
 
+@st.cache_resource(show_spinner=False)
+def offered_languages() -> dict[str, str]:
+    """Name for people → two letters."""
+    return languages()
+
+
 @st.cache_resource(show_spinner="Loading the model…", max_entries=2)
 def load_model(name: str) -> "Captioner":
     """One model for all visitors; it keeps nothing between calls. `name` is what `captioner.load` takes."""
     import captioner
 
+    give_back_large_blocks()  # before the first of them is freed
     return captioner.load(name)
 
 

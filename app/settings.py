@@ -1,13 +1,30 @@
 """The sidebar: which model, and how it searches for words."""
 
+from dataclasses import dataclass
+
 import streamlit as st
-from resources import decoding_defaults, offered_models
+from resources import decoding_defaults, offered_languages, offered_models
 
 from captioner import DecodingOptions
 
 
-def ask_settings() -> tuple[str, DecodingOptions, bool]:
-    """Draw the sidebar; returns the model, the options, and whether all photos shall be described again.
+@dataclass(frozen=True)
+class Settings:
+    """How photos are to be described.
+
+    Attributes:
+        model: what `captioner.load` takes.
+        language: of the captions, two letters.
+        options: what to search for.
+    """
+
+    model: str
+    language: str
+    options: DecodingOptions
+
+
+def ask_settings() -> tuple[Settings, bool]:
+    """Draw the sidebar; returns what was chosen, and whether all photos shall be described again.
 
     Raises:
         ModelError: the chosen model's directory is no checkpoint.
@@ -15,6 +32,10 @@ def ask_settings() -> tuple[str, DecodingOptions, bool]:
     with st.sidebar:
         st.header("Settings")
         st.caption("Good as they are. They count for the photos that come next.")
+        spoken = offered_languages()
+        language = spoken[
+            st.selectbox("Language", spoken, help="Captions are written in English first and then translated.")
+        ]
         offered = offered_models()
         model = offered[
             st.selectbox("Model", offered, help="Who describes. The page About the model says what it can do.")
@@ -40,4 +61,4 @@ def ask_settings() -> tuple[str, DecodingOptions, bool]:
         length_penalty=defaults.length_penalty,
         no_repeat_ngram=defaults.no_repeat_ngram,
     )
-    return model, options, again
+    return Settings(model, language, options), again

@@ -1,7 +1,12 @@
-"""The ways a photo comes in: dropped, as a folder, pasted, from the camera, or one of the samples."""
+"""The ways a photo comes in: dropped, as a folder, pasted, from the camera, or one of the samples.
+
+A widget gives a copy of what was uploaded, and Streamlit keeps it twice more: with all that was uploaded and with the
+widget's state. What waits for its turn must not fill the memory thrice, so only the first of these is left to it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +14,7 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from captioner import ImageError
 from captioner.visit.photos import SUFFIXES, samples, small_copy
 
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ class Incoming:
 
 
 def ask_for_photos(turn: int, *, first: bool) -> list[Incoming]:
-    """Draw the widgets; returns the files that came in.
+    """Draw the widgets; returns the files that came in, and forgets the widget's state if there are some.
 
     Args:
         turn: changes after each delivery, which empties the widgets.
@@ -41,22 +47,24 @@ def ask_for_photos(turn: int, *, first: bool) -> list[Incoming]:
         return _samples(turn)
     if way == "Camera":
         shot = st.camera_input("Take a photo", key=f"camera/{turn}")
-        return _uploaded([shot] if shot else [])
+        return _uploaded([shot] if shot else [], key=f"camera/{turn}")
     if way == "Paste":
         st.caption("Click into the line, paste a picture (Ctrl+V), and press Enter.")
         pasted = st.chat_input("Paste a picture here", accept_file="multiple", file_type=SUFFIXES, key=f"paste/{turn}")
-        return _uploaded(pasted.files if pasted else [])
+        return [
+            Incoming(file.name, file.size, file.getvalue, lambda: None) for file in (pasted.files if pasted else [])
+        ]
     if way == "Folder":
         with st.container(key="drop" if first else "drop-more"):
             folder = st.file_uploader(
                 "Drop a folder here, or choose one", SUFFIXES, accept_multiple_files="directory", key=f"folder/{turn}"
             )
-        return _uploaded(folder)
+        return _uploaded(folder, key=f"folder/{turn}")
     with st.container(key="drop" if first else "drop-more"):
         photos = st.file_uploader(
             "Drop your photos here, or choose them", SUFFIXES, accept_multiple_files=True, key=f"photos/{turn}"
         )
-    incoming = _uploaded(photos)
+    incoming = _uploaded(photos, key=f"photos/{turn}")
     if first and not incoming and samples():
         st.caption("No photo at hand? Try one of these.")
         return _samples(turn)
@@ -83,12 +91,22 @@ def _sample_picture(path: Path) -> bytes:
     return small_copy(path, 320)
 
 
-def _uploaded(files: "list[UploadedFile]") -> list[Incoming]:
-    return [Incoming(file.name, file.size, file.getvalue, lambda file=file: _forget(file)) for file in files]  # type: ignore[misc]
-
-
-def _forget(file: "UploadedFile") -> None:
-    """Free the server's memory: Streamlit keeps what was uploaded until the visitor leaves."""
+def _uploaded(files: "list[UploadedFile]", *, key: str) -> list[Incoming]:
     context = get_script_run_ctx()
-    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(session_id=context.session_id, file_id=file.file_id)
+    if not files or context is None:
+        return []
+    del st.session_state[key]
+    manager, session = context.uploaded_file_mgr, context.session_id
+
+    def read(file: str) -> bytes:
+        for record in manager.get_files(session, [file]):
+            return record.data
+        raise ImageError("it is no longer here; upload it again.")
+
+    def forget(file: str) -> None:
+        if isinstance(manager, MemoryUploadedFileManager):
+            manager.remove_file(session, file)
+
+    return [
+        Incoming(file.name, file.size, partial(read, file.file_id), partial(forget, file.file_id)) for file in files
+    ]

@@ -1,4 +1,4 @@
-"""Captions for photos, offline: `captioner.load().caption("photo.jpg").text`.
+"""Captions for photos, offline: `captioner.load().caption("photo.jpg", language="de").text`.
 
 Importing this package loads nothing heavy; names are fetched from their modules when they are first used.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from captioner.errors import CaptionerError, ImageError, ModelError, OutputError, UsageError
     from captioner.images import ImageLimits
     from captioner.predict import Alternative, Caption, Captioner
+    from captioner.translator import Translation, Translator
 
 __all__ = [
     "Alternative",
@@ -26,9 +27,12 @@ __all__ = [
     "ImageLimits",
     "ModelError",
     "OutputError",
+    "Translation",
+    "Translator",
     "UsageError",
     "__version__",
     "load",
+    "load_translator",
 ]
 
 _HOME = {
@@ -36,23 +40,51 @@ _HOME = {
     "captioner.errors": ("CaptionerError", "ImageError", "ModelError", "OutputError", "UsageError"),
     "captioner.images": ("ImageLimits",),
     "captioner.predict": ("Alternative", "Caption", "Captioner"),
+    "captioner.translator": ("Translation", "Translator"),
 }
 
 
-def load(name: "str | os.PathLike[str] | None" = None, *, device: str = "auto") -> "Captioner":
+def load(
+    name: "str | os.PathLike[str] | None" = None,
+    *,
+    device: str = "auto",
+    language: str = "en",
+    rerank: "str | os.PathLike[str] | None" = None,
+) -> "Captioner":
     """Load a model: a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
     Args:
         name: directory or name.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        language: what it writes where it is not told; all but English are translations.
+        rerank: directory or name of a second model, whose opinion on each sentence counts as much (see `Captioner.load`).
 
     Raises:
         ModelError: there is no usable model of that name.
-        UsageError: this machine has no such device.
+        UsageError: this machine has no such device, or the language is unknown.
     """
     from captioner.predict import Captioner
 
-    return Captioner.load(name, device=device)
+    return Captioner.load(name, device=device, language=language, rerank=rerank)
+
+
+def load_translator(
+    language: str, name: "str | os.PathLike[str] | None" = None, *, device: str = "auto"
+) -> "Translator":
+    """Load a translator from English: a checkpoint directory, an embedded one by name, or (None) the default one.
+
+    Args:
+        language: what it writes where it is not told, two letters.
+        name: directory or name.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        ModelError: there is no usable model of that name.
+        UsageError: this machine has no such device, or the language is unknown.
+    """
+    from captioner.translator import Translator
+
+    return Translator.load(name, language=language, device=device)
 
 
 def __getattr__(name: str) -> object:

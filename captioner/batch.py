@@ -29,6 +29,8 @@ class Record:
         log_prob: natural logarithm of its probability.
         confidence: in [0, 1], see `Caption`.
         captions: the best sentences, the first of them `caption`.
+        language: of the sentences, two letters.
+        source: the English sentence that `caption` is a translation of; None where it is English itself.
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
         error: why the photo failed, in one sentence; None if it did not.
@@ -39,6 +41,8 @@ class Record:
     log_prob: float | None = None
     confidence: float | None = None
     captions: tuple[Alternative, ...] | None = None
+    language: str | None = None
+    source: str | None = None
     width: int | None = None
     height: int | None = None
     error: str | None = None
@@ -151,6 +155,8 @@ def _record(path: str, result: Caption | ImageError) -> Record:
         log_prob=result.log_prob,
         confidence=result.confidence,
         captions=result.alternatives,
+        language=result.language,
+        source=result.source if result.translation else None,
         width=result.width,
         height=result.height,
     )

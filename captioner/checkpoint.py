@@ -1,7 +1,7 @@
 """Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
 
 config.json         the format's version, the model's configuration, decoding defaults, scores, training facts
-vocabulary.json     the tokens, in the order of their ids
+vocabulary.json     the tokens, in the order of their ids; a translator has source.model and target.model, its subwords
 model.safetensors   the weights, float16 on disk, float32 in memory
 README.md           the model card, for people
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.config import ModelConfig, from_mapping, to_mapping
+from captioner.config import ModelConfig, TranslatorConfig, from_mapping, to_mapping
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import ModelError, OutputError
 from captioner.text import Vocabulary
@@ -25,33 +25,60 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from captioner.models.encoder_decoder import EncoderDecoder
+    from captioner.subwords import Subwords
 
 FORMAT = "captioner/1"
 CONFIG, VOCABULARY, WEIGHTS, CARD = "config.json", "vocabulary.json", "model.safetensors", "README.md"
 PRETRAINED = Path(__file__).parent / "pretrained"
+SOURCE, TARGET = "source.model", "target.model"
 DEFAULT_MODEL = "photo-en"
+DEFAULT_TRANSLATOR = "text-en-de-fr-cs"
 EMBEDDING, OUTPUT, OUTPUT_BIAS = "decoder.embedding.weight", "decoder.classify.weight", "decoder.classify.bias"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """What a checkpoint directory holds, weights aside.
+class Facts:
+    """What every checkpoint directory holds, weights and text aside.
 
     Attributes:
         path: the directory.
-        config: the model's configuration.
-        vocabulary: the tokens.
-        decoding: what the model's makers found best on their validation photos.
+        decoding: what the model's makers found best on their validation data.
         scores: split or data set → measure → value, as the evaluation gave them.
         training: facts about the training, for people (data, command, time).
     """
 
     path: Path
-    config: ModelConfig
-    vocabulary: Vocabulary
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Facts):
+    """A captioner's, weights aside.
+
+    Attributes:
+        config: the model's configuration.
+        vocabulary: the tokens.
+    """
+
+    config: ModelConfig
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorCheckpoint(Facts):
+    """A translator's, weights aside.
+
+    Attributes:
+        config: the model's configuration.
+        source: the subwords that it reads.
+        target: the subwords that it writes, in all its languages.
+    """
+
+    config: TranslatorConfig
+    source: "Subwords"
+    target: "Subwords"
 
 
 def find(name: str | os.PathLike[str] | None = None) -> Path:
@@ -85,39 +112,44 @@ def read(name: str | os.PathLike[str] | None = None) -> Checkpoint:
         ModelError: a file is missing or damaged, or a field is unknown or wrong; the sentence names both.
     """
     path = find(name)
-    data = _read_json(path / CONFIG)
-    where = str(path / CONFIG)
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else None
-        raise ModelError(f"{where}: format {found!r} is unknown; this version reads {FORMAT!r}.")
-    unknown = sorted(set(data) - {"format", "model", "decoding", "scores", "training"})
-    if unknown:
-        raise ModelError(f"{where}: unknown key {unknown[0]!r}.")
-    for key in ("model", "decoding", "scores", "training"):
-        if not isinstance(data.setdefault(key, {}), dict):
-            raise ModelError(f"{where}: {key!r} is not an object.")
-    config = from_mapping(ModelConfig, data["model"], where=f"{where}: model", error=ModelError)
-    decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{where}: decoding", error=ModelError)
-    for split, scores in data["scores"].items():
-        if not isinstance(scores, dict) or not all(isinstance(value, int | float) for value in scores.values()):
-            raise ModelError(f"{where}: scores.{split} is not an object of numbers.")
+    data = _read_config(path)
+    if "languages" in data["model"]:
+        raise ModelError(f"{path}: a translator, which reads sentences and not photos; choose a captioner.")
+    config = from_mapping(ModelConfig, data["model"], where=f"{path / CONFIG}: model", error=ModelError)
     vocabulary = _read_vocabulary(path / VOCABULARY)
-    expected = config.decoder.vocabulary_size
-    if len(vocabulary) != expected:
-        raise ModelError(
-            f"{path / VOCABULARY}: holds {len(vocabulary)} tokens, but decoder.vocabulary_size in {CONFIG} is {expected}."
-        )
-    return Checkpoint(
-        path=path,
-        config=config,
-        vocabulary=vocabulary,
-        decoding=decoding,
-        scores=data["scores"],
-        training=data["training"],
-    )
+    _check_size(path / VOCABULARY, len(vocabulary), config.decoder.vocabulary_size, "decoder")
+    return Checkpoint(config=config, vocabulary=vocabulary, **_facts(path, data))
 
 
-def load_model(checkpoint: Checkpoint) -> "EncoderDecoder":
+def read_translator(name: str | os.PathLike[str] | None = None) -> TranslatorCheckpoint:
+    """Read everything but the weights; see `read`.
+
+    Args:
+        name: a directory, the name of an embedded model, or None for the default translator.
+    """
+    path = find(name if name is not None else PRETRAINED / DEFAULT_TRANSLATOR)
+    data = _read_config(path)
+    if "languages" not in data["model"]:
+        raise ModelError(f"{path}: a captioner, which reads photos and not sentences; choose a translator.")
+    config = from_mapping(TranslatorConfig, data["model"], where=f"{path / CONFIG}: model", error=ModelError)
+    source, target = (_read_subwords(path / file) for file in (SOURCE, TARGET))
+    _check_size(path / SOURCE, len(source), config.encoder.vocabulary_size, "encoder")
+    _check_size(path / TARGET, len(target), config.decoder.vocabulary_size, "decoder")
+    for language in config.languages:
+        try:
+            target.language_token(language)
+        except ModelError as problem:
+            raise ModelError(f"{path / TARGET}: {problem}") from None
+    return TranslatorCheckpoint(config=config, source=source, target=target, **_facts(path, data))
+
+
+def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | TranslatorCheckpoint:
+    """Read a captioner or a translator, whichever it is; see `read`."""
+    translates = "languages" in _read_config(find(name))["model"]
+    return read_translator(name) if translates else read(name)
+
+
+def load_model(checkpoint: Checkpoint | TranslatorCheckpoint) -> "EncoderDecoder":
     """Build the model of a checkpoint, with its weights in float32, ready for inference.
 
     Raises:
@@ -153,13 +185,22 @@ def save(
     path: Path,
     model: "EncoderDecoder",
     *,
-    vocabulary: Vocabulary,
+    vocabulary: "Vocabulary | tuple[Subwords, Subwords]",
     decoding: DecodingOptions,
     scores: Mapping[str, Mapping[str, float]],
     training: Mapping[str, Any],
     card: str,
 ) -> None:
     """Write a checkpoint directory; what stands there already is replaced file by file, each at once or not at all.
+
+    Args:
+        path: the directory.
+        model: what is saved.
+        vocabulary: a captioner's tokens, or the subwords that a translator reads and those that it writes.
+        decoding: defaults of the search.
+        scores: see `Facts`.
+        training: see `Facts`.
+        card: the model card.
 
     Raises:
         OutputError: the directory cannot be written.
@@ -173,6 +214,11 @@ def save(
     }
     if model.config.decoder.tie_weights:
         del weights[OUTPUT]  # it is the embedding's; `load_model` puts it back
+    text = (
+        {VOCABULARY: _to_json(vocabulary.to_json())}
+        if isinstance(vocabulary, Vocabulary)
+        else dict(zip((SOURCE, TARGET), (subwords.model for subwords in vocabulary), strict=True))
+    )
     config = {
         "format": FORMAT,
         "model": to_mapping(model.config),
@@ -184,7 +230,7 @@ def save(
         path.mkdir(parents=True, exist_ok=True)
         for name, content in {
             WEIGHTS: to_bytes(weights),
-            VOCABULARY: _to_json(vocabulary.to_json()),
+            **text,
             CONFIG: _to_json(config),
             CARD: card.encode(),
         }.items():
@@ -213,7 +259,7 @@ def files(path: Path) -> list[tuple[str, int, str]]:
     return [(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in found]
 
 
-def weight_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
+def weight_shapes(checkpoint: Facts) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the weights, from the file's header alone.
 
     Raises:
@@ -243,6 +289,49 @@ def _check_fit(path: Path, expected: "Mapping[str, Tensor]", found: "Mapping[str
             raise ModelError(f"{path}: {name} has type {found[name].dtype}, expected {value.dtype}.")
         if value.is_floating_point() and not found[name].isfinite().all():
             raise ModelError(f"{path}: {name} holds values that are no numbers.")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """What `config.json` holds: an object for each of its keys."""
+    where = path / CONFIG
+    data = _read_json(where)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else None
+        raise ModelError(f"{where}: format {found!r} is unknown; this version reads {FORMAT!r}.")
+    unknown = sorted(set(data) - {"format", "model", "decoding", "scores", "training"})
+    if unknown:
+        raise ModelError(f"{where}: unknown key {unknown[0]!r}.")
+    for key in ("model", "decoding", "scores", "training"):
+        if not isinstance(data.setdefault(key, {}), dict):
+            raise ModelError(f"{where}: {key!r} is not an object.")
+    for split, scores in data["scores"].items():
+        if not isinstance(scores, dict) or not all(isinstance(value, int | float) for value in scores.values()):
+            raise ModelError(f"{where}: scores.{split} is not an object of numbers.")
+    return data
+
+
+def _facts(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of `Facts`."""
+    decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{path / CONFIG}: decoding", error=ModelError)
+    return {"path": path, "decoding": decoding, "scores": data["scores"], "training": data["training"]}
+
+
+def _check_size(path: Path, found: int, expected: int, part: str) -> None:
+    if found != expected:
+        raise ModelError(f"{path}: holds {found} tokens, but {part}.vocabulary_size in {CONFIG} is {expected}.")
+
+
+def _read_subwords(path: Path) -> "Subwords":
+    from captioner.subwords import Subwords
+
+    try:
+        return Subwords(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{path}: the file is missing.") from None
+    except OSError as problem:
+        raise ModelError(f"{path}: not readable ({problem.strerror}).") from None
+    except ModelError as problem:
+        raise ModelError(f"{path}: {problem}") from None
 
 
 def _read_vocabulary(path: Path) -> Vocabulary:

@@ -48,6 +48,7 @@ def caption_photos(
     options: "DecodingOptions",
     *,
     batch_size: int = 32,
+    language: str,
     pool: Pool,
 ) -> Iterator[dict[str, Any]]:
     """Caption photos on a cluster, in the batches in which one process would do it.
@@ -57,6 +58,7 @@ def caption_photos(
         photos: all of them are asked for before the first is captioned.
         options: what to search for.
         batch_size: photos at once.
+        language: of the sentences, two letters.
         pool: who works.
 
     Yields:
@@ -69,7 +71,7 @@ def caption_photos(
     """
     ray = _start(pool)
     try:
-        dataset = _dataset(ray, checkpoint, photos, options, batch_size=batch_size, pool=pool)
+        dataset = _dataset(ray, checkpoint, photos, options, batch_size=batch_size, language=language, pool=pool)
         told: set[str] = set()
         for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
             for line in batch["record"].to_pylist():
@@ -131,6 +133,7 @@ def _dataset(
     options: "DecodingOptions",
     *,
     batch_size: int,
+    language: str,
     pool: Pool,
 ) -> Any:
     """The pipeline: names → prepared photos, on any processor → records, where a model is."""
@@ -156,7 +159,7 @@ def _dataset(
         )
         .map_batches(
             _Model,
-            fn_constructor_args=(model, pool.device, options),
+            fn_constructor_args=(model, pool.device, language, options),
             batch_format="pyarrow",
             batch_size=batch_size,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=models),
@@ -211,10 +214,10 @@ def _read(path: str, size: int) -> dict[str, Any]:
 class _Model:
     """What each of Ray's actors holds."""
 
-    def __init__(self, name: str, device: str, options: "DecodingOptions") -> None:
+    def __init__(self, name: str, device: str, language: str, options: "DecodingOptions") -> None:
         from captioner.predict import Captioner
 
-        self._model = Captioner.load(name, device=device)
+        self._model = Captioner.load(name, device=device, language=language)
         self._options = options
 
     def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":

@@ -32,6 +32,7 @@ AttentionKind = Literal["none", "additive", "dot", "multi-head"]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Shared by every configuration dataclass: no unknown keys, no silent conversions (`"5"` is not 5), no infinities."""
 
+Languages = Annotated[tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...], Field(min_length=1)]
 T = TypeVar("T")
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Channel = Annotated[float, Field(ge=0, le=1)]
@@ -58,6 +59,34 @@ class ImageEncoderConfig:
     """A torchvision CNN by its torchvision name, used up to its last grid of features."""
 
     backbone: Backbone = "mobilenet_v2"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TextEncoderSettings:
+    """A bidirectional LSTM over the tokens of a sentence, before it is known how many tokens there are.
+
+    Attributes:
+        layers: LSTMs one above the other.
+        hidden_size: width of each direction's state; the decoder attends to both, side by side.
+        embedding_size: width of a token's embedding.
+        dropout: probability in [0, 1), on embeddings and between layers.
+    """
+
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
+    hidden_size: Annotated[int, Field(ge=1, le=8192)] = 256
+    embedding_size: Annotated[int, Field(ge=1, le=8192)] = 256
+    dropout: Probability = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TextEncoderConfig(TextEncoderSettings):
+    """A bidirectional LSTM over the tokens of a sentence.
+
+    Attributes:
+        vocabulary_size: number of tokens of the language it reads, the special ones included.
+    """
+
+    vocabulary_size: Annotated[int, Field(ge=5)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -109,19 +138,41 @@ class DecoderConfig(DecoderSettings):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TextConfig:
-    """How a caption becomes tokens: COCO's words, or characters."""
+    """How a caption becomes tokens.
+
+    Attributes:
+        tokens: COCO's words, or characters.
+        direction: in which order they are written; a model that writes from the last to the first can check one that
+            writes from the first to the last (see `captioner.load`).
+    """
 
     tokens: Literal["word", "char"] = "word"
+    direction: Literal["left-to-right", "right-to-left"] = "left-to-right"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelConfig:
-    """Everything that is needed to build a model and to feed it, weights and vocabulary aside."""
+    """Everything that is needed to build a captioner and to feed it, weights and vocabulary aside."""
 
     encoder: ImageEncoderConfig
     decoder: DecoderConfig
     image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TranslatorConfig:
+    """Everything that is needed to build a translator, weights and subwords aside.
+
+    Attributes:
+        encoder: reads the sentence.
+        decoder: writes it in another language.
+        languages: those it can write, by their two letters (ISO 639-1); a sentence begins with its language's own token.
+    """
+
+    encoder: TextEncoderConfig
+    decoder: DecoderConfig
+    languages: Languages
 
 
 def from_mapping(kind: type[T], data: Mapping[str, Any], *, where: str, error: type[CaptionerError] = UsageError) -> T:

@@ -49,7 +49,8 @@ _UPRIGHT = {
 class ImageLimits:
     """How much one photo may ask of this machine: bytes of its file, width times height, longer and shorter side.
 
-    All are checked before a pixel is decoded. Pillow has a limit of its own for the whole process: above
+    All are checked before a pixel is decoded. The sentence of a refusal tells the photo's owner what is allowed; that it
+    is these limits that allow it, is said only here. Pillow has a limit of its own for the whole process: above
     `PIL.Image.MAX_IMAGE_PIXELS` (89 million) it warns, above twice that it refuses. An application that wants more
     pixels than that raises both, since a library must not.
 
@@ -164,10 +165,7 @@ def _reason(error: Exception, limits: ImageLimits) -> str:
             reason = str(error)
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             allowed = min(limits.max_pixels, Image.MAX_IMAGE_PIXELS or limits.max_pixels)
-            setting = "ImageLimits.max_pixels" if allowed == limits.max_pixels else "PIL.Image.MAX_IMAGE_PIXELS"
-            reason = (
-                f"it has more than the {allowed / 1e6:g} million pixels allowed; make it smaller or raise {setting}"
-            )
+            reason = f"it has more than the {allowed / 1e6:g} million pixels allowed; make it smaller"
         case UnidentifiedImageError():
             known = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
             reason = f"it is not a photo in a known format, or its beginning is damaged; give a {known} file"
@@ -230,18 +228,18 @@ def _check_status(status: os.stat_result, limits: ImageLimits) -> None:
 def _check_bytes(size: int, limits: ImageLimits) -> None:
     if size > limits.max_bytes:
         allowed = f"{limits.max_bytes / 1e6:g} MB"
-        raise _RefusalError(f"it is bigger than the {allowed} allowed; make it smaller or raise ImageLimits.max_bytes")
+        raise _RefusalError(f"it is bigger than the {allowed} allowed; make it smaller")
 
 
 def _check_size(image: Image.Image, limits: ImageLimits) -> None:
     width, height = image.size
     if min(width, height) < limits.min_side:
-        wrong = f"a side below the {limits.min_side} required; give a bigger one"
+        wrong = f"a side below the {limits.min_side} pixels required; give a bigger one"
     elif max(width, height) > limits.max_side:
-        wrong = f"a side above the {limits.max_side} allowed; make it smaller or raise ImageLimits.max_side"
+        wrong = f"a side above the {limits.max_side} pixels allowed; make it smaller"
     elif width * height > limits.max_pixels:
         allowed = f"{limits.max_pixels / 1e6:g} million"
-        wrong = f"more than the {allowed} allowed; make it smaller or raise ImageLimits.max_pixels"
+        wrong = f"more than the {allowed} allowed; make it smaller"
     else:
         return
     raise _RefusalError(f"it has {width} × {height} pixels, {wrong}")

@@ -3,7 +3,8 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -12,18 +13,22 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
-from captioner.decoding import DecodingOptions, Hypothesis, beam_search
+from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
-from captioner.models.decoder import Decoder
+from captioner.inference import agreed, attention_of, confidence_of, find_device, generate, log_probs_of
 from captioner.models.encoders import Vectors
-from captioner.text import BOS, EOS, PAD, UNK, Tokenizer
+from captioner.text import Tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from captioner.models.encoder_decoder import EncoderDecoder
+    from captioner.translator import Translation, Translator
+
+ENGLISH = "en"
+"""What captioners write; all other languages are translations."""
 
 ENCODED_AT_ONCE = 4
 """Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew."""
@@ -50,7 +55,7 @@ class Alternative:
 
     Attributes:
         text: the sentence, for people.
-        tokens: the raw tokens.
+        tokens: the raw tokens, in the order in which the model wrote them.
         log_prob: natural logarithm of the sentence's probability, its end included; at most 0.
     """
 
@@ -64,8 +69,8 @@ class Caption:
     """What the model says about a photo.
 
     Attributes:
-        text: the best sentence, for people.
-        tokens: its raw tokens.
+        text: the best sentence, for people, in the language that was asked for.
+        tokens: the raw tokens of the English sentence.
         log_prob: natural logarithm of its probability, its end included; at most 0.
         confidence: in [0, 1]: the geometric mean of the probabilities of its tokens, its end included. It says how much
             of its belief the model put into each word on average; it is no probability that the caption is right, but
@@ -75,6 +80,7 @@ class Caption:
         grid: rows and columns of that grid.
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
+        translation: what became of the English sentence; None if English was asked for.
     """
 
     text: str
@@ -86,48 +92,87 @@ class Caption:
     grid: tuple[int, int] | None
     width: int
     height: int
+    translation: "Translation | None" = None
 
+    @property
+    def language(self) -> str:
+        """Of `text`, two letters."""
+        return self.translation.language if self.translation else ENGLISH
 
-def generate(decoder: Decoder, vectors: Vectors, options: DecodingOptions) -> list[list[Hypothesis]]:
-    """Search for sentences about B sets of vectors; see `beam_search`."""
-    return beam_search(
-        decoder.step,
-        decoder.init_state(vectors),
-        batch_size=len(vectors.values),
-        bos=BOS,
-        eos=EOS,
-        options=options,
-        banned=(PAD, BOS, UNK),
-        device=vectors.values.device,
-    )
+    @property
+    def source(self) -> str:
+        """The English sentence."""
+        return self.translation.source if self.translation else self.text
 
 
 class Captioner:
     """A model ready to describe photos."""
 
-    def __init__(self, model: "EncoderDecoder", checkpoint: Checkpoint, *, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: "EncoderDecoder",
+        checkpoint: Checkpoint,
+        *,
+        device: torch.device,
+        language: str = ENGLISH,
+        second: Self | None = None,
+    ) -> None:
+        """Keep a model.
+
+        Args:
+            model: of the checkpoint.
+            checkpoint: what belongs to the model.
+            device: where it is to compute.
+            language: what `caption` writes where it is not told.
+            second: whose opinion on each sentence counts as much as the model's own.
+
+        Raises:
+            UsageError: the embedded translator does not know that language, or the second wants photos of another size.
+        """
         self._model = model.to(device)
         self._device = device
-        self._tokenizer = Tokenizer(checkpoint.config.text.tokens)
+        self._second = second
+        self._tokenizer = Tokenizer(checkpoint.config.text.tokens, checkpoint.config.text.direction)
+        self._translator: Translator | None = None  # loaded when it is first needed
+        self._loading = threading.Lock()
         self.checkpoint = checkpoint
+        self.language = language
+        if second and second.checkpoint.config.image.size != checkpoint.config.image.size:
+            raise UsageError(f"{second.checkpoint.path}: reads photos of another size than {checkpoint.path}.")
+        if language != ENGLISH:
+            self._load_translator().check_language(language)
 
     @classmethod
-    def load(cls, name: str | os.PathLike[str] | Checkpoint | None = None, *, device: str = "auto") -> Self:
+    def load(
+        cls,
+        name: str | os.PathLike[str] | Checkpoint | None = None,
+        *,
+        device: str = "auto",
+        language: str = ENGLISH,
+        rerank: str | os.PathLike[str] | Checkpoint | None = None,
+    ) -> Self:
         """Load a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
         Args:
             name: directory or name, or what `checkpoint.read` gave.
             device: `auto`, `cpu`, `cuda` or `mps`; `auto` takes the first of the other three that is there.
+            language: what `caption` writes where it is not told; all but English by the embedded translator.
+            rerank: a second model, best one that writes from right to left: of the sentences that the search found, the best
+                are those that both hold probable, the sum of their log-probabilities over the length penalty (Liu et al.
+                2016, "Agreement on target-bidirectional neural machine translation"). A wider search finds it more to
+                choose from. What a caption says of itself, its confidence too, stays the first model's.
 
         Raises:
             ModelError: there is no usable model of that name.
-            UsageError: this machine has no such device.
+            UsageError: this machine has no such device, the language is unknown, or the two models read photos of
+                different sizes.
         """
         place = find_device(device)
         read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
+        second = None if rerank is None else cls.load(rerank, device=device)
         model = checkpoint.load_model(read)
-        model.encoder.fold()
-        return cls(model, read, device=place)
+        model.settle()
+        return cls(model, read, device=place, language=language, second=second)
 
     @property
     def decoding(self) -> DecodingOptions:
@@ -139,6 +184,7 @@ class Captioner:
         image: Source,
         options: DecodingOptions | None = None,
         *,
+        language: str = "",
         attention: bool = False,
         limits: ImageLimits | None = None,
     ) -> Caption:
@@ -147,19 +193,22 @@ class Captioner:
         Args:
             image: a path, the bytes of a file, an open binary file, or a PIL image.
             options: what to search for; the checkpoint's own defaults if None.
-            attention: also say where the model looked at each token.
+            language: of the sentence, two letters; `self.language` if empty.
+            attention: also say where the model looked at each token of the English sentence.
             limits: greatest sizes accepted.
 
         Raises:
             ImageError: the photo cannot be read.
+            UsageError: the language is unknown.
         """
-        return self.caption_batch([image], options, attention=attention, limits=limits)[0]
+        return self.caption_batch([image], options, language=language, attention=attention, limits=limits)[0]
 
     def caption_batch(
         self,
         images: Iterable[Source | PreparedPhoto],
         options: DecodingOptions | None = None,
         *,
+        language: str = "",
         attention: bool = False,
         limits: ImageLimits | None = None,
     ) -> list[Caption]:
@@ -173,14 +222,43 @@ class Captioner:
         options = options or self.decoding
         with torch.inference_mode():
             vectors = self._encode(photos)
-            found = generate(self._model.decoder, vectors, options)
+            wide = dataclasses.replace(options, num_captions=options.beam_size) if self._second else options
+            found = generate(self._model.decoder, vectors, wide)
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
-            maps = self._attention(vectors, [hypotheses[0] for hypotheses in found]) if attention else None
-        return [
+            if self._second:
+                texts = [[self._alternative(one).text for one in hypotheses] for hypotheses in found]
+                opinions = self._second.log_probs(photos, texts)
+                found = [agreed(*pair)[: options.num_captions] for pair in zip(found, opinions, strict=True)]
+            best = [hypotheses[0] for hypotheses in found]
+            maps = attention_of(self._model.decoder, vectors, best) if attention else None
+        captions = [
             self._caption(photo, hypotheses, None if maps is None else maps[row])
             for row, (photo, hypotheses) in enumerate(zip(photos, found, strict=True))
         ]
+        language = language or self.language
+        return captions if language == ENGLISH else self._translated(captions, language, attention=attention)
+
+    def log_probs(
+        self, images: Iterable[Source | PreparedPhoto], sentences: Sequence[Sequence[str]]
+    ) -> list[list[float]]:
+        """How probable the model holds given sentences about photos.
+
+        Args:
+            images: photos, as for `caption`.
+            sentences: for each photo at least one English sentence; a word that the model does not know is an unknown one.
+
+        Returns:
+            For each sentence the natural logarithm of its probability, its end included.
+
+        Raises:
+            ImageError: a photo cannot be read.
+        """
+        photos = [image if isinstance(image, PreparedPhoto) else self.prepare(image) for image in images]
+        encode, tokenize = self.checkpoint.vocabulary.encode, self._tokenizer.tokenize
+        ids = [[encode(tokenize(text)) for text in texts] for texts in sentences]
+        with torch.inference_mode():
+            return log_probs_of(self._model.decoder, self._encode(photos), ids)
 
     def prepare(self, image: Source, *, limits: ImageLimits | None = None) -> PreparedPhoto:
         """Read a photo for `caption_batch`, which may happen in another thread; see `caption`."""
@@ -199,14 +277,6 @@ class Captioner:
         pixels = torch.stack([torch.from_numpy(photo.pixels) for photo in photos])
         return pixels.permute(0, 3, 1, 2).to(self._device)
 
-    def _attention(self, vectors: Vectors, hypotheses: Sequence[Hypothesis]) -> list[list[list[float]]]:
-        """Where the model looked at each token: the search forgets it, so the sentences are read once more."""
-        length = max(len(one.tokens) for one in hypotheses)
-        rows = [[BOS, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
-        tokens = torch.tensor(rows, device=self._device)[:, None]
-        weights = self._model.decoder(vectors, tokens).attention[:, 0].tolist()
-        return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
-
     def _caption(
         self, photo: PreparedPhoto, hypotheses: Sequence[Hypothesis], attention: list[list[float]] | None
     ) -> Caption:
@@ -215,7 +285,7 @@ class Captioner:
         side = math.isqrt(len(attention[0])) if attention else 0
         return Caption(
             **{field.name: getattr(sentences[0], field.name) for field in dataclasses.fields(Alternative)},
-            confidence=math.exp(best.log_prob / (len(best.tokens) + int(best.finished))),
+            confidence=confidence_of(best),
             alternatives=sentences,
             attention=None if attention is None else tuple(map(tuple, attention)),
             grid=(side, side) if attention else None,
@@ -223,26 +293,32 @@ class Captioner:
             height=photo.height,
         )
 
+    def _translated(self, captions: Sequence[Caption], language: str, *, attention: bool) -> list[Caption]:
+        """The same captions in another language, their alternatives too."""
+        sentences = [one.text for caption in captions for one in caption.alternatives]
+        found = iter(self._load_translator().translate_batch(sentences, to=language, attention=attention))
+        translated = []
+        for caption in captions:
+            translations = [next(found) for _ in caption.alternatives]
+            alternatives = tuple(
+                dataclasses.replace(one, text=translation.text)
+                for one, translation in zip(caption.alternatives, translations, strict=True)
+            )
+            translated.append(
+                dataclasses.replace(
+                    caption, text=alternatives[0].text, alternatives=alternatives, translation=translations[0]
+                )
+            )
+        return translated
+
+    def _load_translator(self) -> "Translator":
+        from captioner.translator import Translator
+
+        with self._loading:
+            if self._translator is None:
+                self._translator = Translator.load(device=self._device.type)
+            return self._translator
+
     def _alternative(self, hypothesis: Hypothesis) -> Alternative:
         tokens = tuple(self.checkpoint.vocabulary.decode(hypothesis.tokens))
         return Alternative(text=self._tokenizer.detokenize(tokens), tokens=tokens, log_prob=hypothesis.log_prob)
-
-
-def find_device(name: str) -> torch.device:
-    """Find a device by name; `auto` prefers cuda, then mps, then cpu.
-
-    Raises:
-        UsageError: there is none of that name here.
-    """
-    there: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    if name == "auto":
-        return torch.device(next(device for device, present in there.items() if present()))
-    if name not in there:
-        raise UsageError(f"device {name!r} is unknown; known: auto, {', '.join(sorted(there))}.")
-    if not there[name]():
-        raise UsageError(f"device {name!r}: this machine has none that PyTorch can use; try cpu.")
-    return torch.device(name)

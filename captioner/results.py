@@ -16,7 +16,7 @@ from captioner.spreadsheet import to_cell
 if TYPE_CHECKING:
     import pyarrow
 
-COLUMNS = ("path", "caption", "log_prob", "confidence", "captions", "width", "height", "error")
+COLUMNS = ("path", "caption", "log_prob", "confidence", "captions", "language", "source", "width", "height", "error")
 ROWS_A_PART = 100_000
 """Records in one file of a Parquet folder."""
 
@@ -94,7 +94,7 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
     ):
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
+        writer.writerows([_cell(row.get(name)) for name in COLUMNS] for row in rows)
 
 
 def _cell(value: object) -> object:

@@ -19,6 +19,7 @@ PAD, BOS, EOS, UNK = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 TokenizerKind = Literal["word", "char"]
+Direction = Literal["left-to-right", "right-to-left"]
 
 # ---------------------------------------------------------------------------------------------------------------- words
 
@@ -193,7 +194,7 @@ def _cased(token: str) -> str:
     return token.upper() if _ACRONYM.fullmatch(token) else token
 
 
-def _sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
     """A capital at the beginning, a full stop at the end; an ending that is there stays, empty text stays empty."""
     text = " ".join(text.split())
     if not any(character.isalnum() for character in text):
@@ -221,25 +222,29 @@ def _join_words(tokens: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Text to tokens and back, by words or by characters; holds no state but its kind.
+    """Text to tokens and back, by words or by characters; holds no state but its kind and direction.
 
     Attributes:
         kind: ``"word"``: the tokens of `ptb_tokenize`. ``"char"``: every character of the lower-cased text, runs of white space
             as one blank.
+        direction: ``"right-to-left"``: the last token of the text is the first.
     """
 
     kind: TokenizerKind = "word"
+    direction: Direction = "left-to-right"
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(TokenizerKind):
-            known = ", ".join(get_args(TokenizerKind))
-            raise UsageError(f"The tokenizer kind {self.kind!r} is unknown; choose one of: {known}.")
+        for what, given, kinds in (
+            ("kind", self.kind, get_args(TokenizerKind)),
+            ("direction", self.direction, get_args(Direction)),
+        ):
+            if given not in kinds:
+                raise UsageError(f"The tokenizer {what} {given!r} is unknown; choose one of: {', '.join(kinds)}.")
 
     def tokenize(self, text: str) -> list[str]:
         """Splits text into tokens; text without any gives an empty list."""
-        if self.kind == "char":
-            return list(" ".join(text.lower().split()))
-        return ptb_tokenize(text)
+        tokens = list(" ".join(text.lower().split())) if self.kind == "char" else ptb_tokenize(text)
+        return self._turned(tokens)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """Writes tokens as one sentence: capital, full stop, no space before punctuation and clitics.
@@ -250,8 +255,12 @@ class Tokenizer:
         Returns:
             The sentence, or the empty string if there is no letter and no digit in the tokens.
         """
+        tokens = self._turned(tokens)
         text = "".join(tokens) if self.kind == "char" else _join_words(tokens)
-        return _sentence(_LONE_I.sub("I", text))
+        return as_sentence(_LONE_I.sub("I", text))
+
+    def _turned(self, tokens: Sequence[str]) -> list[str]:
+        return list(tokens if self.direction == "left-to-right" else reversed(tokens))
 
 
 # ----------------------------------------------------------------------------------------------------------- vocabulary

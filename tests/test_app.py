@@ -1,11 +1,15 @@
 """The web page, driven without a browser."""
 
+import gc
 import json
 import os
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 import captioner
 from captioner.visit import photos as visit_photos
@@ -45,6 +49,10 @@ def alts(page: AppTest) -> list[str]:
     return [image.alt for element in page.get("image") for image in element.proto.imgs]
 
 
+def box(page: AppTest, label: str) -> Selectbox:
+    return next(one for one in page.selectbox if one.label == label)
+
+
 def press(page: AppTest, label: str, *, nth: int = 0) -> AppTest:
     next(button for number, button in enumerate(b for b in page.button if b.label == label) if number == nth).click()
     page.run()
@@ -68,6 +76,23 @@ def test_a_photo_gets_the_librarys_caption_which_is_its_alternative_text(
     assert alts(captioned)[0] == expected
 
 
+def test_captions_come_in_the_language_that_was_chosen(
+    page: AppTest, photos: dict[str, Path], model: captioner.Captioner
+) -> None:
+    assert box(page, "Language").options == ["English", "Deutsch", "Français", "Čeština"]
+    box(page, "Language").set_value("Deutsch").run()
+    bring(page, photos["chelsea"])
+    expected = model.caption(photos["chelsea"], language="de")
+    assert texts(page)[0] == alts(page)[0] == expected.text
+    assert expected.source in texts(page)
+    assert any(alt.startswith("A table: darker where the translator looked") for alt in alts(page))
+    assert "How it was translated" in [header.value for header in page.subheader]
+    box(page, "Language").set_value("English").run()
+    press(page, "Describe all photos again")
+    assert texts(page)[0] == expected.source
+    assert "How it was translated" not in [header.value for header in page.subheader]
+
+
 def test_confidence_is_worded_and_its_number_beside_it(
     captioned: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
@@ -78,6 +103,33 @@ def test_confidence_is_worded_and_its_number_beside_it(
 
 def test_the_uploader_is_empty_again_and_the_servers_memory_is_free(captioned: AppTest) -> None:
     assert captioned.file_uploader[0].value == []
+
+
+def test_what_waits_is_in_memory_once_and_is_let_go_after_its_caption(
+    page: AppTest, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("chelsea.png", "rocket.jpg")
+    held: list[tuple[list[str], list[str]]] = []
+
+    def uploads() -> tuple[list[str], list[str]]:
+        """The names of the files that Streamlit keeps, and of the copies that widgets gave."""
+        gc.collect()
+        alive = gc.get_objects()
+        managers = [one for one in alive if type(one) is MemoryUploadedFileManager]
+        kept = {name for one in managers for files in one.file_storage.values() for _, name, *_ in files.values()}
+        copies = {one.name for one in alive if type(one) is UploadedFile}
+        return sorted(kept.intersection(names)), sorted(copies.intersection(names))
+
+    def watched(*arguments: object) -> object:
+        held.append(uploads())
+        return describe(*arguments)  # type: ignore[arg-type]
+
+    describe = visit_photos.describe
+    monkeypatch.setattr(visit_photos, "describe", watched)
+    bring(page, *(photos[Path(name).stem] for name in names))
+    assert held == [(list(names), []), (["rocket.jpg"], [])]
+    assert uploads() == ([], [])
+    assert page.session_state.waiting == []
 
 
 def test_a_broken_file_is_told_in_plain_text_and_the_others_go_on(
@@ -196,8 +248,8 @@ def other_models(small_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_models_of_the_environment_can_be_chosen(other_models: None, page: AppTest, photos: dict[str, Path]) -> None:
-    assert page.selectbox[0].options == ["photo-en", "small", "broken"]
-    page.selectbox[0].set_value("small").run()
+    assert box(page, "Model").options == ["photo-en", "small", "broken"]
+    box(page, "Model").set_value("small").run()
     bring(page, photos["chelsea"])
     assert set(texts(page)[0].lower().strip(".").split()) <= {
         "a",
@@ -213,7 +265,7 @@ def test_models_of_the_environment_can_be_chosen(other_models: None, page: AppTe
 
 
 def test_a_model_that_is_none_is_told(other_models: None, page: AppTest) -> None:
-    page.selectbox[0].set_value("broken").run()
+    box(page, "Model").set_value("broken").run()
     assert not page.exception
     assert page.error[0].value == "The model cannot be used."
     assert "config.json: the file is missing" in texts(page)[0]
@@ -223,10 +275,10 @@ def test_the_card_is_shown_and_that_of_a_model_from_elsewhere_as_plain_text(othe
     page.switch_page("page_about.py").run()
     assert not page.exception
     assert "What it gets wrong" in page.markdown[0].value
-    page.selectbox[0].set_value("small").run()
+    box(page, "Model").set_value("small").run()
     assert texts(page) == ["![a card](http://example.org/y.png)"]
     assert not [markdown for markdown in page.markdown if "example.org" in markdown.value]
-    page.selectbox[0].set_value("broken").run()
+    box(page, "Model").set_value("broken").run()
     assert page.error[0].value == "The model cannot be read."
 
 

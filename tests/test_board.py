@@ -91,7 +91,7 @@ def test_a_model_in_training_captions_samples(small_checkpoint: Path, photos: di
     pixels = np.stack([to_pixels(open_image(path).image, 64) for path in photos.values()])
     records = tuple(CaptionedPhoto(name, name, ("A photo",)) for name in photos)
     shown, captions = sample_captions(
-        checkpoint.load_model(read), PhotoSet(records, pixels, "", ()), config, read.vocabulary, count=2
+        checkpoint.load_model(read), PhotoSet(records, pixels, "", "", ()), config, read.vocabulary, count=2
     )
     assert np.array_equal(shown, pixels[:2])
     expected = captioner.load(small_checkpoint, device="cpu").caption_batch(list(photos.values())[:2])

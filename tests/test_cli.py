@@ -15,7 +15,7 @@ from captioner.cli.options import PHOTO_EN
 from captioner.config import to_mapping
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-KEYS = ["path", "caption", "log_prob", "confidence", "captions", "width", "height", "error"]
+KEYS = ["path", "caption", "log_prob", "confidence", "captions", "language", "source", "width", "height", "error"]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def refusal(source, **options) -> str:
     assert sentence.startswith("cannot read ")
     assert ": " in sentence
     assert "; " in sentence
+    assert not re.search(r"ImageLimits|PIL\.|max_|min_", sentence)  # its reader owns a photo and no code
     return sentence
 
 
@@ -536,7 +538,7 @@ def test_limit_of_bytes_holds_for_every_source(tmp_path: Path) -> None:
     limits = ImageLimits(max_bytes=path.stat().st_size - 1)
     with path.open("rb") as file:
         for source in (path, path.read_bytes(), file):
-            assert "max_bytes" in refusal(source, limits=limits)
+            assert "make it smaller" in refusal(source, limits=limits)
 
 
 def test_an_endless_stream_ends() -> None:
@@ -600,7 +602,7 @@ def test_bombs_are_refused_before_decoding(
         warnings.simplefilter(warnings_are)  # type: ignore[arg-type]
         sentence = refusal(blob)
     assert "65 million" in sentence
-    assert "max_pixels" in sentence
+    assert "make it smaller" in sentence
 
 
 def test_a_long_side_is_refused() -> None:
@@ -612,10 +614,10 @@ def test_limits_above_those_of_pillow() -> None:
     wide = ImageLimits(max_pixels=10**9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "PIL.Image.MAX_IMAGE_PIXELS" in refusal(bomb("PNG", 12000, 9000), limits=wide)
+        assert "89.4785 million" in refusal(bomb("PNG", 12000, 9000), limits=wide)
     with pytest.warns(Image.DecompressionBombWarning):  # Pillow warns and goes on
         assert "damaged" in refusal(bomb("PNG", 12000, 9000), limits=wide)
-    assert "PIL.Image.MAX_IMAGE_PIXELS" in refusal(bomb("PNG", 16383, 16383), limits=wide)
+    assert "89.4785 million" in refusal(bomb("PNG", 16383, 16383), limits=wide)
 
 
 def test_a_lazy_image_of_the_user_is_refused_unread() -> None:

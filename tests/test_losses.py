@@ -109,6 +109,9 @@ def test_the_reward_prefers_whole_sentences_about_the_right_photo() -> None:
 def test_a_whole_sentence_that_ends_on_a_function_word_counts_as_broken_off() -> None:
     _, facts = critic().reward([0], torch.tensor([[ids("a dog on"), ids("a dog")]]))
     assert facts["broken_off"] == 0.5
+    turned = SelfCritic(REFERENCES, VOCABULARY, max_length=6, direction="right-to-left")
+    _, facts = turned.reward([0], torch.tensor([[ids("on dog a"), ids("dog a")]]))
+    assert facts["broken_off"] == 0.5
 
 
 def test_samples_are_drawn_without_dropout_and_follow_from_their_seed() -> None:

@@ -19,9 +19,12 @@ def test_the_public_names_are_sorted_and_complete() -> None:
         "ImageLimits",
         "ModelError",
         "OutputError",
+        "Translation",
+        "Translator",
         "UsageError",
         "__version__",
         "load",
+        "load_translator",
     }
 
 

@@ -67,6 +67,17 @@ def test_the_figures_are_those_of_the_embedded_model() -> None:
         assert row in README
 
 
+def test_the_figures_are_those_of_the_embedded_translator() -> None:
+    measured = checkpoint.read_translator().scores
+    tested = {name: scores for name, scores in measured.items() if name != "validation"}
+    assert len(tested) == 8
+    card = (checkpoint.PRETRAINED / checkpoint.DEFAULT_TRANSLATOR / checkpoint.CARD).read_text(encoding="utf-8")
+    for scores in tested.values():
+        row = f"{100 * scores['BLEU']:.1f} | {100 * scores['BLEU_lower_case']:.1f} |"
+        assert row in README
+        assert row in card
+
+
 def test_the_map_names_what_is_there() -> None:
     tree = next(text for _, text in BLOCKS if "captioner/" in text and "tests/" in text)
     for name in re.findall(r"^(\w+/)", tree, re.MULTILINE):

@@ -214,6 +214,16 @@ def test_characters() -> None:
     assert tokenizer.detokenize([" ", "."]) == ""
 
 
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_a_tokenizer_from_right_to_left_turns_tokens_and_turns_them_back(kind: str) -> None:
+    forth, back = Tokenizer(kind), Tokenizer(kind, "right-to-left")  # type: ignore[arg-type]
+    text = "A man's dog, and mine."
+    assert back.tokenize(text) == forth.tokenize(text)[::-1]
+    assert back.detokenize(back.tokenize(text)) == forth.detokenize(forth.tokenize(text))
+    with pytest.raises(UsageError, match="'up' is unknown; choose one of: left-to-right, right-to-left"):
+        Tokenizer("word", "up")  # type: ignore[arg-type]
+
+
 def test_unknown_tokenizer_is_refused() -> None:
     with pytest.raises(UsageError, match="'bpe' is unknown; choose one of: word, char"):
         Tokenizer("bpe")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,9 @@ def test_a_run_goes_on_only_with_what_it_began_with(
     shutil.copytree(data, ours)
     assert fit(ours, tmp_path / "out") == 0
     (ours / "weights.safetensors").unlink()  # no longer needed: the state has them
+    ours = ours.rename(tmp_path / "moved")
+    for photo in (ours / "images").iterdir():
+        os.utime(photo, (0, 0))
     assert fit(ours, tmp_path / "out", "--resume") == 0
     text = (ours / "captions.json").read_text()
     (ours / "captions.json").write_text(text.replace("this is coffee", "that is coffee"))
@@ -330,7 +334,7 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     assert steps(tmp_path / "taught")[0]["loss"] != steps(run)[0]["loss"]
     assert str(data) not in (tmp_path / "taught" / "best" / "config.json").read_text()
     assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 2
-    assert "has another vocabulary than the student" in capsys.readouterr().err
+    assert "has another vocabulary than the models beside it" in capsys.readouterr().err
 
 
 def test_a_run_that_diverges_stops_with_a_sentence(

@@ -1,5 +1,8 @@
 """What training is made of: weights to begin with, batches, views of photos, captions as ids, rates."""
 
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +12,11 @@ import torchvision
 
 from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
 from captioner.errors import UsageError
+from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
 from train.augment import crops, jitter, may_be_mirrored
 from train.config import EncoderSettings
-from train.data import batches, pad, read_texts
+from train.data import PhotoSet, batches, load_photos, pad, read_texts
 from train.features import weights_key
 from train.optimizer import exponential_average, learning_rate
 from train.pretrained import load_pretrained
@@ -100,6 +104,30 @@ def test_photos_whose_captions_know_left_and_right_are_not_mirrored() -> None:
     mirrored = [torch.equal(views[0], plain[0].flip(-1)) for views in seen]
     assert 0 < sum(mirrored) < 20
     assert all(torch.equal(views[0], plain[0]) for views, flipped in zip(seen, mirrored, strict=True) if not flipped)
+
+
+def test_a_copy_of_the_photos_is_decoded_anew_and_still_the_same_photos(
+    tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    records = [CaptionedPhoto(id=path.name, file=path.name, captions=("a",)) for path in photos.values()]
+    for path in photos.values():
+        shutil.copy(path, here)
+    shutil.copytree(here, there, copy_function=shutil.copyfile)  # with times of their own
+    os.utime(there / records[0].file, (0, 0))
+
+    def load(images: Path, records: list[CaptionedPhoto]) -> PhotoSet:
+        return load_photos(records, images, size=8, cache=tmp_path / "cache", name="train")
+
+    first, copy = load(here, records), load(there, records)
+    assert copy.key != first.key
+    assert copy.names == first.names
+    assert load(there, [replace(one, file=str(here / one.file)) for one in records]).names == first.names
+    with (there / records[0].file).open("ab") as file:
+        file.write(b"more")
+    assert load(there, records).names != first.names
+    assert load(here, records[1:]).names != first.names
 
 
 def test_a_damaged_text_file_is_named(tmp_path: Path) -> None:

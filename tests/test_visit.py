@@ -1,8 +1,12 @@
 """A visit to the page, without the page: limits, queue, attention pictures, exports, scores."""
 
 import csv
+import gc
 import io
 import json
+import platform
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -10,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from captioner import Captioner, DecodingOptions, ImageError, UsageError
@@ -73,6 +78,19 @@ def test_a_big_photo_is_kept_small_and_its_true_size_told(small_checkpoint: Path
     with Image.open(io.BytesIO(described.picture)) as copy:
         assert copy.size == (1000, 400)
     assert (described.caption.width, described.caption.height) == (3000, 1200)
+
+
+def test_nothing_of_a_photo_stays_but_its_small_copy(small_checkpoint: Path, photos: dict[str, Path]) -> None:
+    model = Captioner.load(small_checkpoint, device="cpu")
+    described = describe(model, "rocket.jpg", photos["rocket"].read_bytes(), DecodingOptions())
+    found, ahead = {}, [described]
+    while ahead:  # all that it refers to, directly or not
+        one = ahead.pop()
+        if id(one) not in found and not isinstance(one, type):
+            found[id(one)] = one
+            ahead += gc.get_referents(one)
+    assert [one for one in found.values() if isinstance(one, (bytes, bytearray, memoryview))] == [described.picture]
+    assert not [one for one in found.values() if isinstance(one, (Image.Image, np.ndarray, torch.Tensor))]
 
 
 def test_an_edit_stands_until_it_is_emptied() -> None:
@@ -190,6 +208,30 @@ def test_work_is_done_in_few_threads_and_its_errors_come_back() -> None:
     with pytest.raises(ZeroDivisionError):
         gate.run(lambda: 1 // 0, lambda position: None)
     assert gate.run(lambda: 7, lambda position: None) == 7
+
+
+# ------------------------------------------------------------------------------------------------------------ the memory
+
+_BLOCKS = """
+import ctypes, sys
+from captioner.visit.memory import give_back_large_blocks
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+libc.mallinfo.restype = type("Info", (ctypes.Structure,), {"_fields_": [(name, ctypes.c_int) for name in "abcdefghij"]})
+told = sys.argv[1] == "told" and give_back_large_blocks()
+libc.free(libc.malloc(20_000_000))
+before = libc.mallinfo().e
+block = libc.malloc(4_000_000)
+print(told, libc.mallinfo().e - before > 0)  # in a mapping of its own, which goes when it is freed
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps large blocks")
+@pytest.mark.parametrize(("word", "told"), [("told", True), ("untold", False)])
+def test_large_blocks_have_a_mapping_of_their_own_once_the_c_library_is_told(word: str, told: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", _BLOCKS, word], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(told), str(told)]
 
 
 # ---------------------------------------------------------------------------------------------------- attention pictures

@@ -15,10 +15,15 @@ from captioner.config import (
     DecoderSettings,
     ImageConfig,
     ImageEncoderConfig,
+    Languages,
     ModelConfig,
     Probability,
     TextConfig,
+    TextEncoderConfig,
+    TextEncoderSettings,
+    TranslatorConfig,
     from_mapping,
+    to_mapping,
 )
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import UsageError
@@ -71,7 +76,7 @@ class PhaseSettings:
     Attributes:
         name: what the log calls it.
         epochs: passes over the training photos.
-        objective: `captions`: the next word of people's captions (teacher forcing). `self-critical`: CIDEr-D of samples.
+        objective: `captions`: the next word of people's captions, or translations (teacher forcing). `self-critical`: CIDEr-D of samples.
             `text`: the next word of the captions in `data.text`, which have no photo, the decoder alone.
         batch_size: photos in a step; each comes with all its captions.
         learning_rate: the decoder's highest.
@@ -190,8 +195,72 @@ class TrainConfig:
         )
 
 
-def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
-    """Read a TOML configuration.
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PairSettings:
+    """Where the sentences and their translations are, and how they become subwords.
+
+    Attributes:
+        root: directory with `train.en`, `val.en` and the same in the other languages, one sentence a line, `.gz` or not;
+            given on the command line (`--set data.root=DIR`).
+        held_out: a file of captioned photos (see `train.splits`); what describes one of its photos for validation or
+            testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
+        source_size: subwords of the language that is read.
+        target_size: subwords of all languages that are written, together.
+        subword_dropout: probability that a merge of two pieces is left out, at each reading anew (Provilkov et al. 2020).
+        max_length: sentences are cut off after so many subwords.
+        limit: train on the first so many sentences only, 0 for all.
+        validation_limit: the same for validation.
+    """
+
+    root: str = ""
+    held_out: str = ""
+    source_size: Annotated[int, Field(ge=5)] = 4000
+    target_size: Annotated[int, Field(ge=5)] = 8000
+    subword_dropout: Probability = 0.0
+    max_length: Annotated[int, Field(ge=2)] = 80
+    limit: Annotated[int, Field(ge=0)] = 0
+    validation_limit: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TranslationConfig:
+    """A whole run that trains a translator.
+
+    Attributes:
+        name: what the run is called.
+        languages: those it learns to write, two letters each.
+    """
+
+    name: str
+    languages: Languages
+    data: PairSettings
+    phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
+    encoder: TextEncoderSettings = dataclasses.field(default_factory=TextEncoderSettings)
+    decoder: DecoderSettings = dataclasses.field(default_factory=DecoderSettings)
+    decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
+    training: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other.
+
+        Raises:
+            ValueError: a phase is of a kind that sentences do not have.
+        """
+        for phase in self.phase:
+            if phase.objective != "captions":
+                raise ValueError(f"phase {phase.name}: a translator learns by objective 'captions' only")
+
+    def model(self, source_size: int, target_size: int) -> TranslatorConfig:
+        """The configuration of the model that this run trains."""
+        return TranslatorConfig(
+            encoder=TextEncoderConfig(vocabulary_size=source_size, **dataclasses.asdict(self.encoder)),
+            decoder=DecoderConfig(vocabulary_size=target_size, **dataclasses.asdict(self.decoder)),
+            languages=self.languages,
+        )
+
+
+def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | TranslationConfig:
+    """Read a TOML configuration; one that names languages trains a translator.
 
     Args:
         path: the file.
@@ -208,6 +277,8 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
         raise UsageError(f"{path}: not valid TOML ({problem}).") from None
     for change in changes:
         _apply(data, change)
+    if "languages" in data:
+        return from_mapping(TranslationConfig, data, where=str(path))
     return from_mapping(TrainConfig, data, where=str(path))
 
 
@@ -228,3 +299,11 @@ def _apply(data: dict[str, Any], change: str) -> None:
         place[int(last) if isinstance(place, list) else last] = value
     except (IndexError, ValueError, TypeError, AttributeError):
         raise UsageError(f"--set {change}: there is no such place in the configuration.") from None
+
+
+def without_places(config: object, *places: tuple[str, str]) -> dict[str, Any]:
+    """A configuration as plain data, without keys (section, key) that name places on this machine."""
+    settings = to_mapping(config)
+    for section, key in places:
+        del settings[section][key]
+    return settings

@@ -42,8 +42,8 @@ class Corpus:
 
     @property
     def key(self) -> str:
-        """A hash of all that is learned from and measured on."""
-        return hash_of(self.train.key, self.validation.key, self.vocabulary.tokens, self.captions, self.texts)
+        """A hash of all that is learned from and measured on, wherever it stands."""
+        return hash_of(self.train.names, self.validation.names, self.vocabulary.tokens, self.captions, self.texts)
 
 
 def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], start: Checkpoint | None) -> Corpus:
@@ -62,7 +62,7 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
     train, validation = (
         load_photos(chosen, images, size=config.image.size, cache=cache, name=split) for split, chosen in photos.items()
     )
-    tokenize = Tokenizer(config.text.tokens).tokenize
+    tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
     words = [[tokens for tokens in map(tokenize, photo.captions) if tokens] for photo in train.photos]
     texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
     vocabulary = Vocabulary.build(

@@ -92,19 +92,21 @@ def _draw_steps(axes: "Axes", records: Sequence[Record], key: str, title: str) -
 
 
 def _draw_scores(axes: "Axes", epochs: Sequence[Record]) -> None:
-    steps = [epoch["step"] for epoch in epochs]
     highest = 1.0
     for key, name, color in (("CIDEr", "CIDEr-D", _STRONG), ("Bleu_4", "BLEU-4", _SECOND)):
-        values = [100 * epoch[key] for epoch in epochs]
+        steps = [epoch["step"] for epoch in epochs if key in epoch]
+        values = [100 * epoch[key] for epoch in epochs if key in epoch]
+        if not values:  # translations have no CIDEr-D
+            continue
         highest = max([highest, *values])
         axes.plot(steps, values, color=color, marker="o", markersize=4, label=name)
-        if values:
-            axes.annotate(
-                f"{values[-1]:.1f}", (steps[-1], values[-1]), textcoords="offset points", xytext=(-4, 6), ha="right"
-            )
+        axes.annotate(
+            f"{values[-1]:.1f}", (steps[-1], values[-1]), textcoords="offset points", xytext=(-4, 6), ha="right"
+        )
     axes.set_ylim(0, 1.15 * highest)
     axes.set_title("validation, × 100")
-    axes.legend(loc="lower right")
+    if axes.lines:
+        axes.legend(loc="lower right")
 
 
 def _mark_phases(axes: "Axes", steps: Sequence[Record], epochs: Sequence[Record], *, named: bool) -> None:

@@ -34,13 +34,15 @@ class PhotoSet:
     Attributes:
         photos: the records; one whose photo cannot be read is not among them.
         pixels: (P, S, S, 3), RGB, uint8, on disk.
-        key: what the pixels follow from, as a hash.
+        key: what the pixels follow from, as a hash; files written anew have another, for nobody knows what is in them.
+        names: the photos' names and sizes, as a hash; a copy of the folder elsewhere has the same.
         skipped: one sentence for each photo that was left out.
     """
 
     photos: tuple[CaptionedPhoto, ...]
     pixels: NDArray[np.uint8]
     key: str
+    names: str
     skipped: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -114,7 +116,9 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     if not kept:
         raise UsageError(f"{name}: no usable photo in {images} (the first: {next(iter(skipped.values()), 'none')})")
     pixels = np.load(path, mmap_mode="r")[: len(kept)]  # rows of those that were left out stay empty, at the end
-    return PhotoSet(tuple(photos[number] for number in kept), pixels, key, tuple(skipped.values()))
+    sizes = [(Path(photo.file).name, bytes_) for photo, (bytes_, _) in zip(photos, stamps, strict=True)]
+    names = hash_of(size, sizes, kept)
+    return PhotoSet(tuple(photos[number] for number in kept), pixels, key, names, tuple(skipped.values()))
 
 
 def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) -> None:

@@ -1,43 +1,53 @@
 """Learning from other models: what an ensemble of teachers holds probable, word by word (Hinton et al. 2015)."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
 from captioner.checkpoint import Checkpoint, load_model
+from captioner.config import TextConfig
+from captioner.decoding import DecodingOptions, Hypothesis, beam_search
 from captioner.errors import UsageError
+from captioner.models.decoder import DecoderState
 from captioner.models.encoders import ImageEncoder, Vectors
-from captioner.text import PAD, Vocabulary
+from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 
 
 class Teachers:
-    """Models that write with the student's words; their opinions count alike."""
+    """Models that write with the student's words; their opinions count alike.
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, device: torch.device) -> None:
+    Attributes:
+        encoders: each teacher's own.
+    """
+
+    def __init__(
+        self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, text: TextConfig, device: torch.device
+    ) -> None:
         """Load them.
 
         Args:
             checkpoints: at least one.
             vocabulary: the student's.
+            text: how the student writes.
             device: where they work.
 
         Raises:
-            UsageError: a teacher has another vocabulary.
+            UsageError: a teacher has another vocabulary or writes in another direction.
             ModelError: a teacher's weights are missing or damaged.
         """
         for one in checkpoints:
             if one.vocabulary != vocabulary:
                 raise UsageError(
-                    f"distillation.teachers: {one.path} has another vocabulary than the student; train it on the same data."
+                    f"{one.path} has another vocabulary than the models beside it; train it on the same data."
                 )
+            if one.config.text != text:
+                raise UsageError(f"{one.path} writes {one.config.text.direction}, unlike the models beside it.")
         self._models = [load_model(one).to(device) for one in checkpoints]
-
-    @property
-    def encoders(self) -> list[ImageEncoder]:
-        """Each teacher's own."""
-        return [model.encoder for model in self._models]
+        self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
 
     @torch.no_grad()
     def probabilities(self, views: Sequence[Vectors], tokens: Tensor) -> Tensor:
@@ -52,6 +62,47 @@ class Teachers:
             for model, vectors in zip(self._models, views, strict=True)
         ]
         return torch.stack(said).mean(0)
+
+    @torch.inference_mode()
+    def generate(self, images: Tensor, options: DecodingOptions) -> list[list[Hypothesis]]:
+        """Search for what all of them together hold most probable.
+
+        Args:
+            images: (B, 3, S, S), uint8.
+            options: what to search for.
+
+        Returns:
+            For each of the B the best sentences, best first.
+        """
+        decoders = [model.decoder for model in self._models]
+
+        def step(tokens: Tensor, states: _States) -> tuple[Tensor, _States]:
+            said, after = zip(
+                *(decoder.step(tokens, state) for decoder, state in zip(decoders, states.each, strict=True)),
+                strict=True,
+            )
+            return torch.stack(said).logsumexp(0) - math.log(len(said)), _States(after)
+
+        return beam_search(
+            step,
+            _States(tuple(model.decoder.init_state(model.encoder(images)) for model in self._models)),
+            batch_size=len(images),
+            bos=BOS,
+            eos=EOS,
+            options=options,
+            banned=(PAD, BOS, UNK),
+            device=images.device,
+        )
+
+
+@dataclass(frozen=True)
+class _States:
+    """What each model remembers."""
+
+    each: tuple[DecoderState, ...]
+
+    def select(self, rows: Tensor, beams: Tensor) -> "_States":
+        return _States(tuple(state.select(rows, beams) for state in self.each))
 
 
 def distillation(logits: Tensor, taught: Tensor, tokens: Tensor) -> Tensor:

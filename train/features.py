@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from captioner.checkpoint import replacing
-from captioner.models.encoders import ImageEncoder
 from train.augment import crops
 from train.data import PhotoSet, hash_of
 
@@ -84,9 +83,9 @@ def load_features(
     return features
 
 
-def weights_key(encoder: ImageEncoder) -> str:
+def weights_key(encoder: nn.Module) -> str:
     """A hash of an encoder's weights, structure and image normalisation."""
-    digest = hashlib.sha256(repr(encoder.network).encode())
+    digest = hashlib.sha256(repr(encoder).encode())
     for name, value in sorted([*encoder.named_parameters(), *encoder.named_buffers()]):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())

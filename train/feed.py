@@ -39,8 +39,8 @@ class Batch:
     taught: tuple[Tensor, ...] = ()
 
 
-class Feed:
-    """The batches of a phase."""
+class PhotoFeed:
+    """The batches of a phase: photos or their grids, with captions; see `train.task.Feed`."""
 
     def __init__(
         self,

@@ -5,7 +5,6 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.checkpoint import Checkpoint
-from captioner.config import to_mapping
 from captioner.errors import CaptionerError, UsageError
-from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import ImageEncoder
-from train.config import PhaseSettings, TrainConfig
-from train.corpus import Corpus
-from train.distillation import Teachers
-from train.feed import Feed
+from train.config import PhaseSettings
 from train.log import Log
 from train.objective import Objective, on_device
 from train.optimizer import (
@@ -33,12 +25,16 @@ from train.optimizer import (
     restore_optimizer,
 )
 from train.parallel import Team
-from train.pretrained import load_pretrained, load_start
 from train.state import load_state, save_state, with_prefix, without_prefix
-from train.validation import caption_photos, sample_captions
+from train.task import Feed, Task
 
 ALONE = Team()
 STATE, BEST = "state.safetensors", "best"
+
+
+def find_device() -> torch.device:
+    """Where training computes: the GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass
@@ -57,40 +53,28 @@ class Position:
 
 
 class Run:
-    """A training run: its data, its model, and where it stands."""
+    """A training run: its task, its model, and where it stands."""
 
-    def __init__(self, config: TrainConfig, corpus: Corpus, directory: Path, team: Team = ALONE) -> None:
-        self.config = config
+    def __init__(self, task: Task, directory: Path, team: Team = ALONE) -> None:
+        self.config = task.config
+        self.task = task
         self.team = team
-        self.corpus = corpus
         self.directory = directory
-        if config.training.threads:
-            torch.set_num_threads(config.training.threads)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(config.training.seed)
-        self.model = EncoderDecoder(config.model(len(corpus.vocabulary))).to(self.device)
+        if self.config.training.threads:
+            torch.set_num_threads(self.config.training.threads)
+        self.device = find_device()
+        torch.manual_seed(self.config.training.seed)
+        self.model = task.build().to(self.device)
         self.average = self._new_average()
         self.moments: dict[str, Tensor] = {}  # of the optimiser, between `resume` and `fit`
-        names = config.distillation.teachers
-        self.teachers = (
-            Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, self.device) if names else None
-        )
         self.log: Log | None = None  # only the leader's, while it trains
         self.at = Position()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def start(self, checkpoint: Checkpoint | None) -> None:
-        """Begin with a checkpoint's weights or, where there is none, with a pretrained encoder's.
-
-        Raises:
-            UsageError: they cannot be had, or belong to another network.
-            ModelError: the checkpoint's weights are missing or damaged.
-        """
-        if checkpoint:
-            load_start(self.model, checkpoint)
-        else:
-            load_pretrained(self.model.encoder, self.config.encoder)
+    def start(self) -> None:
+        """Begin with the weights that the task begins with; see `Task.start`."""
+        self.task.start(self.model)
         self.average = self._new_average()
 
     def fit(self) -> None:
@@ -120,15 +104,8 @@ class Run:
                 restore_optimizer(optimizer, self._names(), self.moments)
                 self.moments = {}
             with self.team.leader_first():  # it fills the cache
-                feed = Feed(
-                    self.corpus,
-                    self.config,
-                    phase,
-                    encoder=self.model.encoder,
-                    teachers=self.teachers.encoders if self.teachers else (),
-                    encode=self._encode,
-                )
-            objective = Objective(self.config, phase, self.corpus, self.teachers)
+                feed = self.task.feed(phase, self.model, self._encode)
+            objective = self.task.objective(phase)
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
                 self._epoch(phase, optimizer, feed, objective)
@@ -193,7 +170,7 @@ class Run:
                 if at.step % settings.save_every == 0:
                     self._save(optimizer)
 
-    def _encode(self, encoder: ImageEncoder, images: Tensor) -> Tensor:
+    def _encode(self, encoder: nn.Module, images: Tensor) -> Tensor:
         encoder.eval()
         with torch.inference_mode(), self._arithmetic():
             grid: Tensor = encoder(images.to(self.device)).values
@@ -209,34 +186,30 @@ class Run:
         """Scores of a free-running beam search on the validation photos, with the averaged weights."""
         model = self._measured()
         begun = time.monotonic()
-        predictions = caption_photos(
-            model, self.corpus.validation, self.config, self.corpus.vocabulary, self._arithmetic()
-        )
-        references = {photo.id: photo.captions for photo in self.corpus.validation.photos}
-        found = score(predictions, references).as_dict()
+        found = self.task.validate(model, self._arithmetic())
         found["seconds"] = time.monotonic() - begun
         if found[self.config.training.select_by] > self.at.best:
             self.at.best = found[self.config.training.select_by]
             self._save_best(model, found)
         return found
 
-    def _measured(self) -> nn.Module:
+    def _measured(self) -> EncoderDecoder:
         """What is validated and saved: the averaged weights, where there is an average."""
-        return self.average.module if self.config.training.average_decay else self.model
-
-    def _save_best(self, model: nn.Module, scores: dict[str, float]) -> None:
+        model: nn.Module = self.average.module if self.config.training.average_decay else self.model
         assert isinstance(model, EncoderDecoder)
+        return model
+
+    def _save_best(self, model: EncoderDecoder, scores: dict[str, float]) -> None:
         facts = {
-            "config": self._settings(),
-            "photos": len(self.corpus.train),
-            "captions": sum(map(len, self.corpus.captions)),
+            "config": self.task.settings(),
+            **self.task.facts,
             "steps": self.at.step,
             "hours": round(self.at.seconds / 3600, 2),
         }
         checkpoint.save(
             self.directory / BEST,
             model,
-            vocabulary=self.corpus.vocabulary,
+            vocabulary=self.task.vocabulary,
             decoding=self.config.decoding,
             scores={"validation": {name: round(value, 4) for name, value in scores.items() if name != "seconds"}},
             training=facts,
@@ -252,9 +225,8 @@ class Run:
             "train_seconds": round(self.at.seconds, 1),
             **scores,
         }
-        model = self._measured()
-        log.epoch(record, *sample_captions(model, self.corpus.validation, self.config, self.corpus.vocabulary))
-        shown = " ".join(f"{name} {100 * scores[name]:.1f}" for name in ("Bleu_4", "CIDEr"))
+        log.epoch(record, *self.task.samples(self._measured()))
+        shown = " ".join(f"{name} {100 * scores[name]:.1f}" for name in ("Bleu_4", "CIDEr") if name in scores)
         print(
             f"{phase.name} {self.at.epoch + 1}/{phase.epochs}: loss {record['loss']:.3f}, validation {shown}",
             flush=True,
@@ -271,15 +243,6 @@ class Run:
     def _new_average(self) -> AveragedModel:
         return AveragedModel(self.model, multi_avg_fn=exponential_average(self.config.training.average_decay))
 
-    def _settings(self) -> dict[str, Any]:
-        """The configuration without the places on this machine, which are nobody else's business and may change."""
-        settings = to_mapping(self.config)
-        places = (("data", "root"), ("data", "also"), ("data", "text"), ("data", "cache"), ("encoder", "weights"))
-        for section, key in places:
-            del settings[section][key]
-        settings["distillation"]["teachers"] = [Path(name).name for name in self.config.distillation.teachers]
-        return settings | {"start": Path(self.config.start).name}
-
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         if self.log is None:
             return
@@ -290,7 +253,9 @@ class Run:
             **with_prefix("optimizer.", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
         }
         save_state(
-            self.directory / STATE, tensors, {"at": vars(self.at), "config": self._settings(), "data": self.corpus.key}
+            self.directory / STATE,
+            tensors,
+            {"at": vars(self.at), "config": self.task.settings(), "data": self.task.key},
         )
 
     def resume(self) -> None:
@@ -301,9 +266,9 @@ class Run:
         """
         path = self.directory / STATE
         tensors, facts = load_state(path)
-        if facts["config"] != self._settings():
+        if facts["config"] != self.task.settings():
             raise UsageError(f"{path}: made with another configuration; resume with that one or choose another --out.")
-        if facts["data"] != self.corpus.key:
+        if facts["data"] != self.task.key:
             raise UsageError(f"{path}: made with other photos or captions; resume with those or choose another --out.")
         self.at = Position(**facts["at"])
         self.model.load_state_dict(without_prefix("model.", tensors))

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
-from train.config import PhaseSettings, TrainConfig
-from train.corpus import Corpus
+from train.config import LoopSettings, PhaseSettings
 from train.distillation import Teachers, distillation
 from train.feed import Batch
 from train.losses import Loss, attention_penalty, cross_entropy
@@ -16,14 +15,29 @@ from train.self_critical import SelfCritic
 class Objective:
     """The loss of one phase."""
 
-    def __init__(self, config: TrainConfig, phase: PhaseSettings, corpus: Corpus, teachers: Teachers | None) -> None:
-        self.settings = config.training
+    def __init__(
+        self,
+        settings: LoopSettings,
+        phase: PhaseSettings,
+        *,
+        critic: SelfCritic | None = None,
+        teachers: Teachers | None = None,
+        weight: float = 0.0,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            settings: of all phases.
+            phase: this one.
+            critic: gives the reward, where that counts.
+            teachers: other models to learn from, if any.
+            weight: theirs.
+        """
+        self.settings = settings
         self.phase = phase
-        self.teachers = teachers if phase.objective == "captions" else None
-        self.weight = config.distillation.weight if self.teachers else 0.0
-        self.critic: SelfCritic | None = None
-        if phase.objective == "self-critical":
-            self.critic = SelfCritic(corpus.words, corpus.vocabulary, max_length=config.decoding.max_length)
+        self.critic = critic
+        self.teachers = teachers
+        self.weight = weight
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
         """What one step makes smaller.

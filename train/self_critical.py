@@ -14,7 +14,7 @@ from captioner.evaluation.cider import CiderD
 from captioner.evaluation.language import FUNCTION_WORDS
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
+from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from train.losses import Loss
 
 END = "<eos>"
@@ -25,7 +25,12 @@ class SelfCritic:
     """The reward, CIDEr-D against the training captions, and the loss that follows from it."""
 
     def __init__(
-        self, references: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary, *, max_length: int
+        self,
+        references: Sequence[Sequence[Sequence[str]]],
+        vocabulary: Vocabulary,
+        *,
+        max_length: int,
+        direction: Direction = "left-to-right",
     ) -> None:
         """Weigh the references once.
 
@@ -33,7 +38,9 @@ class SelfCritic:
             references: by photo, its captions as tokens; photos without any are never asked about.
             vocabulary: of the model.
             max_length: most tokens in a sample.
+            direction: in which the model writes; the references are turned already.
         """
+        self.last = -2 if direction == "left-to-right" else 0  # where a sample's last word stands
         self.vocabulary = vocabulary
         self.max_length = max_length
         self.cider = CiderD(
@@ -70,7 +77,7 @@ class SelfCritic:
         ]
         sentences = samples.shape[1]
         scores = self.cider.score([(photos[number // sentences], text) for number, text in enumerate(texts)])
-        broken = [text[-1] != END or text[-2] in FUNCTION_WORDS for text in texts]
+        broken = [text[-1] != END or text[self.last] in FUNCTION_WORDS for text in texts]
         facts = {"reward": float(scores.mean()), "broken_off": sum(broken) / len(broken)}
         return torch.tensor(scores, dtype=torch.float32, device=samples.device).view(samples.shape[:2]), facts
 

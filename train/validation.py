@@ -10,8 +10,9 @@ from torch import nn
 from tqdm import tqdm
 
 from captioner.checkpoint import Checkpoint
+from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.predict import Caption, Captioner, PreparedPhoto, generate
+from captioner.predict import Caption, Captioner, PreparedPhoto
 from captioner.text import Tokenizer, Vocabulary
 from train.config import TrainConfig
 from train.data import PhotoSet
@@ -26,7 +27,7 @@ def caption_photos(
 ) -> dict[str, str]:
     """The model's captions of photos by id, from a free-running beam search."""
     assert isinstance(model, EncoderDecoder)
-    tokenizer = Tokenizer(config.text.tokens)
+    tokenizer = Tokenizer(config.text.tokens, config.text.direction)
     model.eval()
     device = next(model.parameters()).device
     predictions = {}
@@ -47,7 +48,9 @@ def sample_captions(
     """The first photos, (S, S, 3) each, and the model's captions of them with where it looked."""
     assert isinstance(model, EncoderDecoder)
     model.eval()
-    facts = Checkpoint(path=Path(), config=model.config, vocabulary=vocabulary, decoding=config.decoding)
+    facts = Checkpoint(
+        path=Path(), config=config.model(len(vocabulary)), vocabulary=vocabulary, decoding=config.decoding
+    )
     captioner = Captioner(model, facts, device=next(model.parameters()).device)
     pixels = [np.array(photo) for photo in photos.pixels[:count]]
     prepared = [PreparedPhoto(pixels=photo, width=len(photo), height=len(photo)) for photo in pixels]

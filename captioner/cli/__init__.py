@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 
 from captioner._version import __version__
-from captioner.cli import caption, evaluate, info
+from captioner.cli import caption, evaluate, info, translate
 from captioner.cli.output import abandon_output
 from captioner.errors import CaptionerError
 
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
 """
-VERBS = {"caption": caption, "evaluate": evaluate, "info": info}
+VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate}
 INTERRUPTED = 130
 
 
@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="captioner", description="Captions for photos, offline, on any computer.", epilog=EXIT_CODES
+        prog="captioner",
+        description="Captions for photos, offline, on any computer; in four languages.",
+        epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "text: the sentence alone for one photo, PATH<TAB>sentence for several\n"
         "jsonl: one JSON object a photo",
     )
+    parser.add_argument(
+        "--language",
+        default="en",
+        metavar="en|de|fr|cs",
+        help="of the sentences; all but English are translations (default: en)",
+    )
     parser.add_argument("--num-captions", type=positive, metavar="N", help="sentences a photo, best first (default: 1)")
     parser.add_argument("--prefix", default="", metavar="TEXT", help="put before each sentence")
     parser.add_argument("--suffix", default="", metavar="TEXT", help="put behind each sentence")
@@ -97,7 +103,10 @@ def run(options: argparse.Namespace) -> int:
     from captioner import checkpoint
 
     read = checkpoint.read(options.model)
+    if options.rerank:
+        checkpoint.read(options.rerank)
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
+    _check_language(options.language)
     with _target(options) as target:
         total = target.survey(photos)
         if options.dry_run:
@@ -121,12 +130,21 @@ def _check(options: argparse.Namespace) -> None:
         "--retry-errors mends results, --existing overwrite and error do not; give one of them.": options.retry_errors
         and options.existing in {"overwrite", "error"},
         "- is a photo in this process; Ray's workers cannot read it.": "-" in options.paths and options.engine == "ray",
+        "--rerank needs both models in one process; leave --engine ray away.": bool(options.rerank)
+        and options.engine == "ray",
         "--ray-address says where Ray is; give --engine ray too.": bool(options.ray_address)
         and options.engine != "ray",
     }
     for message, holds in wrong.items():
         if holds:
             raise UsageError(message)
+
+
+def _check_language(language: str) -> None:
+    from captioner.checkpoint import read_translator
+
+    if language != "en" and language not in (known := read_translator().config.languages):
+        raise UsageError(f"--language {language}: unknown; choose one of: en, {', '.join(known)}.")
 
 
 def _photos(options: argparse.Namespace) -> "Photos":
@@ -186,11 +204,13 @@ def _rows(
         from captioner import cluster
 
         pool = cluster.Pool(address=options.ray_address, models=options.workers, device=options.device)
-        return cluster.caption_photos(read, photos, search, batch_size=options.batch_size, pool=pool)
+        return cluster.caption_photos(
+            read, photos, search, batch_size=options.batch_size, language=options.language, pool=pool
+        )
     from captioner.batch import caption_photos
     from captioner.predict import Captioner
 
-    model = Captioner.load(read, device=options.device)
+    model = Captioner.load(read, device=options.device, language=options.language, rerank=options.rerank)
     sources: Iterator[tuple[str, Source | ImageError]] = (
         (photo.path, photo.problem or (picture if photo.path == "-" else photo.path)) for photo in photos
     )

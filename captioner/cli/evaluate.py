@@ -73,6 +73,15 @@ def run(options: argparse.Namespace) -> int:
         from captioner.evaluation.comparison import compare
 
         return _print(compare(*options.compare), options.format)
+    return _print(evaluated(options), options.format)
+
+
+def evaluated(options: argparse.Namespace) -> "Outcome":
+    """Caption the photos, or read somebody's captions, score them, and write what was asked for.
+
+    Raises:
+        CaptionerError: see `captioner.errors`.
+    """
     _check(options)
     from captioner.evaluation.data import read_coco, read_flickr8k
     from captioner.evaluation.structure import count_and_first
@@ -89,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         from captioner.evaluation.report import report_files
 
         write_files(options.report, report_files(outcome, lambda photo: _thumbnail(options.images, photo)))
-    return _print(outcome, options.format)
+    return outcome
 
 
 def _check(options: argparse.Namespace) -> None:

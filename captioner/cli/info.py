@@ -38,7 +38,7 @@ def describe(model: str | None) -> dict[str, Any]:
     from captioner import checkpoint
     from captioner.config import to_mapping
 
-    read = checkpoint.read(model)
+    read = checkpoint.read_any(model)
     shapes = checkpoint.weight_shapes(read)
     parts: dict[str, int] = {}
     for name, shape in shapes.items():
@@ -49,7 +49,7 @@ def describe(model: str | None) -> dict[str, Any]:
         "model": str(read.path),
         "architecture": to_mapping(read.config),
         "parameters": parts | {"total": sum(parts.values())},
-        "vocabulary": len(read.vocabulary),
+        "vocabulary": read.config.decoder.vocabulary_size,
         "decoding": to_mapping(read.decoding),
         "training": dict(read.training),
         "scores": {split: dict(scores) for split, scores in read.scores.items()},

@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from captioner.config import Backbone, ImageConfig, ImageEncoderConfig
+from captioner.config import Backbone, ImageConfig, ImageEncoderConfig, TextEncoderConfig
 
 GRID_CHANNELS: dict[Backbone, int] = {
     "mobilenet_v2": 1280,
@@ -26,6 +26,9 @@ GRID_CHANNELS: dict[Backbone, int] = {
 
 CLASSIFIER_PARTS = {"avgpool", "classifier", "fc"}
 """What torchvision's classifiers have behind the grid; everything before it is the encoder."""
+
+PADDING = 0
+"""The id that fills up short sentences (`captioner.text.PAD`)."""
 
 
 class Vectors(NamedTuple):
@@ -98,3 +101,46 @@ class ImageEncoder(nn.Module):
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         grid: Tensor = self.network(images)  # (B, D, h, w)
         return Vectors(grid.flatten(2).transpose(1, 2).float())
+
+
+class TextEncoder(nn.Module):
+    """A bidirectional LSTM: every token's vector knows what stands before and behind it (Schuster and Paliwal 1997)."""
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.LSTM(
+            config.embedding_size,
+            config.hidden_size,
+            config.layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=config.dropout if config.layers > 1 else 0.0,
+        )
+        self.output_size = 2 * config.hidden_size
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The network's parts from the first to the last."""
+        return nn.ModuleList([self.embedding, self.layers])
+
+    def forward(self, tokens: Tensor) -> Vectors:
+        """Encode sentences.
+
+        Args:
+            tokens: (B, N), ids, at least one a sentence, filled up with `PADDING`, which changes nothing.
+
+        Returns:
+            Vectors of shape (B, N, D), one a token.
+        """
+        padding = tokens == PADDING
+        lengths = (~padding).sum(1).cpu()
+        # Packed, so that the backward direction begins at a sentence's own end.
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.dropout(self.embedding(tokens)), lengths, batch_first=True, enforce_sorted=False
+        )
+        values, _ = nn.utils.rnn.pad_packed_sequence(
+            self.layers(packed)[0], batch_first=True, total_length=tokens.shape[1]
+        )
+        return Vectors(values, padding)

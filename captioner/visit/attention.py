@@ -3,8 +3,12 @@
 import io
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageEnhance
+
+if TYPE_CHECKING:
+    from captioner.translator import Translation
 
 _COLD, _WARM, _HOT = (178, 24, 90), (240, 90, 30), (255, 236, 90)  # red, green, blue; each lighter than the one before
 _STRENGTH = 0.8  # how much of a pixel is the map's colour where the model looked most
@@ -36,6 +40,17 @@ def heat_map(picture: bytes, shares: Sequence[float], grid: tuple[int, int]) -> 
     photo.paste(colours, mask=opacity)
     out = io.BytesIO()
     photo.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def word_map(translation: "Translation") -> bytes | None:
+    """A PNG of which words a translator looked at for each word it wrote; None if that is not known."""
+    if translation.attention is None:
+        return None
+    from captioner.words import draw_words
+
+    out = io.BytesIO()
+    draw_words(translation).save(out, "PNG")
     return out.getvalue()
 
 

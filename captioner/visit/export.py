@@ -13,7 +13,18 @@ from captioner.evaluation.data import to_results
 from captioner.spreadsheet import to_cell
 from captioner.visit.photos import VisitPhoto, certainty
 
-COLUMNS = ("file", "caption", "edited", "model_caption", "confidence", "certainty", "width", "height")
+COLUMNS = (
+    "file",
+    "caption",
+    "edited",
+    "model_caption",
+    "confidence",
+    "certainty",
+    "language",
+    "english",
+    "width",
+    "height",
+)
 _MAX_NAME = 100  # characters; file systems allow 255 bytes
 # What Windows allows in no name, and what hides what a name is: control characters and reversed writing.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]')
@@ -79,6 +90,8 @@ def _row(photo: VisitPhoto) -> dict[str, str | bool | int | float]:
         photo.caption.text,
         round(photo.caption.confidence, 4),
         certainty(photo.caption.confidence),
+        photo.caption.language,
+        photo.caption.source,
         photo.caption.width,
         photo.caption.height,
     )

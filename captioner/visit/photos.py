@@ -31,6 +31,7 @@ _SAMPLES = {
     "A rocket": "rocket.jpg",
     "A cameraman": "camera.png",
 }
+_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "cs": "Čeština"}
 # Longer side in pixels of the copy that stays: enough for a sharp picture on a page, a tenth of a megabyte.
 _SHOWN = 1000
 
@@ -113,13 +114,15 @@ class Visit:
         return key
 
 
-def describe(model: "Captioner", name: str, content: bytes, options: "DecodingOptions") -> VisitPhoto:
+def describe(
+    model: "Captioner", name: str, content: bytes, options: "DecodingOptions", language: str = "en"
+) -> VisitPhoto:
     """Describe the bytes of a photo, and keep a small copy of it.
 
     Raises:
         ImageError: it cannot be read.
     """
-    caption = model.caption(content, options, attention=True)
+    caption = model.caption(content, options, language=language, attention=True)
     return VisitPhoto(name=name, picture=small_copy(content, _SHOWN), caption=caption)
 
 
@@ -136,10 +139,14 @@ def small_copy(photo: "Source", side: int) -> bytes:
     return small.getvalue()
 
 
-def describe_again(model: "Captioner", photo: VisitPhoto, options: "DecodingOptions") -> VisitPhoto:
+def describe_again(
+    model: "Captioner", photo: VisitPhoto, options: "DecodingOptions", language: str = "en"
+) -> VisitPhoto:
     """Describe a photo's small copy anew; an edit stays."""
     caption = dataclasses.replace(
-        model.caption(photo.picture, options, attention=True), width=photo.caption.width, height=photo.caption.height
+        model.caption(photo.picture, options, language=language, attention=True),
+        width=photo.caption.width,
+        height=photo.caption.height,
     )
     return dataclasses.replace(photo, caption=caption)
 
@@ -167,6 +174,13 @@ def samples() -> dict[str, Path]:
     return {name: file for name, file in files.items() if file.is_file()}
 
 
+def languages() -> dict[str, str]:
+    """The languages that captions can be had in: their own name → two letters; English first."""
+    from captioner import checkpoint
+
+    return {_LANGUAGES.get(code, code): code for code in ("en", *checkpoint.read_translator().config.languages)}
+
+
 def models(environment: Mapping[str, str], *, separator: str) -> dict[str, str]:
     """The models that a page offers: name for people → what `captioner.load` takes; the default model first.
 
@@ -176,7 +190,8 @@ def models(environment: Mapping[str, str], *, separator: str) -> dict[str, str]:
     """
     from captioner import checkpoint
 
-    embedded = sorted(checkpoint.embedded_models(), key=lambda name: (name != checkpoint.DEFAULT_MODEL, name))
+    captioners = set(checkpoint.embedded_models()) - {checkpoint.DEFAULT_TRANSLATOR}
+    embedded = sorted(captioners, key=lambda name: (name != checkpoint.DEFAULT_MODEL, name))
     found = {name: name for name in embedded}
     for directory in filter(None, environment.get("CAPTIONER_MODELS", "").split(separator)):
         name = Path(directory).name

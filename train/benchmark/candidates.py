@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from captioner import checkpoint
-from captioner.predict import Captioner, PreparedPhoto, generate
+from captioner.inference import generate
+from captioner.predict import Captioner, PreparedPhoto
 from train.benchmark.ours import OPTIONS, describe
 
 HANDFUL = 4

@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from captioner import checkpoint
 from captioner.batch import Record, caption_photos
 from captioner.decoding import DecodingOptions
-from captioner.predict import Captioner, PreparedPhoto, generate
+from captioner.inference import generate
+from captioner.predict import Captioner, PreparedPhoto
 
 OPTIONS = DecodingOptions(beam_size=3)
 

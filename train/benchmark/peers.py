@@ -16,9 +16,9 @@ from captioner.config import DecoderConfig, ImageConfig, ImageEncoderConfig, Mod
 from captioner.decoding import DecodingOptions
 from captioner.errors import UsageError
 from captioner.images import open_image, to_pixels
+from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
-from captioner.predict import generate
 
 Describe = Callable[[Sequence[Path], int], int]
 """Caption photos, each in so many tokens; returns how many sentences of that length came."""

@@ -1,0 +1,236 @@
+"""What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by threads."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import torch
+from torch import Tensor
+
+from captioner import checkpoint
+from captioner.checkpoint import TranslatorCheckpoint
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.errors import ModelError, UsageError
+from captioner.inference import attention_of, confidence_of, find_device, generate
+from captioner.subwords import SPACE, normalize
+from captioner.text import EOS, PAD, as_sentence
+
+if TYPE_CHECKING:
+    from captioner.models.encoder_decoder import EncoderDecoder
+
+LONGEST = 200
+"""Subwords of a source sentence at most: some ten captions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """A sentence in another language.
+
+    Attributes:
+        text: the best translation, for people.
+        source: the sentence as the model read it.
+        language: of `text`, two letters.
+        log_prob: natural logarithm of the translation's probability, its end included; at most 0.
+        confidence: in [0, 1]: the geometric mean of the probabilities of its tokens, its end included.
+        alternatives: the best translations, the first of them `text`; as many as were asked for.
+        words: of `text`, punctuation with its word.
+        source_words: the same of `source`.
+        attention: a row for each of `words`, the shares of attention on `source_words`; None if not asked for.
+    """
+
+    text: str
+    source: str
+    language: str
+    log_prob: float
+    confidence: float
+    alternatives: tuple[str, ...]
+    words: tuple[str, ...]
+    source_words: tuple[str, ...]
+    attention: tuple[tuple[float, ...], ...] | None
+
+
+class Translator:
+    """A model ready to translate English sentences."""
+
+    def __init__(
+        self, model: "EncoderDecoder", checkpoint: TranslatorCheckpoint, *, device: torch.device, language: str = ""
+    ) -> None:
+        """Keep a model.
+
+        Args:
+            model: of the checkpoint.
+            checkpoint: what belongs to the model.
+            device: where it is to compute.
+            language: what `translate` writes where it is not told; the checkpoint's first if empty.
+
+        Raises:
+            UsageError: the model does not know that language.
+        """
+        self._model = model.to(device)
+        self._device = device
+        self.checkpoint = checkpoint
+        self._starts = {name: checkpoint.target.language_token(name) for name in checkpoint.config.languages}
+        self.language = language or checkpoint.config.languages[0]
+        self.check_language(self.language)
+
+    @classmethod
+    def load(
+        cls,
+        name: str | os.PathLike[str] | TranslatorCheckpoint | None = None,
+        *,
+        language: str = "",
+        device: str = "auto",
+    ) -> Self:
+        """Load a checkpoint directory, an embedded model by name, or (None) the default embedded translator.
+
+        Args:
+            name: directory or name, or what `checkpoint.read_translator` gave.
+            language: what `translate` writes where it is not told; the model's first if empty.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+
+        Raises:
+            ModelError: there is no usable model of that name.
+            UsageError: the model does not know that language, or this machine has no such device.
+        """
+        place = find_device(device)
+        read = name if isinstance(name, TranslatorCheckpoint) else checkpoint.read_translator(name)
+        return cls(checkpoint.load_model(read), read, device=place, language=language)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What it can write, two letters each."""
+        return self.checkpoint.config.languages
+
+    @property
+    def decoding(self) -> DecodingOptions:
+        """The checkpoint's decoding defaults."""
+        return self.checkpoint.decoding
+
+    def translate(
+        self, sentence: str, options: DecodingOptions | None = None, *, to: str = "", attention: bool = False
+    ) -> Translation:
+        """Translate one sentence.
+
+        Args:
+            sentence: in English; a capital in front and a full stop are added where they are missing.
+            options: what to search for; the checkpoint's own defaults if None.
+            to: the language; `self.language` if empty.
+            attention: also say which words it looked at for each word.
+
+        Raises:
+            UsageError: the language is unknown, or the sentence is empty or too long.
+        """
+        return self.translate_batch([sentence], options, to=to, attention=attention)[0]
+
+    def translate_batch(
+        self,
+        sentences: Sequence[str],
+        options: DecodingOptions | None = None,
+        *,
+        to: str = "",
+        attention: bool = False,
+    ) -> list[Translation]:
+        """Translate several sentences at once. The batch changes nothing but speed. See `translate`."""
+        language = to or self.language
+        self.check_language(language)
+        if not sentences:
+            return []
+        read = [self._read(sentence) for sentence in sentences]
+        ids = [tokens for _, tokens in read]
+        bos = self._starts[language]
+        with torch.inference_mode():
+            vectors = self._model.encoder(self._pad(ids))
+            found = generate(
+                self._model.decoder, vectors, options or self.decoding, bos=bos, banned=self._starts.values()
+            )
+            if not all(found):
+                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
+            best = [hypotheses[0] for hypotheses in found]
+            maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
+        return [
+            self._translation(sentence, ids[row], found[row], language, None if maps is None else maps[row])
+            for row, (sentence, _) in enumerate(read)
+        ]
+
+    def check_language(self, language: str) -> None:
+        """Check that the model can write a language.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        if language not in self._starts:
+            known = ", ".join(self._starts)
+            raise UsageError(f"language {language!r} is unknown to this model; choose one of: {known}.")
+
+    def check_sentence(self, sentence: str) -> None:
+        """Check that a sentence can be translated.
+
+        Raises:
+            UsageError: it is empty or too long.
+        """
+        self._read(sentence)
+
+    def _read(self, sentence: str) -> tuple[str, list[int]]:
+        """A sentence as the model reads it, and its ids, its end included."""
+        written = as_sentence(normalize(sentence))
+        ids = self.checkpoint.source.encode(written)
+        shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
+        if not ids:
+            raise UsageError(f"{shown!r} holds no words to translate.")
+        if len(ids) > LONGEST:
+            raise UsageError(
+                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); translate sentence by sentence."
+            )
+        return written, [*ids, EOS]
+
+    def _pad(self, ids: Sequence[Sequence[int]]) -> Tensor:
+        """(B, N), filled up with `PAD`."""
+        rows = [torch.tensor(one, device=self._device) for one in ids]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+
+    def _translation(
+        self,
+        sentence: str,
+        read: Sequence[int],
+        hypotheses: Sequence[Hypothesis],
+        language: str,
+        attention: list[list[float]] | None,
+    ) -> Translation:
+        source, target = self.checkpoint.source, self.checkpoint.target
+        best = hypotheses[0]
+        texts = tuple(target.decode(one.tokens) for one in hypotheses)
+        pieces = [target.pieces[index] for index in best.tokens]
+        return Translation(
+            text=texts[0],
+            source=sentence,
+            language=language,
+            log_prob=best.log_prob,
+            confidence=confidence_of(best),
+            alternatives=texts,
+            words=tuple("".join(pieces[place] for place in places).removeprefix(SPACE) for places in _words(pieces)),
+            source_words=tuple(sentence.split()),
+            attention=None
+            if attention is None
+            else _by_word(attention, _words(pieces), _words([source.pieces[index] for index in read])),
+        )
+
+
+def _words(pieces: Sequence[str]) -> list[list[int]]:
+    """The places of each word's pieces; the end of the sentence counts to its last word."""
+    words: list[list[int]] = []
+    for place, piece in enumerate(pieces):
+        if piece.startswith(SPACE) or not words:
+            words.append([])
+        words[-1].append(place)
+    return words
+
+
+def _by_word(
+    attention: list[list[float]], words: list[list[int]], source: list[list[int]]
+) -> tuple[tuple[float, ...], ...]:
+    """Attention between words: added up over what was looked at, the mean over the pieces that looked."""
+    return tuple(
+        tuple(sum(attention[row][column] for row in rows for column in columns) / len(rows) for columns in source)
+        for rows in words
+    )

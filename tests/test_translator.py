@@ -1,0 +1,337 @@
+"""The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a sentence."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import captioner
+from captioner import checkpoint, words
+from captioner.cli import main
+from captioner.config import TextEncoderConfig
+from captioner.decoding import DecodingOptions
+from captioner.errors import ModelError, UsageError
+from captioner.models.encoders import TextEncoder
+from captioner.subwords import Subwords
+from captioner.translator import LONGEST, Translator
+from captioner.words import draw_words
+from train.__main__ import main as train_main
+from train.config import TranslationConfig, from_mapping, read_config
+from train.loop import Run
+from train.translation import Translation, read_pairs
+
+ENGLISH = [
+    "A dog runs on the beach.",
+    "Two men in hats ride 12 horses.",
+    "A girl jumps.",
+    "An old woman reads a newspaper in the park near the river.",
+    "A man climbs a rock.",
+    "Three children play in the snow.",
+    "A brown dog catches a ball.",
+    "A boy swims.",
+    "People wait for the bus.",
+    "A woman in a red dress sings.",
+]
+GERMAN = [
+    "Ein Hund rennt am Strand.",
+    "Zwei Männer mit Hüten reiten auf 12 Pferden.",
+    "Ein Mädchen springt.",
+    "Eine alte Frau liest im Park am Fluss eine Zeitung.",
+    "Ein Mann klettert auf einen Felsen.",
+    "Drei Kinder spielen im Schnee.",
+    "Ein brauner Hund fängt einen Ball.",
+    "Ein Junge schwimmt.",
+    "Leute warten auf den Bus.",
+    "Eine Frau im roten Kleid singt.",
+]
+CZECH = [
+    "Pes běží po pláži.",
+    "Dva muži v kloboucích jedou na 12 koních.",
+    "Dívka skáče.",
+    "Stará žena čte noviny v parku u řeky.",
+    "Muž leze na skálu.",
+    "Tři děti si hrají ve sněhu.",
+    "Hnědý pes chytá míč.",
+    "Chlapec plave.",
+    "Lidé čekají na autobus.",
+    "Žena v červených šatech zpívá.",
+]
+RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
+PAIRS = {"en": ENGLISH, "de": GERMAN, "cs": CZECH}
+
+
+def write_pairs(root: Path) -> None:
+    for split in ("train", "val"):
+        for language, lines in PAIRS.items():
+            (root / f"{split}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        names = "".join(f"{number}.jpg\n" for number in range(len(ENGLISH)))
+        (root / f"images_{split}.txt").write_text(names)
+
+
+def settings(root: Path, **phase: object) -> TranslationConfig:
+    data = {
+        "name": "ten",
+        "languages": ["de", "cs"],
+        "data": {"root": str(root), "source_size": 300, "target_size": 500},
+        "encoder": {"hidden_size": 32, "embedding_size": 32},
+        "decoder": {"layers": 2, "hidden_size": 64, "embedding_size": 32, "heads": 4},
+        "decoding": {"max_length": 60, "no_repeat_ngram": 0},
+        "training": {"average_decay": 0, "label_smoothing": 0, "select_by": "Bleu_4", "threads": 1},
+        "phase": [
+            {"name": "all", "epochs": 1, "batch_size": 10, "learning_rate": 1e-2, "encoder_learning_rate": 1e-2}
+            | {"warmup": 10}
+            | phase
+        ],
+    }
+    return from_mapping(TranslationConfig, data, where="test")
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny translator that knows ten sentences by heart, trained as the real one is."""
+    root = tmp_path_factory.mktemp("pairs")
+    write_pairs(root)
+    # One pass of many steps, so that it is validated once.
+    for language, lines in PAIRS.items():
+        (root / f"train.{language}").write_text("\n".join(lines * 150) + "\n", encoding="utf-8")
+    run = Run(Translation(settings(root)), root / "run")
+    (root / "run").mkdir()
+    run.start()
+    run.fit()
+    return root / "run" / "best"
+
+
+@pytest.fixture
+def translator(learned: Path) -> Translator:
+    return Translator.load(learned, device="cpu")
+
+
+@pytest.mark.parametrize("language", ["de", "cs"])
+def test_ten_pairs_are_learned_exactly(translator: Translator, language: str) -> None:
+    found = translator.translate_batch(ENGLISH, to=language)
+    assert [one.text for one in found] == PAIRS[language]
+    assert {one.language for one in found} == {language}
+    assert all(one.log_prob < 0 and 0.5 < one.confidence < 1 for one in found)
+
+
+def test_the_batch_changes_nothing(translator: Translator) -> None:
+    together = translator.translate_batch(ENGLISH, attention=True)
+    for sentence, among in zip(ENGLISH, together, strict=True):
+        alone = translator.translate(sentence, attention=True)
+        assert alone.text == among.text
+        assert alone.log_prob == pytest.approx(among.log_prob, abs=1e-4)
+        assert torch.allclose(torch.tensor(alone.attention), torch.tensor(among.attention), atol=1e-4)
+
+
+def test_padding_changes_no_vector() -> None:
+    torch.manual_seed(0)
+    encoder = TextEncoder(TextEncoderConfig(vocabulary_size=9, hidden_size=8, embedding_size=8, layers=2)).eval()
+    alone = encoder(torch.tensor([[4, 5, 6]]))
+    among = encoder(torch.tensor([[4, 5, 6, 0, 0], [7, 8, 4, 5, 6]]))
+    assert torch.allclose(alone.values[0], among.values[0, :3], atol=1e-6)
+    assert among.padding is not None
+    assert among.padding.tolist() == [[False] * 3 + [True] * 2, [False] * 5]
+    assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # it reads backwards
+
+
+def test_attention_is_between_whole_words(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = translator.translate("a dog runs  on the beach", attention=True)
+    assert found.source == "A dog runs on the beach."
+    assert found.source_words == ("A", "dog", "runs", "on", "the", "beach.")
+    assert found.words == ("Ein", "Hund", "rennt", "am", "Strand.")
+    assert found.attention is not None
+    assert [len(row) for row in found.attention] == [6] * 5
+    assert [sum(row) for row in found.attention] == pytest.approx([1] * 5)
+    picture = draw_words(found)
+    assert picture.mode == "RGB"
+    assert len({picture.getpixel((x, picture.height - 20)) for x in range(picture.width)}) > 3
+    monkeypatch.setattr(words, "_find_font", lambda: None)  # Pillow's own has no accents
+    assert draw_words(found).size > (200, 150)
+    assert words._plain("Žluťoučký Hüte") == "Zlutoucky Hute"
+    with pytest.raises(UsageError, match="without attention"):
+        draw_words(translator.translate("A dog runs."))
+
+
+@pytest.mark.parametrize(
+    "sentence", ["🐕 ☕", "x", "ŁŁŁ Ωμέγα 你好", "12 12 12", "a" * 60, "Hüte\u00a0\n\tGehe", "<de> <pad> </s> ▁"]
+)
+def test_whatever_has_words_gets_an_answer(translator: Translator, sentence: str) -> None:
+    if any(character.isalnum() for character in sentence):
+        found = translator.translate(sentence)
+        assert not set("<>▁") & set(found.text)
+    else:
+        with pytest.raises(UsageError, match="holds no words"):
+            translator.translate(sentence)
+
+
+def test_what_cannot_be_translated_is_said_in_a_sentence(translator: Translator) -> None:
+    for empty in ("", "  \n", "...", "\u200b"):
+        with pytest.raises(UsageError, match="holds no words to translate"):
+            translator.translate(empty)
+    with pytest.raises(UsageError, match=f"at most {LONGEST}.*sentence by sentence"):
+        translator.translate("A dog runs on the beach. " * 100)
+    with pytest.raises(UsageError, match=r"'en'.*choose one of: de, cs"):
+        translator.translate("A dog.", to="en")
+    with pytest.raises(UsageError, match="'xx'"):
+        Translator.load(translator.checkpoint, language="xx")
+    assert translator.translate_batch([]) == []
+
+
+def test_a_language_has_a_token_that_text_cannot_spell() -> None:
+    subwords = Subwords.learn(GERMAN, size=100, languages=["de"])
+    token = subwords.language_token("de")
+    assert token not in subwords.encode("<de>")
+    assert subwords.decode(subwords.encode("Hüte am Fluss 12.")) == "Hüte am Fluss 12."
+    for missing in ("fr", "unk"):
+        with pytest.raises(ModelError, match="no token for the language"):
+            subwords.language_token(missing)
+    with pytest.raises(ModelError, match="not a sentencepiece model"):
+        Subwords(b"something else")
+
+
+def test_a_checkpoint_is_what_it_says(learned: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="a translator, which reads sentences and not photos"):
+        captioner.load(learned)
+    with pytest.raises(ModelError, match="a captioner, which reads photos and not sentences"):
+        captioner.load_translator("de", small_checkpoint)
+    for name, sentence in (("target.model", "the file is missing"), ("source.model", "not a sentencepiece model")):
+        broken = tmp_path / name
+        broken.mkdir()
+        for file in learned.iterdir():
+            (broken / file.name).write_bytes(file.read_bytes())
+        if "missing" in sentence:
+            (broken / name).unlink()
+        else:
+            (broken / name).write_bytes(b"{}")
+        with pytest.raises(ModelError, match=f"{name}: .*{sentence}"):
+            checkpoint.read_translator(broken)
+    read = checkpoint.read_any(learned)
+    assert isinstance(read, checkpoint.TranslatorCheckpoint)
+    assert read.config.languages == ("de", "cs")
+
+
+def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    pairs = read_pairs(tmp_path, "train", ["de", "cs"], without=frozenset({"0", "3"}))
+    assert [pair.source for pair in pairs] == [ENGLISH[n] for n in range(10) if n not in {0, 3}]
+    assert pairs[0].targets == {"de": GERMAN[1], "cs": CZECH[1]}
+    with pytest.raises(UsageError, match=r"train\.fr: there is no such file"):
+        read_pairs(tmp_path, "train", ["fr"])
+    (tmp_path / "train.cs").write_text("Jeden.\n")
+    with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
+        read_pairs(tmp_path, "train", ["cs"])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("phase.0.objective=self-critical", "a translator learns by objective 'captions' only"),
+        ('languages=["deutsch"]', "languages.0: string should match pattern"),
+        ("languages=[]", "languages: tuple should have at least 1 item"),
+        ("encoder.backbone=resnet50", "unknown key 'encoder.backbone'"),
+    ],
+)
+def test_wrong_settings_are_refused(change: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_config(RECIPE, [change])
+    assert sentence in str(caught.value)
+    assert isinstance(read_config(RECIPE), TranslationConfig)
+
+
+def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pairs(tmp_path)
+    states = []
+    for name in ("whole", "stopped"):
+        task = Translation(settings(tmp_path, epochs=3, batch_size=4))
+        run = Run(task, tmp_path / name)
+        (tmp_path / name).mkdir()
+        run.start()
+        if name == "stopped":
+            monkeypatch.setattr(run, "_validate", iter([{"Bleu_4": 0.0}]).__next__)
+            with pytest.raises(StopIteration):  # in the second pass, whose state is not saved
+                run.fit()
+            run = Run(Translation(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
+            run.resume()
+        run.fit()
+        states.append(run.model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_scores_are_sacrebleus_and_are_written_down(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(learned, model)
+    (tmp_path / "task1").mkdir()
+    for language, lines in PAIRS.items():
+        changed = [line.lower() if language == "de" else line for line in lines]
+        (tmp_path / "task1" / f"test_2016_flickr.{language}").write_text("\n".join(changed), encoding="utf-8")
+    assert train_main(["bleu", str(model), "--data", str(tmp_path), "--record"]) == 0
+    table = capsys.readouterr().out
+    assert "| test_2016_flickr | cs | 10 | 100.0 | 100.0 |" in table
+    assert "tok:13a" in table
+    scores = checkpoint.read_translator(model).scores["test_2016_flickr, de"]
+    assert scores["BLEU"] < 0.9 < scores["BLEU_lower_case"] == 1
+    assert train_main(["bleu", str(model), "--data", str(tmp_path / "task1")]) == 2
+    assert "none of the test sets" in capsys.readouterr().err
+
+
+# -- the command line -----------------------------------------------------------------------------------------------------
+
+
+def test_sentences_are_translated_from_the_shell(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "words.png"
+    command = ["translate", "--model", str(learned), "--to", "de"]
+    assert main([*command, "a dog runs on the beach", "--show-attention", str(picture)]) == 0
+    assert capsys.readouterr().out == "Ein Hund rennt am Strand.\n"
+    with Image.open(picture) as drawn:
+        assert drawn.size > (200, 200)
+    assert main([*command, "--format", "jsonl", "A girl jumps.", "A boy swims."]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["text"] for row in rows] == ["Ein Mädchen springt.", "Ein Junge schwimmt."]
+    assert rows[0]["source"] == "A girl jumps."
+    assert rows[0]["language"] == "de"
+    assert main([*command, "A girl.", "--show-attention", str(tmp_path / "no" / "x.png")]) == 4
+    assert main([*command[:-1], "pl", "A girl."]) == 2
+    assert "choose one of: de, cs" in capsys.readouterr().err
+
+
+def test_lines_stay_beside_each_other(learned: Path) -> None:
+    lines = ["A girl jumps.", "", "...", "A boy swims."]
+    command = [sys.executable, "-m", "captioner", "translate", "--model", str(learned), "--to", "cs"]
+    done = subprocess.run(
+        command, input="\n".join(lines) + "\n", capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.stdout == "Dívka skáče.\n\n...\nChlapec plave.\n"
+    assert done.returncode == 1
+    assert done.stderr == "captioner: line 3: '...' holds no words to translate.\n"
+
+
+def test_photos_are_captioned_in_another_language(
+    learned: Path, small_checkpoint: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checkpoint, "DEFAULT_TRANSLATOR", learned)
+    model = captioner.load(small_checkpoint, device="cpu")
+    english = model.caption(photos["coffee"])
+    czech = model.caption(
+        photos["coffee"], DecodingOptions(beam_size=2, max_length=7, num_captions=2), language="cs", attention=True
+    )
+    assert (english.language, english.source, english.translation) == ("en", english.text, None)
+    assert (czech.language, czech.source, czech.tokens) == ("cs", english.text, english.tokens)
+    assert czech.text == model._load_translator().translate(english.text, to="cs").text == czech.alternatives[0].text
+    assert czech.translation is not None
+    assert czech.translation.attention is not None
+    assert len(czech.alternatives) == 2
+    out = tmp_path / "out.jsonl"
+    command = ["caption", "--model", str(small_checkpoint), "--language", "cs", "--output", str(out)]
+    assert main([*command, str(photos["coffee"])]) == 0
+    row = json.loads(out.read_text())
+    assert (row["language"], row["source"], row["caption"]) == ("cs", english.text, czech.text)
+    assert main(["caption", "--model", str(small_checkpoint), "--language", "pl", str(photos["coffee"])]) == 2

@@ -1,0 +1,155 @@
+"""How good a translator is: sacreBLEU on Multi30k's test sets, and of whole captions against German ones people wrote."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from captioner.checkpoint import CONFIG, replacing
+from captioner.errors import UsageError
+from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
+from captioner.predict import Captioner
+from captioner.translator import Translator
+from train.splits import find_captions
+from train.translation import photo_number, read_lines, read_pairs
+
+TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
+DESCRIPTIONS = 5
+"""Independent German captions of a photo in Multi30k's task 2."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of the table.
+
+    Attributes:
+        data: what was translated.
+        language: into what.
+        sentences: how many.
+        cased: sacreBLEU as it is by default, 0 to 100.
+        lower: the same of lower-cased text, as the field's older papers have it.
+        signature: of `cased`, sacreBLEU's.
+    """
+
+    data: str
+    language: str
+    sentences: int
+    cased: float
+    lower: float
+    signature: str
+
+
+def score_translations(translator: Translator, root: Path) -> list[Score]:
+    """Scores on the test sets that are there, in all languages that the model and the set have.
+
+    Args:
+        translator: the model.
+        root: Multi30k's `task1`.
+
+    Raises:
+        UsageError: sacreBLEU is not installed, or there is no test set.
+    """
+    scores = []
+    for name in TEST_SETS:
+        for language in translator.languages:
+            if not any((root / f"{name}.{language}{suffix}").is_file() for suffix in ("", ".gz")):
+                continue
+            pairs = read_pairs(root, name, [language])
+            written = translate(translator, [pair.source for pair in pairs], language)
+            scores.append(_score(name, language, written, [[pair.targets[language] for pair in pairs]]))
+    if not scores:
+        raise UsageError(f"{root}: none of the test sets {', '.join(TEST_SETS)} is there.")
+    return scores
+
+
+def score_captions(captioner: Captioner, translator: Translator, root: Path, photos: Path) -> Score:
+    """Score of photo → English caption → German against five German captions, which people wrote without the English.
+
+    Args:
+        captioner: the one model.
+        translator: the other.
+        root: Multi30k's `task2`.
+        photos: directory of Flickr8k; its test photos that have German captions are captioned.
+    """
+    german = _german_captions(root)
+    wanted = [photo for photo in _test_photos(photos) if photo_number(photo.file) in german]
+    english = []
+    for start in tqdm(range(0, len(wanted), 16), "captions", unit="batch"):
+        files = [photos / "images" / photo.file for photo in wanted[start : start + 16]]
+        english += [caption.text for caption in captioner.caption_batch(files)]
+    written = translate(translator, english, "de")
+    references = [german[photo_number(photo.file)] for photo in wanted]
+    return _score("photos, five captions each", "de", written, list(map(list, zip(*references, strict=True))))
+
+
+def translate(translator: Translator, sentences: Sequence[str], language: str) -> list[str]:
+    """Translations in the order of the sentences; those of about one length are translated together."""
+    order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
+    written = [""] * len(sentences)
+    for start in tqdm(range(0, len(order), 64), f"translation into {language}", leave=False, unit="batch"):
+        numbers = order[start : start + 64]
+        found = translator.translate_batch([sentences[number] for number in numbers], to=language)
+        for number, translation in zip(numbers, found, strict=True):
+            written[number] = translation.text
+    return written
+
+
+def record(directory: Path, scores: Sequence[Score]) -> None:
+    """Write scores into a checkpoint's `config.json`, as shares of 1, in the place of those of the same name."""
+    path = directory / CONFIG
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for one in scores:
+        measures = {"BLEU": one.cased, "BLEU_lower_case": one.lower}
+        config["scores"][f"{one.data}, {one.language}"] = {
+            name: round(value / 100, 4) for name, value in measures.items()
+        }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def to_table(scores: Sequence[Score]) -> str:
+    """The scores in Markdown, with the signature below."""
+    lines = ["| data | language | sentences | BLEU, cased | BLEU, lower case |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {one.data} | {one.language} | {one.sentences:,} | {one.cased:.1f} | {one.lower:.1f} |" for one in scores
+    ]
+    signatures = sorted({one.signature for one in scores})
+    return "\n".join([*lines, "", *(f"sacreBLEU signature: {signature}" for signature in signatures)])
+
+
+def _score(data: str, language: str, written: list[str], references: list[list[str]]) -> Score:
+    bleu = _sacrebleu()
+    cased, lower = bleu(), bleu(lowercase=True)
+    return Score(
+        data,
+        language,
+        len(written),
+        cased.corpus_score(written, references).score,
+        lower.corpus_score(written, references).score,
+        str(cased.get_signature()),
+    )
+
+
+def _sacrebleu() -> Any:
+    try:
+        from sacrebleu.metrics.bleu import BLEU
+    except ImportError:
+        raise UsageError("scores of translations need sacrebleu; install it with: pip install sacrebleu.") from None
+    return BLEU
+
+
+def _german_captions(root: Path) -> dict[str, list[str]]:
+    """By photo, from all of the lists."""
+    captions: dict[str, list[str]] = {}
+    for split in ("train", "val", "test_2016"):
+        numbers = map(photo_number, read_lines(root, f"images_{split}_images.txt"))
+        written = [read_lines(root, f"{split}.{number}.de") for number in range(1, DESCRIPTIONS + 1)]
+        captions.update(zip(numbers, map(list, zip(*written, strict=True)), strict=True))
+    return captions
+
+
+def _test_photos(photos: Path) -> list[CaptionedPhoto]:
+    return list(read_captioned_photos(find_captions(photos)).select("test"))

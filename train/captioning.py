@@ -1,0 +1,129 @@
+"""Captions of photos as a run's task."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from captioner import checkpoint
+from captioner.checkpoint import Checkpoint
+from captioner.evaluation.scores import score
+from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.models.encoders import ImageEncoder
+from captioner.predict import Caption
+from captioner.text import Vocabulary
+from train.config import PhaseSettings, TrainConfig, without_places
+from train.corpus import Corpus
+from train.distillation import Teachers
+from train.feed import PhotoFeed
+from train.objective import Objective
+from train.pretrained import load_pretrained, load_start
+from train.self_critical import SelfCritic
+from train.task import Encode
+from train.validation import caption_photos, sample_captions
+
+
+class Captioning:
+    """Learning to caption photos; see `Task`."""
+
+    def __init__(self, config: TrainConfig, corpus: Corpus, start: Checkpoint | None, device: torch.device) -> None:
+        """Keep the data, and load the teachers if there are any.
+
+        Args:
+            config: of the run.
+            corpus: what is learned from and measured on.
+            start: the checkpoint that the run starts from, if any.
+            device: where teachers work.
+        """
+        self.config = config
+        self.corpus = corpus
+        self._start = start
+        names = config.distillation.teachers
+        self._teachers = (
+            Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, config.text, device)
+            if names
+            else None
+        )
+
+    @property
+    def key(self) -> str:
+        """A hash of all that is learned from and measured on."""
+        return self.corpus.key
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """How many photos and captions there are."""
+        return {"photos": len(self.corpus.train), "captions": sum(map(len, self.corpus.captions))}
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens."""
+        return self.corpus.vocabulary
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration without places on this machine."""
+        data = (("data", key) for key in ("root", "also", "text", "cache"))
+        settings = without_places(self.config, *data, ("encoder", "weights"))
+        settings["distillation"]["teachers"] = [Path(name).name for name in self.config.distillation.teachers]
+        return settings | {"start": Path(self.config.start).name}
+
+    def build(self) -> EncoderDecoder:
+        """A model with random weights."""
+        return EncoderDecoder(self.config.model(len(self.corpus.vocabulary)))
+
+    def start(self, model: EncoderDecoder) -> None:
+        """Give it a checkpoint's weights or, where there is none, a pretrained encoder's.
+
+        Raises:
+            UsageError: they cannot be had, or belong to another network.
+            ModelError: the checkpoint's weights are missing or damaged.
+        """
+        if self._start:
+            load_start(model, self._start)
+        else:
+            load_pretrained(_photo_encoder(model), self.config.encoder)
+
+    def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> PhotoFeed:
+        """The photos' views, or their grids where the encoder is frozen, with captions."""
+        return PhotoFeed(
+            self.corpus,
+            self.config,
+            phase,
+            encoder=_photo_encoder(model),
+            teachers=self._teachers.encoders if self._teachers else (),
+            encode=encode,
+        )
+
+    def objective(self, phase: PhaseSettings) -> Objective:
+        """What a phase makes smaller."""
+        critic = None
+        if phase.objective == "self-critical":
+            corpus = self.corpus
+            critic = SelfCritic(
+                corpus.words,
+                corpus.vocabulary,
+                max_length=self.config.decoding.max_length,
+                direction=self.config.text.direction,
+            )
+        teachers = self._teachers if phase.objective == "captions" else None
+        weight = self.config.distillation.weight if teachers else 0.0
+        return Objective(self.config.training, phase, critic=critic, teachers=teachers, weight=weight)
+
+    def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
+        """BLEU, ROUGE-L and CIDEr-D of the validation photos' captions."""
+        photos = self.corpus.validation
+        predictions = caption_photos(model, photos, self.config, self.corpus.vocabulary, arithmetic)
+        return score(predictions, {photo.id: photo.captions for photo in photos.photos}).as_dict()
+
+    def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
+        """The first validation photos and their captions."""
+        return sample_captions(model, self.corpus.validation, self.config, self.corpus.vocabulary)
+
+
+def _photo_encoder(model: EncoderDecoder) -> ImageEncoder:
+    assert isinstance(model.encoder, ImageEncoder)
+    return model.encoder

@@ -1,0 +1,80 @@
+"""Captions for photos that have none, by one model or several together, in a file that `data.also` reads."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from captioner import checkpoint
+from captioner.checkpoint import replacing
+from captioner.errors import UsageError
+from captioner.evaluation.data import CaptionedPhoto
+from captioner.folders import Photos
+from captioner.text import Tokenizer
+from train.data import IMAGES, load_photos
+from train.distillation import Teachers
+
+LABELS = "labels.json"
+
+
+def label(
+    directory: Path, models: Sequence[str], *, captions: int, cache: Path, device: torch.device, batch_size: int = 32
+) -> tuple[Path, tuple[str, ...]]:
+    """Caption the photos in `directory/images` and write `directory/labels.json`, COCO's captions JSON.
+
+    Args:
+        directory: where `images` is.
+        models: checkpoints with one vocabulary; what they hold probable on average is written.
+        captions: best sentences of each photo.
+        cache: directory for the decoded photos.
+        device: where the models work.
+        batch_size: photos at once.
+
+    Returns:
+        The file, and one sentence for each photo that was left out.
+
+    Raises:
+        UsageError: there is such a file already, there are no photos, or the models differ in vocabulary or size of photos.
+        ModelError: a model is missing or damaged.
+    """
+    out, images = directory / LABELS, directory / IMAGES
+    if out.exists():
+        raise UsageError(f"{out}: stands there already; remove it first.")
+    read = [checkpoint.read(name) for name in models]
+    first, size = read[0], read[0].config.image.size
+    if any(one.config.image.size != size for one in read):
+        raise UsageError("the models read photos of different sizes; train them with one image.size.")
+    teachers = Teachers(read, first.vocabulary, first.config.text, device)
+    files = [Path(found.path) for found in Photos(names=[str(images)], recursive=True) if not found.problem]
+    names = [file.relative_to(images).as_posix() for file in files]
+    photos = load_photos(
+        [CaptionedPhoto(id=name, file=name, captions=()) for name in names],
+        images,
+        size=size,
+        cache=cache,
+        name="unlabelled",
+    )
+    wide = max(first.decoding.beam_size, captions)
+    options = replace(first.decoding, beam_size=wide, num_captions=captions)
+    tokenizer = Tokenizer(first.config.text.tokens, first.config.text.direction)
+    annotations: list[dict[str, object]] = []
+    for start in tqdm(range(0, len(photos), batch_size), "captions", unit="batch"):
+        pixels = torch.from_numpy(np.array(photos.pixels[start : start + batch_size])).permute(0, 3, 1, 2)
+        for number, found in enumerate(teachers.generate(pixels.to(device), options), start):
+            texts = [tokenizer.detokenize(first.vocabulary.decode(one.tokens)) for one in found]
+            annotations += [
+                {"id": len(annotations) + place, "image_id": number, "caption": text}
+                for place, text in enumerate(texts)
+            ]
+    data = {
+        "info": {"description": f"not written by people but by {', '.join(one.path.name for one in read)}"},
+        "images": [{"id": number, "file_name": photo.file} for number, photo in enumerate(photos.photos)],
+        "annotations": annotations,
+    }
+    with replacing(out) as temporary:
+        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return out, photos.skipped

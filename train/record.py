@@ -1,0 +1,81 @@
+"""Scores into a checkpoint, its `config.json` and the table of its card, so that no figure is typed by hand."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from captioner import checkpoint
+from captioner.checkpoint import CARD, CONFIG, replacing
+from captioner.cli import evaluate
+from captioner.errors import UsageError
+from captioner.evaluation.outcome import Outcome
+
+HEADER = ["| photos | BLEU-1 | BLEU-2 | BLEU-3 | BLEU-4 | ROUGE-L | CIDEr-D |", "|---|---|---|---|---|---|---|"]
+_INTERVAL = "| *95 % interval* |"
+_SECTION = "## Scores\n\nBy `captioner evaluate`, ×100, with 95 % bootstrap intervals over photos."
+
+
+def record(model: Path, name: str, arguments: Sequence[str], *, also: Sequence[Path] = ()) -> Outcome:
+    """Run `captioner evaluate` on a checkpoint and write down what it finds; what stood there under that name is replaced.
+
+    Args:
+        model: the checkpoint's directory.
+        name: of the photos, for people, such as `Flickr8k test`.
+        arguments: of `captioner evaluate`.
+        also: further files with such a table as the card's, such as a README.
+
+    Raises:
+        UsageError: the arguments ask for another thing than the model's own scores.
+        CaptionerError: what `captioner evaluate` complains about.
+    """
+    parser = argparse.ArgumentParser(prog="python -m train record MODEL NAME")
+    evaluate.add_arguments(parser)
+    options = parser.parse_args([*arguments, "--model", str(model)])
+    if options.results or options.compare:
+        raise UsageError("record measures the model itself; leave --results and --compare away.")
+    for file in also:
+        if not file.is_file():
+            raise UsageError(f"--also {file}: no such file.")
+    directory = checkpoint.read(model).path
+    outcome = evaluate.evaluated(options)
+    config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    config["scores"][name] = {measure: round(value, 4) for measure, value in outcome.scores.as_dict().items()}
+    _write(directory / CONFIG, json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    for card in (directory / CARD, *also):
+        text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
+        _write(card, with_rows(text, name, rows(name, outcome)))
+    return outcome
+
+
+def rows(name: str, outcome: Outcome) -> list[str]:
+    """Two rows of a card's table: the scores, and their intervals."""
+    scores, intervals = outcome.scores.as_dict(), outcome.scores.confidence_intervals()
+    ends = (intervals[measure] for measure in scores)
+    return [
+        f"| {name}, {outcome.scores.images:,} | "
+        + " | ".join(f"{100 * value:.1f}" for value in scores.values())
+        + " |",
+        f"{_INTERVAL} " + " | ".join(f"{100 * low:.1f}–{100 * high:.1f}" for low, high in ends) + " |",
+    ]
+
+
+def with_rows(card: str, name: str, new: Sequence[str]) -> str:
+    """A card with two rows in its table of scores, in the place of those of that name, or else as the last ones.
+
+    A card without such a table gets one at its end.
+    """
+    lines = card.splitlines()
+    if HEADER[0] not in lines:
+        return "\n".join([card.rstrip(), "", _SECTION, "", *HEADER, *new]) + "\n"
+    start = lines.index(HEADER[0]) + len(HEADER)
+    end = next((place for place in range(start, len(lines)) if not lines[place].startswith("|")), len(lines))
+    old = next((place for place in range(start, end) if lines[place].startswith((f"| {name}, ", f"| {name} |"))), end)
+    behind = old + int(old < end)
+    behind += int(behind < end and lines[behind].startswith(_INTERVAL))
+    return "\n".join([*lines[:old], *new, *lines[behind:]]) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,201 @@
+"""Translation with one summary of the sentence and with attention to its words: BLEU against length.
+
+A bidirectional LSTM reads the English sentence, and the project's decoder writes the German one. The two models differ in
+one word of the decoder's configuration: with attention `none` it is given the mean of the encoder's vectors at every step,
+the same vector from the first word to the last; with `additive` (Bahdanau et al. 2015) it weighs them anew for every word.
+Both are trained on the same sentence pairs in the same order for the same number of steps, and write by greedy search.
+
+Without real data the language is a made-up one, in which verbs stand at the end and adjectives behind their nouns.
+"""
+
+import gzip
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from captioner.config import AttentionKind, DecoderConfig
+from captioner.decoding import DecodingOptions
+from captioner.errors import UsageError
+from captioner.evaluation.bleu import bleu, bleu_statistics
+from captioner.inference import generate
+from captioner.models.decoder import Decoder
+from captioner.models.encoders import Vectors
+from captioner.text import PAD, Tokenizer, Vocabulary
+from train.data import encode, pad
+from train.losses import cross_entropy
+from train.study import chart, toy
+from train.study.learning import in_batches, learn
+from train.study.setting import Cell, Finding, Setting
+
+CLAIM = "A single summary vector fails on long sentences; attention repairs it."
+
+KINDS: tuple[tuple[AttentionKind, str], ...] = (("none", "one summary vector"), ("additive", "attention"))
+EMBEDDING, MAX_LENGTH = 64, 40
+OPTIONS = DecodingOptions(beam_size=1, max_length=MAX_LENGTH, no_repeat_ngram=0)
+
+Pair = tuple[list[str], list[str]]
+
+
+class TextEncoder(nn.Module):
+    """A bidirectional LSTM over a sentence."""
+
+    def __init__(self, vocabulary_size: int, width: int) -> None:
+        super().__init__()
+        self.output_size = 2 * width
+        self.embedding = nn.Embedding(vocabulary_size, EMBEDDING, padding_idx=PAD)
+        self.lstm = nn.LSTM(EMBEDDING, width, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens: Tensor) -> Vectors:
+        """Encode sentences (B, N), filled up with `<pad>`: vectors (B, N, D)."""
+        padding = tokens == PAD
+        lengths = (~padding).sum(1)
+        words = nn.utils.rnn.pack_padded_sequence(
+            self.embedding(tokens), lengths, batch_first=True, enforce_sorted=False
+        )
+        values, _ = nn.utils.rnn.pad_packed_sequence(
+            self.lstm(words)[0], batch_first=True, total_length=tokens.shape[1]
+        )
+        return Vectors(values, padding)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sentences with their translations, both vocabularies, and the lengths that are told apart, the last open upwards."""
+
+    train: list[Pair]
+    test: list[Pair]
+    source: Vocabulary
+    target: Vocabulary
+    lengths: tuple[int, ...]
+
+
+def read_pairs(setting: Setting) -> Pairs:
+    """Multi30k's English and German sentences (Elliott et al. 2016), or a made-up language.
+
+    Raises:
+        UsageError: a file of Multi30k is missing.
+    """
+    if setting.data:
+        train = _read(setting, "train")
+        test = [pair for part in ("val", "test_2016_flickr", "test_2017_flickr") for pair in _read(setting, part)]
+        lengths: tuple[int, ...] = (1, 9, 11, 13, 15, 18)
+    else:
+        counts = setting.pick(full=(20000, 1000), quick=(6000, 200), tiny=(70, 12))
+        train, test = (toy.draw_translations(count, seed, clauses=3) for seed, count in enumerate(counts))
+        lengths = (1, 8, 15)
+    source, target = (
+        Vocabulary.build((pair[side] for pair in train), min_count=10 if setting.data else 1) for side in (0, 1)
+    )
+    return Pairs(train, test, source, target, lengths)
+
+
+def _read(setting: Setting, part: str) -> list[Pair]:
+    assert setting.data
+    sides = []
+    for language in ("en", "de"):
+        path = setting.data / "text" / "multi30k" / "task1" / f"{part}.{language}.gz"
+        try:
+            lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        except FileNotFoundError:
+            raise UsageError(f"{path}: is missing; get Multi30k from https://github.com/multi30k/dataset.") from None
+        sides.append([Tokenizer().tokenize(line)[:MAX_LENGTH] for line in lines])
+    return [pair for pair in zip(*sides, strict=True) if all(pair)]
+
+
+class Translator(nn.Module):
+    """An encoder of sentences and a decoder that looks at what it gives."""
+
+    def __init__(self, kind: AttentionKind, pairs: Pairs, width: int) -> None:
+        super().__init__()
+        self.pairs = pairs
+        self.encoder = TextEncoder(len(pairs.source), width)
+        config = DecoderConfig(
+            cell="gru",
+            attention=kind,
+            hidden_size=width,
+            embedding_size=EMBEDDING,
+            dropout=0.1,
+            tie_weights=True,
+            vocabulary_size=len(pairs.target),
+        )
+        self.decoder = Decoder(config, self.encoder.output_size)
+
+    def read(self, sentences: list[list[str]]) -> Vectors:
+        """Encode sentences given as words."""
+        encoder: Vectors = self.encoder(
+            pad([[encode(words, self.pairs.source, MAX_LENGTH)] for words in sentences])[:, 0]
+        )
+        return encoder
+
+    def loss(self, pairs: list[Pair]) -> Tensor:
+        """Cross-entropy of translations under teacher forcing."""
+        tokens = pad([[encode(target, self.pairs.target, MAX_LENGTH)] for _, target in pairs])
+        return cross_entropy(self.decoder, self.read([source for source, _ in pairs]), tokens)[0].value
+
+    @torch.inference_mode()
+    def write(self, sentences: list[list[str]]) -> list[list[str]]:
+        """Translations of sentences, in their order."""
+        order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
+        written: list[list[str]] = [[]] * len(sentences)
+        for start in range(0, len(order), 200):
+            numbers = order[start : start + 200]
+            found = generate(self.decoder, self.read([sentences[number] for number in numbers]), OPTIONS)
+            for number, (best,) in zip(numbers, found, strict=True):
+                written[number] = self.pairs.target.decode(best.tokens)
+        return written
+
+
+def measure(kind: AttentionKind, pairs: Pairs, seed: int, setting: Setting) -> list[float]:
+    """BLEU-4 (%) of a trained model: of all test sentences, then by length."""
+    torch.manual_seed(seed)
+    steps, batch, width = setting.pick(full=(600, 64, 128), quick=(150, 24, 48), tiny=(1, 24, 8))
+    model = Translator(kind, pairs, width)
+    order = in_batches([len(target) for _, target in pairs.train], batch, steps=steps, seed=seed)
+    learn(
+        model.parameters(),
+        lambda number: model.loss([pairs.train[place] for place in order[number]]),
+        steps=steps,
+        title=f"attention {kind}",
+        rate=5e-3,
+    )
+    model.eval()
+    written = model.write([source for source, _ in pairs.test])
+    statistics = bleu_statistics(written, [[target] for _, target in pairs.test])
+    groups = [list(range(len(pairs.test))), *_by_length(pairs)]
+    return [100 * float(bleu(statistics.take(group).total())[3]) for group in groups]
+
+
+def _by_length(pairs: Pairs) -> list[list[int]]:
+    """Numbers of the test sentences of each group of lengths."""
+    ends = (*pairs.lengths[1:], MAX_LENGTH + 1)
+    return [
+        [number for number, (source, _) in enumerate(pairs.test) if start <= len(source) < end]
+        for start, end in zip(pairs.lengths, ends, strict=True)
+    ]
+
+
+def study(setting: Setting) -> Finding:
+    """BLEU with and without attention, by the length of the sentence."""
+    pairs = read_pairs(setting)
+    ends = (*(f"–{start - 1}" for start in pairs.lengths[1:]), " and more")
+    names = [f"{start}{end}" for start, end in zip(pairs.lengths, ends, strict=True)]
+    figure, (axes,) = chart.panels(size=(6.5, 4.0))
+    rows: list[tuple[Cell, ...]] = []
+    means = {}
+    for number, (kind, name) in enumerate(KINDS):
+        runs = [measure(kind, pairs, seed, setting) for seed in setting.seeds]
+        chart.line(axes, range(len(names)), [run[1:] for run in runs], label=name, number=number)
+        rows.append((name, *zip(*runs, strict=True)))
+        means[kind] = [sum(values) / len(values) for values in zip(*runs, strict=True)]
+    rows.append(("sentences", len(pairs.test), *map(len, _by_length(pairs))))
+    axes.set_xticks(range(len(names)), names)
+    axes.set(xlabel="words in the English sentence", ylabel="BLEU-4 (%)", ylim=(0, None))
+    axes.legend()
+    without, attending = means["none"], means["additive"]
+    seen = (
+        f"From the shortest sentences to the longest, BLEU goes from {without[1]:.1f} to {without[-1]:.1f} with one summary vector"
+        f" and from {attending[1]:.1f} to {attending[-1]:.1f} with attention; of all sentences it is {without[0]:.1f} and"
+        f" {attending[0]:.1f}."
+    )
+    return Finding(columns=("decoder", "all lengths", *names), rows=tuple(rows), figure=figure, seen=seen)

@@ -1,0 +1,176 @@
+"""Past and future: tags that depend on both, and captions judged from their end.
+
+The tagging task: a sequence of letters holds marks A and B at random places, and the tag of each letter is the last mark
+before it (or none) and the next mark behind it (or none), nine tags in all. One-way networks read from the left or from the
+right; the two-way network reads both ways with cells half as wide, so that it has about half their parameters. The cell is
+the decoder's GRU.
+
+Captions: a decoder that reads and writes from left to right proposes the 10 best sentences of a beam search; a second
+decoder, trained on the same captions written backwards, says how probable it holds each; the sum of both log-probabilities,
+divided by the length penalty of the search, decides. Because two models are better than one whatever their direction, a
+second left-to-right decoder with other random numbers stands beside it as the control.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the community's name for it)
+from torch import Tensor, nn
+
+from captioner.config import DecoderSettings
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.inference import generate
+from captioner.models.decoder import Decoder
+from captioner.models.encoders import Vectors
+from captioner.text import BOS, EOS, PAD
+from train.data import pad
+from train.study import chart
+from train.study.captions import MAX_LENGTH, CaptionData, build_decoder, read_captions, score, teach
+from train.study.learning import Recurrent, learn
+from train.study.setting import Cell, Finding, Setting
+
+CLAIM = "The output at a time may depend on the whole input, the past and the future; a network that reads both ways sees both."
+READERS = ("left to right", "right to left", "both ways")
+LETTERS, TAGS, LENGTH, WIDTH = 8, 9, 20, 64
+BEAM = 10
+
+
+class Tagger(nn.Module):
+    """A recurrent network that gives a tag to every symbol, reading in one direction or in both."""
+
+    def __init__(self, reader: str) -> None:
+        super().__init__()
+        width = WIDTH // 2 if reader == "both ways" else WIDTH
+        symbols = LETTERS + 2
+        self.onward = Recurrent("gru", symbols, width) if reader != "right to left" else None
+        self.backward = Recurrent("gru", symbols, width) if reader != "left to right" else None
+        self.classify = nn.Linear(WIDTH, TAGS)
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        """Logits (B, T, 9) of the tags of symbols (B, T)."""
+        inputs = F.one_hot(symbols, LETTERS + 2).float()
+        read = [] if self.onward is None else [self.onward(inputs)]
+        if self.backward is not None:
+            read.append(self.backward(inputs.flip(1)).flip(1))
+        logits: Tensor = self.classify(torch.cat(read, -1))
+        return logits
+
+
+def draw(count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Symbols (B, T), of which 0 and 1 are the marks, and their tags (B, T)."""
+    letters = torch.randint(2, LETTERS + 2, (count, LENGTH), generator=chance)
+    marks = torch.randint(2, (count, LENGTH), generator=chance)
+    symbols = torch.where(torch.rand(count, LENGTH, generator=chance) < 0.15, marks, letters)
+    return symbols, 3 * last_mark(symbols) + last_mark(symbols.flip(1)).flip(1)
+
+
+def last_mark(symbols: Tensor) -> Tensor:
+    """For each symbol (B, T) the last mark before it: 0 or 1, or 2 where there is none."""
+    found, last = [], torch.full_like(symbols[:, 0], 2)
+    for symbol in symbols.unbind(1):
+        found.append(last)
+        last = torch.where(symbol < 2, symbol, last)
+    return torch.stack(found, 1)
+
+
+def tag(reader: str, seed: int, steps: int) -> tuple[int, list[float]]:
+    """Parameters of a trained tagger, and its right tags (%) at each place of a sequence."""
+    torch.manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
+    tagger = Tagger(reader)
+
+    def loss(_: int) -> Tensor:
+        symbols, tags = draw(64, chance)
+        return F.cross_entropy(tagger(symbols).flatten(0, 1), tags.flatten())
+
+    learn(tagger.parameters(), loss, steps=steps, title=f"tagging {reader}", rate=5e-3)
+    with torch.no_grad():
+        symbols, tags = draw(1000, chance)
+        right = 100 * (tagger(symbols).argmax(-1) == tags).float().mean(0)
+    return sum(value.numel() for value in tagger.parameters()), right.tolist()
+
+
+def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: list[list[list[int]]]) -> list[list[float]]:
+    """The log-probability of sentences (ids without `<bos>` and `<eos>`) about each photo, their end included."""
+    tokens = pad([[[BOS, *ids, EOS] for ids in photo] for photo in sentences])
+    said = decoder(vectors, tokens[..., :-1]).logits.log_softmax(-1)
+    targets = tokens[..., 1:]
+    values = said.gather(-1, targets[..., None])[..., 0].masked_fill(targets == PAD, 0).sum(-1)
+    return [row[: len(photo)] for row, photo in zip(values.tolist(), sentences, strict=True)]
+
+
+def train_decoders(data: CaptionData, seed: int, steps: int) -> list[Decoder]:
+    """Three decoders: onward, backward, and another onward one."""
+    settings = DecoderSettings(hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
+    decoders = []
+    for number, backwards in enumerate((False, True, False)):
+        decoder = build_decoder(data, settings, seed + 1000 * number)
+        title = f"captions {READERS[backwards]}"
+        teach(decoder, data, steps=steps, seed=seed + 1000 * number, title=title, backwards=backwards)
+        decoders.append(decoder)
+    return decoders
+
+
+@torch.inference_mode()
+def measure(decoders: list[Decoder], data: CaptionData) -> list[float]:
+    """BLEU-4 of captions: onward, backward, onward judged by backward, onward judged by another onward."""
+    options = DecodingOptions(beam_size=BEAM, num_captions=BEAM, max_length=MAX_LENGTH)
+    vectors = Vectors(data.test.vectors)
+    onward, backward = (generate(decoder, vectors, options) for decoder in decoders[:2])
+    ids = [[list(one.tokens) for one in photo] for photo in onward]
+    turned = [[sentence[::-1] for sentence in photo] for photo in ids]
+    judged = [
+        rerank(onward, log_probs_of(decoder, vectors, sentences))
+        for decoder, sentences in ((decoders[1], turned), (decoders[2], ids))
+    ]
+    chosen = [
+        [list(photo[0].tokens) for photo in onward],
+        [list(photo[0].tokens)[::-1] for photo in backward],
+        *judged,
+    ]
+    return [score([data.vocabulary.decode(sentence) for sentence in sentences], data) for sentences in chosen]
+
+
+def rerank(found: list[list[Hypothesis]], others: list[list[float]]) -> list[list[int]]:
+    """Of each photo's sentences the one with the greatest sum of two log-probabilities, under the search's length penalty."""
+    best = []
+    for photo, values in zip(found, others, strict=True):
+        # A score is a log-probability over the penalty; the sum of two is divided by the same one.
+        sums = [one.score * (1 + value / one.log_prob) for one, value in zip(photo, values, strict=True)]
+        best.append(list(photo[max(range(len(sums)), key=sums.__getitem__)].tokens))
+    return best
+
+
+def study(setting: Setting) -> Finding:
+    """Tags one- and two-way, captions one- and two-way."""
+    data = read_captions(
+        setting,
+        photos=setting.pick(full=1500, quick=300, tiny=12),
+        tests=setting.pick(full=300, quick=50, tiny=4),
+    )
+    figure, (tagging, captions) = chart.panels(2, size=(6.0, 4.0))
+    rows: list[tuple[Cell, ...]] = []
+    means = []
+    for number, reader in enumerate(READERS):
+        tagged = [tag(reader, seed, setting.pick(full=500, quick=120, tiny=2)) for seed in setting.seeds]
+        values = torch.tensor([right for _, right in tagged])
+        chart.line(tagging, range(1, LENGTH + 1), values, label=reader, number=number)
+        rows.append((f"tags, {reader}", tagged[0][0], tuple(values.mean(1).tolist()), "right (%)"))
+        means.append(values.mean().item())
+    tagging.set(title="tags that depend on both sides", xlabel="place", ylabel="right tags (%)", ylim=(0, 105))
+    tagging.legend()
+    steps = setting.pick(full=300, quick=60, tiny=2)
+    runs = [measure(train_decoders(data, seed, steps), data) for seed in setting.seeds]
+    scores = list(zip(*runs, strict=True))
+    names = ("onward", "backward", "onward, judged\nby backward", "onward, judged by\nanother onward")
+    chart.bars(captions, names, scores, unit="BLEU-4 (%)")
+    captions.set_title("captions of other photos")
+    captions.tick_params(axis="x", labelsize="small")
+    rows += [
+        (f"captions, {name.replace(chr(10), ' ')}", "", values, "BLEU-4 (%)")
+        for name, values in zip(names, scores, strict=True)
+    ]
+    bleus = [sum(values) / len(values) for values in scores]
+    seen = (
+        f"Right tags: {means[0]:.0f} % from the left, {means[1]:.0f} % from the right, {means[2]:.0f} % both ways; BLEU-4 of "
+        f"captions: {bleus[0]:.1f} onward, {bleus[2]:.1f} judged from the end as well, {bleus[3]:.1f} judged by another onward decoder."
+    )
+    return Finding(columns=("task", "parameters", "result", "measure"), rows=tuple(rows), figure=figure, seen=seen)

@@ -1,0 +1,175 @@
+"""Teacher forcing: what it saves in time, and what it costs when a decoder must read its own words.
+
+Four ways to train the library's decoder on the same captions in the same order, with as many steps each:
+
+- *forced*: it reads the words that a person wrote (teacher forcing).
+- *scheduled*: a growing share of what it reads, at last a quarter, are its own guesses, drawn from a first pass under
+  teacher forcing (scheduled sampling, Bengio et al. 2015; see `mix_in_guesses`).
+- *free*: it reads its own best words only, and is corrected towards the person's at every step.
+- *forced, output alone*: a decoder whose only recurrence comes from its output: each step begins with an empty state and
+  sees the photo and the word before. That is the notes' case for parallel training: with the target in the output's
+  place, no step waits for another, and all are computed at once.
+
+The loss is that of the next word on other photos, once with the person's words to read and once with the decoder's own;
+BLEU-4 is that of a beam search of 3, which always runs free. The picture on the left is the time of one training step
+(forward and back, 16 photos with 2 captions) against the captions' length, the median of rounds taken in turns.
+"""
+
+import statistics
+import time
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the community's name for it)
+from torch import Tensor
+
+from captioner.config import DecoderSettings
+from captioner.models.decoder import Decoder, DecoderState, Forced
+from captioner.models.encoders import Vectors
+from captioner.text import PAD
+from train.losses import cross_entropy
+from train.study import chart
+from train.study.captions import (
+    EACH,
+    PHOTOS,
+    CaptionData,
+    build_decoder,
+    read_captions,
+    score,
+    teach,
+    to_batch,
+    write_captions,
+)
+from train.study.setting import Cell, Finding, Setting
+
+CLAIM = "Teacher forcing makes training parallel and linear in time, at a price when running free."
+SETTINGS = DecoderSettings(hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
+WAYS = ("forced", "scheduled", "free", "forced, output alone")
+SHARE = 0.25
+
+
+class OutputAlone(Decoder):
+    """The decoder with no recurrence but that of its output: every step begins with the first one's state."""
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Read one token of every sentence and forget it again; see `Decoder.step`."""
+        log_probs, _ = super().step(tokens, state)
+        return log_probs, state
+
+    def forward(self, vectors: Vectors, tokens: Tensor) -> Forced:
+        """Read given sentences (B, K, T), all of their steps at once; the attention is left out."""
+        state = spread(self.init_state(vectors), tokens.shape[1] * tokens.shape[2])
+        log_probs, _ = self.step(tokens.flatten(1), state)
+        return Forced(log_probs.view(*tokens.shape, -1), log_probs.new_zeros(0))
+
+
+def spread(state: DecoderState, sentences: int) -> DecoderState:
+    """A first state for so many sentences about each photo."""
+    photos = len(state.output)
+    return state.select(torch.arange(photos), torch.zeros(photos, sentences, dtype=torch.long))
+
+
+def free_loss(decoder: Decoder, vectors: Vectors, tokens: Tensor) -> Tensor:
+    """Cross-entropy of every next token (B, K, T) when the decoder reads its own most probable tokens."""
+    state, read = spread(decoder.init_state(vectors), tokens.shape[1]), tokens[..., 0]
+    said = []
+    for _ in range(tokens.shape[2] - 1):
+        log_probs, state = decoder.step(read, state)
+        said.append(log_probs)
+        read = log_probs.detach().argmax(-1)
+    return F.nll_loss(torch.stack(said, 2).flatten(0, 2), tokens[..., 1:].flatten(), ignore_index=PAD)
+
+
+def loss_of(way: str, decoder: Decoder, vectors: Vectors, tokens: Tensor, *, share: float, seed: int) -> Tensor:
+    """What a step of one of the ways makes smaller; `share` and `seed` are those of scheduled sampling."""
+    if way == "free":
+        return free_loss(decoder, vectors, tokens)
+    own = share if way == "scheduled" else 0.0
+    return cross_entropy(decoder, vectors, tokens, own_words=own, seed=seed)[0].value
+
+
+def build(way: str, data: CaptionData, seed: int) -> Decoder:
+    """An untrained decoder for one of the ways."""
+    return build_decoder(data, SETTINGS, seed, kind=OutputAlone if way == WAYS[-1] else Decoder)
+
+
+def train(way: str, data: CaptionData, seed: int, steps: int) -> tuple[float, float, float, float]:
+    """Train in one of the ways: seconds for two captions of every photo, loss on other photos forced and free, BLEU-4."""
+    decoder = build(way, data, seed)
+
+    def loss(vectors: Vectors, tokens: Tensor, step: int) -> Tensor:
+        return loss_of(way, decoder, vectors, tokens, share=SHARE * step / steps, seed=step)
+
+    begun = time.process_time()
+    teach(decoder, data, steps=steps, seed=seed, title=f"forcing: {way}", loss=loss)
+    seconds = (time.process_time() - begun) / steps * len(data.train.words) / PHOTOS
+    vectors, tokens = Vectors(data.test.vectors), to_batch(data.test, data.vocabulary)
+    with torch.inference_mode():
+        forced = cross_entropy(decoder, vectors, tokens)[0].value.item()
+        free = free_loss(decoder, vectors, tokens).item()
+    return seconds, forced, free, score(write_captions(decoder, data), data)
+
+
+def time_steps(data: CaptionData, lengths: tuple[int, ...], rounds: int) -> dict[str, list[list[float]]]:
+    """Milliseconds of a training step: way → length → rounds."""
+    decoders = {way: build(way, data, 0) for way in WAYS}
+    vectors = Vectors(torch.randn(PHOTOS, *data.train.vectors.shape[1:]))
+    found: dict[str, list[list[float]]] = {way: [] for way in WAYS}
+    for length in lengths:
+        tokens = torch.randint(4, len(data.vocabulary), (PHOTOS, EACH, length + 1))
+        taken: dict[str, list[float]] = {way: [] for way in WAYS}
+        for number in range(rounds + 1):
+            for way, decoder in decoders.items():
+                begun = time.process_time()
+                loss_of(way, decoder, vectors, tokens, share=SHARE, seed=0).backward()  # type: ignore[no-untyped-call]
+                if number:  # the first is for warming up
+                    taken[way].append(1000 * (time.process_time() - begun))
+        for way in WAYS:
+            found[way].append(taken[way])
+    return found
+
+
+def study(setting: Setting) -> Finding:
+    """Time against length, and what each way of training comes to."""
+    data = read_captions(
+        setting,
+        photos=setting.pick(full=1500, quick=300, tiny=12),
+        tests=setting.pick(full=300, quick=50, tiny=4),
+    )
+    lengths = setting.pick(full=(5, 10, 20, 40), quick=(5, 10, 20), tiny=(2, 4))
+    times = time_steps(data, lengths, setting.pick(full=5, quick=3, tiny=1))
+    figure, (left, middle, right) = chart.panels(3)
+    rows: list[tuple[Cell, ...]] = []
+    losses: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
+    scores = []
+    steps = setting.pick(full=300, quick=60, tiny=2)
+    for number, way in enumerate(WAYS):
+        medians = [statistics.median(taken) for taken in times[way]]
+        chart.line(left, lengths, [medians], label=way, number=number)
+        seconds, forced, free, bleu = zip(*(train(way, data, seed, steps) for seed in setting.seeds), strict=True)
+        rows.append((way, seconds, medians[-1] / medians[0], forced, free, bleu))
+        losses.append((forced, free))
+        scores.append(bleu)
+    left.set(title="time of a training step", xlabel="words in a caption", ylabel="milliseconds", ylim=(0, None))
+    left.legend(fontsize="small")
+    names = [way.replace(", ", ",\n") for way in WAYS]
+    for number, (label, place) in enumerate((("reads the person's words", 0), ("reads its own", 1))):
+        chart.points(middle, names, [loss[place] for loss in losses], label=label, number=number)
+    middle.set(title="loss on other photos", ylabel="nats per word")
+    middle.legend(fontsize="small")
+    chart.bars(right, names, scores, unit="BLEU-4 (%)")
+    right.set_title("captions of other photos, running free")
+    forced_, free_ = (statistics.fmean(values) for values in losses[0])
+    bleus = ", ".join(f"{way} {statistics.fmean(values):.1f}" for way, values in zip(WAYS, scores, strict=True))
+    seen = (
+        f"Captions {lengths[-1] // lengths[0]} times as long take {rows[0][2]:.1f} times as long under teacher forcing; "
+        f"the loss is {forced_:.2f} nats with a person's words to read and {free_:.2f} with its own; BLEU-4: {bleus}."
+    )
+    columns = (
+        "trained",
+        "seconds an epoch",
+        f"time, {lengths[-1]} to {lengths[0]} words",
+        "loss, forced",
+        "loss, free",
+        "BLEU-4 (%)",
+    )
+    return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=seen)

@@ -1,0 +1,84 @@
+"""What a run is about: the loop is the same for captions of photos and for translations of sentences."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.predict import Caption
+from captioner.subwords import Subwords
+from captioner.text import Vocabulary
+from train.config import PhaseSettings, TrainConfig, TranslationConfig
+from train.feed import Batch
+from train.objective import Objective
+
+Encode = Callable[[nn.Module, Tensor], Tensor]
+"""Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""
+
+
+class Feed(Protocol):
+    """The batches of a phase. They follow from seeds alone."""
+
+    def groups(self, key: str) -> list[list[int]]:
+        """The batches of one pass, as numbers; the same key, the same batches."""
+        ...
+
+    def batch(self, numbers: list[int], step: int) -> Batch:
+        """What the step of that number reads."""
+        ...
+
+
+class Task(Protocol):
+    """All of a run that depends on what is learned from."""
+
+    @property
+    def config(self) -> TrainConfig | TranslationConfig:
+        """Of the run."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """A hash of all that is learned from and measured on."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """How much data there is, for people."""
+        ...
+
+    @property
+    def vocabulary(self) -> Vocabulary | tuple[Subwords, Subwords]:
+        """What a checkpoint keeps of the text."""
+        ...
+
+    def settings(self) -> dict[str, object]:
+        """The configuration without places on this machine, which are nobody else's business and may change."""
+        ...
+
+    def build(self) -> EncoderDecoder:
+        """A model with random weights."""
+        ...
+
+    def start(self, model: EncoderDecoder) -> None:
+        """Give it those that the run begins with."""
+        ...
+
+    def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> Feed:
+        """What a phase reads."""
+        ...
+
+    def objective(self, phase: PhaseSettings) -> Objective:
+        """What a phase makes smaller."""
+        ...
+
+    def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
+        """Scores of a free-running search on the validation data."""
+        ...
+
+    def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
+        """Photos (S, S, 3) and captions to look at, if there are any."""
+        ...
