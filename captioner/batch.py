@@ -1,18 +1,22 @@
-"""Many photos: read them beside the model's work, caption them in real batches, and give one record a photo, in order."""
+"""Many photos: threads caption them in real batches, and there is one record a photo, in order."""
 
-import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
+
+import torch
 
 from captioner.decoding import DecodingOptions
 from captioner.errors import ImageError
 from captioner.images import Source
 from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
+
+Named = tuple[str, Source | ImageError]
+"""What a photo is called, and the photo, or why there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,37 +61,48 @@ class Record:
 
 def caption_photos(
     model: Captioner,
-    sources: Iterable[tuple[str, Source | ImageError]],
+    sources: Iterable[Named],
     options: DecodingOptions | None = None,
     *,
-    batch_size: int = 16,
+    batch_size: int = 32,
     workers: int | None = None,
 ) -> Iterator[Record]:
-    """Caption photos in batches; while the model works on one batch, threads read the next ones.
+    """Caption photos in batches, each of them taken by one thread from its files to its sentences.
+
+    While several threads work, each has its share of the threads that PyTorch may use (`torch.get_num_threads()`), which
+    holds for the whole process until the last record is taken or the iterator is closed.
 
     Args:
         model: what captions them.
         sources: name and photo, or why there is none; taken as they are needed, so that there may be any number.
         options: what to search for; the model's own defaults if None.
         batch_size: photos at once.
-        workers: threads that read, which change nothing but speed; one a processor, but at most 4, if None.
+        workers: threads that caption, which change nothing but speed; as many as PyTorch may use, but at most 8, if None.
 
     Yields:
         One record a photo, in order. A photo that cannot be read gives its record and stops nobody.
     """
-    waiting: deque[tuple[list[str], list[Future[PreparedPhoto | ImageError]]]] = deque()
-    workers = workers or min(4, processors())  # few: each holds a whole photo while it scales it down
-    ahead = math.ceil(workers / batch_size)  # batches to be read meanwhile, so that no thread is idle
-    pool = ThreadPoolExecutor(workers)
+    threads = torch.get_num_threads()
+    workers = workers or min(8, threads)  # each needs memory for a batch
+    groups = _groups(sources, batch_size)
+    start = list(islice(groups, 2))
+    if len(start) < 2:  # nothing to share: all threads work on the one batch
+        with ThreadPoolExecutor(workers) as readers:
+            for group in start:
+                yield from _caption(model, group, options, readers.map)
+        return
+    waiting: deque[Future[list[Record]]] = deque()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
     try:
-        for group in _groups(sources, batch_size):
-            waiting.append(([name for name, _ in group], [pool.submit(_prepare, model, source) for _, source in group]))
-            if len(waiting) > ahead:
-                yield from _caption(model, *waiting.popleft(), options)
-        for names, reading in waiting:
-            yield from _caption(model, names, reading, options)
+        for group in chain(start, groups):
+            waiting.append(pool.submit(_caption, model, group, options))
+            if len(waiting) > workers:
+                yield from waiting.popleft().result()
+        for captioning in waiting:
+            yield from captioning.result()
     finally:
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 def processors() -> int:
@@ -95,9 +110,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _groups(
-    sources: Iterable[tuple[str, Source | ImageError]], size: int
-) -> Iterator[list[tuple[str, Source | ImageError]]]:
+def _groups(sources: Iterable[Named], size: int) -> Iterator[list[Named]]:
     """The sources in lists of `size`; the last may be shorter."""
     remaining = iter(sources)
     while group := list(islice(remaining, size)):
@@ -114,12 +127,11 @@ def _prepare(model: Captioner, source: Source | ImageError) -> PreparedPhoto | I
 
 
 def _caption(
-    model: Captioner,
-    names: list[str],
-    reading: list[Future[PreparedPhoto | ImageError]],
-    options: DecodingOptions | None,
-) -> Iterator[Record]:
-    return caption_prepared(model, names, [future.result() for future in reading], options)
+    model: Captioner, group: list[Named], options: DecodingOptions | None, each: Callable[..., Iterable[Any]] = map
+) -> list[Record]:
+    """Read and caption one batch; `each` is `map` or reads several photos at the same time."""
+    opened = list(each(lambda named: _prepare(model, named[1]), group))
+    return list(caption_prepared(model, [name for name, _ in group], opened, options))
 
 
 def caption_prepared(

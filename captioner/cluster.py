@@ -47,7 +47,7 @@ def caption_photos(
     photos: "Iterable[Found]",
     options: "DecodingOptions",
     *,
-    batch_size: int = 16,
+    batch_size: int = 32,
     language: str,
     pool: Pool,
 ) -> Iterator[dict[str, Any]]:

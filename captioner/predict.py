@@ -17,6 +17,7 @@ from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
 from captioner.inference import agreed, attention_of, confidence_of, find_device, generate, log_probs_of
+from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 ENGLISH = "en"
 """What captioners write; all other languages are translations."""
+
+ENCODED_AT_ONCE = 4
+"""Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +170,9 @@ class Captioner:
         place = find_device(device)
         read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
         second = None if rerank is None else cls.load(rerank, device=device)
-        return cls(checkpoint.load_model(read), read, device=place, language=language, second=second)
+        model = checkpoint.load_model(read)
+        model.settle()
+        return cls(model, read, device=place, language=language, second=second)
 
     @property
     def decoding(self) -> DecodingOptions:
@@ -215,7 +221,7 @@ class Captioner:
             return []
         options = options or self.decoding
         with torch.inference_mode():
-            vectors = self._model.encoder(self._images(photos))
+            vectors = self._encode(photos)
             wide = dataclasses.replace(options, num_captions=options.beam_size) if self._second else options
             found = generate(self._model.decoder, vectors, wide)
             if not all(found):
@@ -252,13 +258,19 @@ class Captioner:
         encode, tokenize = self.checkpoint.vocabulary.encode, self._tokenizer.tokenize
         ids = [[encode(tokenize(text)) for text in texts] for texts in sentences]
         with torch.inference_mode():
-            return log_probs_of(self._model.decoder, self._model.encoder(self._images(photos)), ids)
+            return log_probs_of(self._model.decoder, self._encode(photos), ids)
 
     def prepare(self, image: Source, *, limits: ImageLimits | None = None) -> PreparedPhoto:
         """Read a photo for `caption_batch`, which may happen in another thread; see `caption`."""
         size = self.checkpoint.config.image.size
         photo = open_image(image, limits=limits or ImageLimits(), draft=size)
         return PreparedPhoto(pixels=to_pixels(photo.image, size), width=photo.width, height=photo.height)
+
+    def _encode(self, photos: Sequence[PreparedPhoto]) -> Vectors:
+        """Encode a batch; a processor takes it in handfuls, whose grids stay in its cache."""
+        size = ENCODED_AT_ONCE if self._device.type == "cpu" else len(photos)
+        parts = [photos[start : start + size] for start in range(0, len(photos), size)]
+        return Vectors(torch.cat([self._model.encoder(self._images(part)).values for part in parts]))
 
     def _images(self, photos: Sequence[PreparedPhoto]) -> Tensor:
         """The encoder's input (B, 3, S, S), uint8."""

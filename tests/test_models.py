@@ -38,6 +38,23 @@ def test_every_backbone_gives_the_grid_it_promises(backbone: Backbone) -> None:
     assert padding is None
 
 
+@pytest.mark.parametrize("backbone", get_args(Backbone))
+def test_a_folded_batch_norm_changes_no_grid(backbone: Backbone) -> None:
+    torch.manual_seed(0)
+    encoder = ImageEncoder(ImageEncoderConfig(backbone=backbone), ImageConfig(size=64)).eval()
+    for name, value in encoder.state_dict().items():
+        if "running" in name or name.endswith("bias"):
+            value.uniform_(0.5, 1.5)
+    photos = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        plain = encoder(photos).values
+        encoder.fold()
+        folded = encoder(photos).values
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in encoder.network.modules())
+    assert folded.std() > 0.01
+    torch.testing.assert_close(folded, plain, atol=1e-4 * float(plain.abs().max()), rtol=1e-3)
+
+
 def test_bytes_and_floats_are_the_same_photo() -> None:
     encoder = ImageEncoder(ImageEncoderConfig(), ImageConfig()).eval()
     photo = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)

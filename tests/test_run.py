@@ -185,9 +185,9 @@ def test_overwriting_keeps_the_old_results_until_the_new_ones_are_whole(folder: 
     again = ("--output", "c.jsonl", "--existing", "overwrite", "--batch-size", "1", "--workers", "1")
     assert caption(*again, "--max-errors", "0") == 1
     assert Path("c.jsonl").read_bytes() == before
-    assert fake.seen == 9 + 3
+    seen = fake.seen
     assert caption(*again) == 1
-    assert fake.seen == 9 + 9  # the second went on where the first stopped
+    assert fake.seen == seen + 6  # the second went on where the first stopped
     assert names("c.jsonl") == ALL
     assert records("c.jsonl")[0]["caption"] == "A picture 8 wide"
     assert sorted(path.name for path in Path().iterdir()) == ["c.jsonl", "photos"]
@@ -443,8 +443,10 @@ def test_ctrl_c_finishes_what_was_started(
 
     monkeypatch.setattr(fake, "caption_batch", interrupted)
     assert caption("--output", "c.jsonl", "--output", "c.csv", "--batch-size", "2", "--workers", "1") == 130
-    assert names("c.jsonl") == ALL[:6]  # the batch in work and the one that was being read
-    assert len(Path("c.csv").read_text().splitlines()) == 7
+    done = names("c.jsonl")
+    assert done == ALL[: len(done)]
+    assert len(done) in {4, 6}  # the batch in work, and the next one if it waited already
+    assert len(Path("c.csv").read_text().splitlines()) == len(done) + 1
     assert "interrupted" in capsys.readouterr().err
     monkeypatch.setattr(fake, "caption_batch", answer)
     assert caption("--output", "c.jsonl", "--output", "c.csv") == 1

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from captioner.cli.options import positive
@@ -77,6 +78,24 @@ def parser() -> argparse.ArgumentParser:
     speed.set_defaults(run=_speed)
     speed.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor (default: 1)")
     speed.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    benchmark = verbs.add_parser(
+        "benchmark",
+        help="measure captioning against other models and the machine's limits",
+        description="Measure captioning on this machine against BLIP-base, ViT-GPT2 and a ResNet-101 captioner of random weights, and"
+        " against what the machine can do: throughput, latency, start, memory, growth. Linux; about 10 minutes.",
+    )
+    benchmark.set_defaults(run=_benchmark)
+    benchmark.add_argument("--photos", type=Path, metavar="DIR", help="of JPEG files (default: 500 that are made)")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    benchmark.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw how time grows")
+    size = benchmark.add_mutually_exclusive_group()
+    size.add_argument(
+        "--quick", action="store_true", help="a few photos, to see that it works; the figures mean little"
+    )
+    size.add_argument("--long", action="store_true", help="also the memory of 10,000 photos")
+    size.add_argument(
+        "--candidates", action="store_true", help="only what was tried to be faster (docs/experiments.md)"
+    )
     bleu = verbs.add_parser(
         "bleu",
         help="score a translator on Multi30k",
@@ -227,6 +246,24 @@ def _speed(options: argparse.Namespace) -> None:
     print(to_table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from train.benchmark import candidates, everything, table
+    from train.benchmark.photos import find_photos
+
+    if options.candidates:
+        with TemporaryDirectory() as scratch:
+            found = candidates.measure(find_photos(options.photos, 256, Path(scratch)))
+        print(json.dumps(found, indent=1))
+        return
+    plan = everything.QUICK if options.quick else everything.LONG if options.long else everything.Plan()
+    result = everything.run(plan, options.photos, say=lambda line: print(f"measuring: {line}", file=sys.stderr))
+    print(table.to_table(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        table.draw_growth(result["growth"], options.plot)
 
 
 def _study(options: argparse.Namespace) -> None:

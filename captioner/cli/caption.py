@@ -86,7 +86,7 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         "--workers",
         type=positive,
         metavar="N",
-        help="threads that read photos (default: one a processor, at most 4);\nwith Ray, models at work",
+        help="threads that caption photos (default: one a processor, at most 8);\nwith Ray, models at work",
     )
     group.add_argument("--max-errors", type=not_negative, metavar="N", help="stop once more than N photos failed")
     group.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: on a cluster (default: local)")

@@ -28,7 +28,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="a second model that has a say in which of the captions found is best;\none that writes from right to left serves most",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
-    parser.add_argument("--batch-size", type=positive, default=16, metavar="N", help="photos at once (default: 16)")
+    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos at once (default: 32)")
     group = parser.add_argument_group("search (a flag not given takes the model's own default; photo-en's are shown)")
     for name, (kind, meaning) in DECODING_FLAGS.items():
         flag = f"--{name.replace('_', '-')}"

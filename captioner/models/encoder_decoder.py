@@ -20,6 +20,11 @@ class EncoderDecoder(nn.Module):
         )
         self.decoder = Decoder(config.decoder, self.encoder.output_size)
 
+    def settle(self) -> None:
+        """Rearrange the weights for speed, once they change no more; see `ImageEncoder.fold`."""
+        if isinstance(self.encoder, ImageEncoder):
+            self.encoder.fold()
+
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:
         """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder.forward`."""
         forced: Forced = self.decoder(self.encoder(inputs), tokens)

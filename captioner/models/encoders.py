@@ -1,11 +1,13 @@
 """Encoders: what a decoder looks at while it writes."""
 
 from collections import OrderedDict
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from captioner.config import Backbone, ImageConfig, ImageEncoderConfig, TextEncoderConfig
 
@@ -66,6 +68,24 @@ class ImageEncoder(nn.Module):
         """The network's parts from the first to the last, as finely as torchvision lines them up."""
         parts = list(self.network.children())
         return nn.ModuleList(parts[0].children() if len(parts) == 1 else parts)
+
+    def fold(self) -> None:
+        """Make each batch norm a part of the convolution before it, for inference; the weights get other names.
+
+        In all of our backbones a batch norm that stands behind a convolution among its module's parts also reads it.
+        """
+        for module in self.network.modules():
+            for (_, part), (name, norm) in pairwise(list(module.named_children())):
+                if isinstance(part, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    mean, variance = norm.running_mean, norm.running_var
+                    assert mean is not None
+                    assert variance is not None
+                    weight, bias = fuse_conv_bn_weights(
+                        part.weight, part.bias, mean, variance, norm.eps, norm.weight, norm.bias
+                    )
+                    part.weight, part.bias = weight, bias
+                    setattr(module, name, nn.Identity())
+        self.network.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Vectors:
         """Encode photos.
