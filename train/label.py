@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ def label(
         batch_size: photos at once.
 
     Returns:
-        The file, and one sentence for each photo that was left out.
+        The file, and one sentence for each photo or folder that was left out.
 
     Raises:
         UsageError: there is such a file already, there are no photos, or the models differ in vocabulary or size of photos.
@@ -49,8 +49,8 @@ def label(
     if any(one.config.image.size != size for one in read):
         raise UsageError("the models read photos of different sizes; train them with one image.size.")
     teachers = Teachers(read, first.vocabulary, first.config.text, device)
-    files = [Path(found.path) for found in Photos(names=[str(images)], recursive=True) if not found.problem]
-    names = [file.relative_to(images).as_posix() for file in files]
+    found = list(Photos(names=[str(images)], recursive=True))
+    names = [PurePath(photo.relative).as_posix() for photo in found if not photo.problem]
     photos = load_photos(
         [CaptionedPhoto(id=name, file=name, captions=()) for name in names],
         images,
@@ -64,8 +64,8 @@ def label(
     annotations: list[dict[str, object]] = []
     for start in tqdm(range(0, len(photos), batch_size), "captions", unit="batch"):
         pixels = torch.from_numpy(np.array(photos.pixels[start : start + batch_size])).permute(0, 3, 1, 2)
-        for number, found in enumerate(teachers.generate(pixels.to(device), options), start):
-            texts = [tokenizer.detokenize(first.vocabulary.decode(one.tokens)) for one in found]
+        for number, sentences in enumerate(teachers.generate(pixels.to(device), options), start):
+            texts = [tokenizer.detokenize(first.vocabulary.decode(one.tokens)) for one in sentences]
             annotations += [
                 {"id": len(annotations) + place, "image_id": number, "caption": text}
                 for place, text in enumerate(texts)
@@ -77,4 +77,4 @@ def label(
     }
     with replacing(out) as temporary:
         temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    return out, photos.skipped
+    return out, (*(str(photo.problem) for photo in found if photo.problem), *photos.skipped)

@@ -143,8 +143,8 @@ def study(setting: Setting) -> Finding:
     """Tags one- and two-way, captions one- and two-way."""
     data = read_captions(
         setting,
-        photos=setting.pick(full=1500, quick=300, tiny=12),
-        tests=setting.pick(full=300, quick=50, tiny=4),
+        photos=setting.pick(full=1000, quick=300, tiny=12),
+        tests=setting.pick(full=250, quick=50, tiny=4),
     )
     figure, (tagging, captions) = chart.panels(2, size=(6.0, 4.0))
     rows: list[tuple[Cell, ...]] = []

@@ -70,8 +70,8 @@ def study(setting: Setting) -> Finding:
     steps = setting.pick(full=600, quick=150, tiny=2)
     data = read_captions(
         setting,
-        photos=setting.pick(full=1500, quick=300, tiny=12),
-        tests=setting.pick(full=300, quick=50, tiny=4),
+        photos=setting.pick(full=1000, quick=300, tiny=12),
+        tests=setting.pick(full=250, quick=50, tiny=4),
     )
     figure, (adding, captions) = chart.panels(2)
     rows: list[tuple[Cell, ...]] = []

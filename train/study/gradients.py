@@ -156,7 +156,6 @@ def study(setting: Setting) -> Finding:
     _draw_norms(before, starts, setting.seeds, "before training")
     rows: list[tuple[Cell, ...]] = []
     trained: dict[str, list[Recurrent]] = {}
-    longest, left = {}, {}
     for number, method in enumerate(METHODS):
         runs = {length: [solve(method, length, seed, steps) for seed in setting.seeds] for length in lengths}
         right = {length: tuple(one[1] for one in found) for length, found in runs.items()}
@@ -165,26 +164,28 @@ def study(setting: Setting) -> Finding:
         shares = tuple(
             norms_by_lag(network, seed)[BACK] for network, seed in zip(trained[method.name], setting.seeds, strict=True)
         )
-        left[method.name] = statistics.fmean(shares)
         rows.append((method.name, norms, shares, *right.values()))
-        longest[method.name] = max((length for length in lengths if min(right[length]) >= SOLVED), default=0)
         chart.line(task, lengths, list(zip(*right.values(), strict=True)), label=method.name, number=number)
     _draw_norms(after, trained, setting.seeds, f"after training at length {PICTURED}")
     task.axhline(100 / ORDERS, color="grey", linestyle=":", label="guessing")
     task.set(title="temporal order", xlabel="length of the sequence", ylabel="right answers (%)", ylim=(0, 105))
     task.legend(fontsize="small")
-    solved = ", ".join(f"{name} {length or 'none'}" for name, length in longest.items())
-    seen = (
-        f"The longest temporal-order task solved with every seed ({steps} steps at most): {solved}. After training at length"
-        f" {PICTURED}, {left['clipped, Ω']:.1g} of the gradient arrives {BACK} steps back with Ω and {left['clipped']:.1g} without it."
+    names = ("training", "largest gradient norm", f"arrives {BACK} steps back")
+    columns = (*names, *(f"right (%) at {length}" for length in lengths))
+    return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=summary(rows, lengths, steps))
+
+
+def summary(rows: list[tuple[Cell, ...]], lengths: tuple[int, ...], steps: int) -> str:
+    """The table in a sentence."""
+    solved = [
+        [sum(value >= SOLVED for value in right) for right in row[3:] if isinstance(right, tuple)] for row in rows
+    ]
+    arrives = [statistics.median(row[2]) for row in rows if isinstance(row[2], tuple)]
+    counts = "; ".join(f"{row[0]} {', '.join(map(str, found))}" for row, found in zip(rows, solved, strict=True))
+    return (
+        f"Seeds that solve temporal order at the lengths {', '.join(map(str, lengths))} within {steps} steps: {counts}. Trained at"
+        f" {PICTURED}, {arrives[-1]:.1g} of the gradient arrives {BACK} steps back with Ω and {arrives[-2]:.1g} without (medians)."
     )
-    columns = (
-        "training",
-        "largest gradient norm",
-        f"arrives {BACK} steps back",
-        *(f"right (%) at {length}" for length in lengths),
-    )
-    return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=seen)
 
 
 def _draw_norms(axes: "Axes", networks: dict[str, list[Recurrent]], seeds: tuple[int, ...], title: str) -> None:
