@@ -15,6 +15,7 @@ help:
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
 	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
 	@echo "make study    try what the lecture notes claim, in three minutes"
+	@echo "make bench    captioning beside other models and the machine's limits (Linux, about 10 minutes)"
 	@echo "make format   format the code"
 	@echo "make clean    delete .venv and everything computed"
 
@@ -48,6 +49,9 @@ load: .venv/dev
 
 study: .venv/dev
 	$(BIN)/python -m train study all --quick
+
+bench: .venv/dev
+	$(BIN)/python -m train benchmark
 
 clean:
 	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -55,6 +55,18 @@ def test_a_folded_batch_norm_changes_no_grid(backbone: Backbone) -> None:
     torch.testing.assert_close(folded, plain, atol=1e-4 * float(plain.abs().max()), rtol=1e-3)
 
 
+@pytest.mark.parametrize("cell", get_args(Cell))
+@pytest.mark.parametrize("tied", [False, True])
+def test_turned_weights_say_the_same(cell: Cell, tied: bool) -> None:
+    model = decoder(cell=cell, tie_weights=tied)
+    with torch.inference_mode():
+        plain = model(vectors(), tokens()).logits
+        model.turn_weights()
+        turned = model(vectors(), tokens()).logits
+    assert all(part.weight_hh.t().is_contiguous() for part in model.cells)
+    torch.testing.assert_close(turned, plain)
+
+
 def test_bytes_and_floats_are_the_same_photo() -> None:
     encoder = ImageEncoder(ImageEncoderConfig(), ImageConfig()).eval()
     photo = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)

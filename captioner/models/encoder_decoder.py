@@ -21,9 +21,10 @@ class EncoderDecoder(nn.Module):
         self.decoder = Decoder(config.decoder, self.encoder.output_size)
 
     def settle(self) -> None:
-        """Rearrange the weights for speed, once they change no more; see `ImageEncoder.fold`."""
+        """Rearrange the weights for speed, once they change no more; see `ImageEncoder.fold` and `Decoder.turn_weights`."""
         if isinstance(self.encoder, ImageEncoder):
             self.encoder.fold()
+        self.decoder.turn_weights()
 
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:
         """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder.forward`."""

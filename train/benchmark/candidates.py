@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -78,28 +79,63 @@ def _onnx(network: nn.Module, images: Tensor) -> Any:
         return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
+def layers(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
+    """What stops the encoder: milliseconds a photo by kind of layer, and GFLOP/s of its convolutions, in a handful on all threads."""
+    model = Captioner.load(device="cpu")
+    images = model._images(photos[:HANDFUL])
+    times: dict[nn.Module, list[float]] = {}
+
+    def begin(layer: nn.Module, _: object) -> None:
+        times.setdefault(layer, []).append(-time.perf_counter())
+
+    def end(layer: nn.Module, _: object, output: Tensor) -> None:
+        times[layer][-1] += time.perf_counter()
+        if isinstance(layer, nn.Conv2d):
+            work[layer] = 2 * output.numel() * layer.weight[0].numel() / 1e9
+
+    work: dict[nn.Module, float] = {}
+    for layer in model._model.encoder.modules():
+        if not any(layer.children()) and not isinstance(layer, nn.Identity):
+            layer.register_forward_pre_hook(begin)
+            layer.register_forward_hook(end)
+    with torch.inference_mode():
+        for _ in range(12):
+            model._model.encoder(images)
+    found: dict[str, float] = {}
+    flops: dict[str, float] = {}
+    for layer, taken in times.items():
+        kind = type(layer).__name__
+        if isinstance(layer, nn.Conv2d):
+            kind = "convolutions, " + (
+                "depthwise" if layer.groups > 1 else f"{layer.kernel_size[0]} × {layer.kernel_size[1]}"
+            )
+            flops[kind] = flops.get(kind, 0.0) + work[layer]
+        found[f"{kind}, ms"] = found.get(f"{kind}, ms", 0.0) + 1e3 * min(taken) / len(images)
+    return found | {
+        f"{kind}, GFLOP/s": value / (found[f"{kind}, ms"] * len(images) / 1e3) for kind, value in flops.items()
+    }
+
+
 def decoders(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
-    """Photos a second of the search in float32 and with int8 weights, all threads on one batch; and how many captions differ."""
+    """Photos a second of the search, all threads on one photo or on all photos; and how many captions int8 weights change."""
     model = Captioner.load(device="cpu")
     exact: Any = model._model.decoder
     quantize: Any = torch.ao.quantization.quantize_dynamic
     small = quantize(copy.deepcopy(exact), {nn.Linear, nn.LSTMCell})
+    ways = {"as in the file": checkpoint.load_model(model.checkpoint).decoder, "turned": exact, "int8 weights": small}
     found: dict[str, float] = {}
-    sentences = []
+    sentences = {}
     with torch.inference_mode():
-        vectors = model._encode(photos)
-        for name, decoder in {"float32": exact, "int8 weights": small}.items():
-            times = []
-            for _ in range(4):
+        for some in (photos[:1], photos):
+            vectors = model._encode(some)
+            for _, (name, decoder) in itertools.product(range(4), ways.items()):
                 begun = time.perf_counter()
                 hypotheses = generate(decoder, vectors, OPTIONS)
-                times.append(time.perf_counter() - begun)
-            found[name] = len(photos) / min(times)
-            sentences.append([one[0].tokens for one in hypotheses])
-    found["int8: captions that differ, of all"] = sum(one != two for one, two in zip(*sentences, strict=True)) / len(
-        photos
-    )
-    return found
+                key = f"{name}, photos at once: {len(some)}"
+                found[key] = max(found.get(key, 0.0), len(some) / (time.perf_counter() - begun))
+                sentences[name] = [one[0].tokens for one in hypotheses]
+    pairs = zip(sentences["turned"], sentences["int8 weights"], strict=True)
+    return found | {"int8: captions that differ, of all": sum(one != two for one, two in pairs) / len(photos)}
 
 
 def divisions(photos: Sequence[Path]) -> dict[str, float]:
@@ -122,4 +158,9 @@ def measure(photos: Sequence[Path]) -> dict[str, dict[str, float]]:
     """All candidates, on these photos (256 are enough)."""
     model = Captioner.load(device="cpu")
     prepared = [model.prepare(path) for path in photos[:64]]
-    return {"encoder": encoders(prepared), "decoder": decoders(prepared), "division": divisions(photos[:256])}
+    return {
+        "encoder": encoders(prepared),
+        "layers": layers(prepared),
+        "decoder": decoders(prepared),
+        "division": divisions(photos[:256]),
+    }

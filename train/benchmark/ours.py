@@ -125,14 +125,18 @@ def reading(model: Captioner, photos: Sequence[Path]) -> dict[str, float]:
 
 
 def latency(model: Captioner, photos: Sequence[Path]) -> dict[str, float]:
-    """Milliseconds for one photo, from its file to its caption, when the model is warm."""
-    for path in photos[:5]:
-        model.caption(path, OPTIONS)
-    times = sorted(1e3 * _best(lambda path=path: model.caption(path, OPTIONS), 1) for path in photos)  # type: ignore[misc]
-    return {
-        "latency_p50_ms": statistics.median(times),
-        "latency_p95_ms": times[min(len(times) - 1, len(times) * 95 // 100)],
-    }
+    """Milliseconds for one photo, from its file to its caption, when the model is warm: on all threads, and on one."""
+    threads = torch.get_num_threads()
+    found = {}
+    for count, name in ((threads, ""), (1, "_one_thread")):
+        torch.set_num_threads(count)
+        for path in photos[:5]:
+            model.caption(path, OPTIONS)
+        times = sorted(1e3 * _best(lambda path=path: model.caption(path, OPTIONS), 1) for path in photos)  # type: ignore[misc]
+        found[f"latency{name}_p50_ms"] = statistics.median(times)
+        found[f"latency{name}_p95_ms"] = times[min(len(times) - 1, len(times) * 95 // 100)]
+    torch.set_num_threads(threads)
+    return found
 
 
 def same_captions(records: Sequence[Record]) -> dict[str, float]:

@@ -49,6 +49,8 @@ GOALS = (
     Goal("all arithmetic's share of that peak", "share_of_matmul_peak", ""),
     Goal("latency of one photo, p50", "latency_p50_ms", "ms", most=60),
     Goal("latency of one photo, p95", "latency_p95_ms", "ms", most=120),
+    Goal("the same on one thread, p50", "latency_one_thread_p50_ms", "ms"),
+    Goal("the same on one thread, p95", "latency_one_thread_p95_ms", "ms"),
     Goal("cold start, in imports of torch and torchvision", "cold_start_ratio", "×", most=1.3),
     Goal("caption --help", "help_s", "s", most=0.5),
     Goal("memory of 1,000 photos over these imports", "peak_rss_over_imports_mb", "MB", most=300),
