@@ -50,9 +50,8 @@ class TextEncoder(nn.Module):
         """Encode sentences (B, N), filled up with `<pad>`: vectors (B, N, D)."""
         padding = tokens == PAD
         lengths = (~padding).sum(1)
-        words = nn.utils.rnn.pack_padded_sequence(
-            self.embedding(tokens), lengths, batch_first=True, enforce_sorted=False
-        )
+        words = self.embedding(tokens)
+        words = nn.utils.rnn.pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
         values, _ = nn.utils.rnn.pad_packed_sequence(
             self.lstm(words)[0], batch_first=True, total_length=tokens.shape[1]
         )

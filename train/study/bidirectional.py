@@ -155,7 +155,13 @@ def study(setting: Setting) -> Finding:
         chart.line(tagging, range(1, LENGTH + 1), values, label=reader, number=number)
         rows.append((f"tags, {reader}", tagged[0][0], tuple(values.mean(1).tolist()), "right (%)"))
         means.append(values.mean().item())
-    tagging.set(title="tags that depend on both sides", xlabel="place", ylabel="right tags (%)", ylim=(0, 105))
+    tagging.set(
+        title="tags that depend on both sides",
+        xlabel="place",
+        ylabel="right tags (%)",
+        ylim=(0, 105),
+        xticks=(1, 5, 10, 15, 20),
+    )
     tagging.legend()
     steps = setting.pick(full=300, quick=60, tiny=2)
     runs = [measure(train_decoders(data, seed, steps), data) for seed in setting.seeds]

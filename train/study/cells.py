@@ -47,7 +47,7 @@ def add(kind: Kind, length: int, seed: int, steps: int) -> list[float]:
         return F.mse_loss(read(network(inputs)[:, -1])[:, 0], sums)
 
     parameters = [*network.parameters(), *read.parameters()]
-    losses = learn(parameters, loss, steps=steps, title=f"adding with {kind}", rate=3e-3)
+    losses = learn(parameters, loss, steps=steps, title=f"adding with {kind}", rate=1e-2)
     every = min(EVERY, steps)
     return torch.tensor(losses[: steps // every * every]).view(-1, every).mean(1).tolist()
 
@@ -66,8 +66,8 @@ def describe(kind: Kind, data: CaptionData, seed: int, steps: int) -> tuple[int,
 
 def study(setting: Setting) -> Finding:
     """The adding problem and captions, for each of the three cells."""
-    length = setting.pick(full=50, quick=20, tiny=6)
-    steps = setting.pick(full=600, quick=150, tiny=2)
+    length = setting.pick(full=30, quick=20, tiny=6)
+    steps = setting.pick(full=800, quick=200, tiny=2)
     data = read_captions(
         setting,
         photos=setting.pick(full=1000, quick=300, tiny=12),
