@@ -102,7 +102,7 @@ class Decoder(nn.Module):
     def turn_weights(self) -> None:
         """Store the matrices column by column, for inference.
 
-        Three beams are a product of 3 rows, for which MKL would otherwise copy the whole matrix into another order at every step.
+        The beams of one photo are a product of few rows, for which processors' libraries are faster so (docs/experiments.md).
         """
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.RNNCellBase)):
