@@ -166,8 +166,8 @@ def _fit(options: argparse.Namespace) -> None:
     directory = options.out or Path("runs") / config.name
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
-    directory.mkdir(parents=True, exist_ok=True)
     task = _captioning(config, team) if isinstance(config, TrainConfig) else Translation(config)
+    directory.mkdir(parents=True, exist_ok=True)
     run = Run(task, directory, team)
     if options.resume:
         run.resume()
