@@ -8,25 +8,24 @@ Both are trained on the same sentence pairs in the same order for the same numbe
 Without real data the language is a made-up one, in which verbs stand at the end and adjectives behind their nouns.
 """
 
-import gzip
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from captioner.config import AttentionKind, DecoderConfig
+from captioner.config import AttentionKind, DecoderConfig, TextEncoderConfig
 from captioner.decoding import DecodingOptions
-from captioner.errors import UsageError
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.inference import generate
 from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
-from captioner.text import PAD, Tokenizer, Vocabulary
+from captioner.models.encoders import TextEncoder, Vectors
+from captioner.text import Tokenizer, Vocabulary
 from train.data import encode, pad
 from train.losses import cross_entropy
 from train.study import chart, toy
 from train.study.learning import in_batches, learn
 from train.study.setting import Cell, Finding, Setting
+from train.translation import read_pairs as read_sentences
 
 CLAIM = "A single summary vector fails on long sentences; attention repairs it."
 
@@ -35,27 +34,6 @@ EMBEDDING, MAX_LENGTH = 64, 40
 OPTIONS = DecodingOptions(beam_size=1, max_length=MAX_LENGTH, no_repeat_ngram=0)
 
 Pair = tuple[list[str], list[str]]
-
-
-class TextEncoder(nn.Module):
-    """A bidirectional LSTM over a sentence."""
-
-    def __init__(self, vocabulary_size: int, width: int) -> None:
-        super().__init__()
-        self.output_size = 2 * width
-        self.embedding = nn.Embedding(vocabulary_size, EMBEDDING, padding_idx=PAD)
-        self.lstm = nn.LSTM(EMBEDDING, width, batch_first=True, bidirectional=True)
-
-    def forward(self, tokens: Tensor) -> Vectors:
-        """Encode sentences (B, N), filled up with `<pad>`: vectors (B, N, D)."""
-        padding = tokens == PAD
-        lengths = (~padding).sum(1)
-        words = self.embedding(tokens)
-        words = nn.utils.rnn.pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        values, _ = nn.utils.rnn.pad_packed_sequence(
-            self.lstm(words)[0], batch_first=True, total_length=tokens.shape[1]
-        )
-        return Vectors(values, padding)
 
 
 @dataclass(frozen=True)
@@ -91,15 +69,13 @@ def read_pairs(setting: Setting) -> Pairs:
 
 def _read(setting: Setting, part: str) -> list[Pair]:
     assert setting.data
-    sides = []
-    for language in ("en", "de"):
-        path = setting.data / "text" / "multi30k" / "task1" / f"{part}.{language}.gz"
-        try:
-            lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-        except FileNotFoundError:
-            raise UsageError(f"{path}: is missing; get Multi30k from https://github.com/multi30k/dataset.") from None
-        sides.append([Tokenizer().tokenize(line)[:MAX_LENGTH] for line in lines])
-    return [pair for pair in zip(*sides, strict=True) if all(pair)]
+    root = setting.data / "text" / "multi30k" / "task1"
+    tokenize = Tokenizer().tokenize
+    pairs = [
+        (tokenize(pair.source)[:MAX_LENGTH], tokenize(pair.targets["de"])[:MAX_LENGTH])
+        for pair in read_sentences(root, part, ["de"])
+    ]
+    return [pair for pair in pairs if all(pair)]
 
 
 class Translator(nn.Module):
@@ -108,7 +84,9 @@ class Translator(nn.Module):
     def __init__(self, kind: AttentionKind, pairs: Pairs, width: int) -> None:
         super().__init__()
         self.pairs = pairs
-        self.encoder = TextEncoder(len(pairs.source), width)
+        self.encoder = TextEncoder(
+            TextEncoderConfig(vocabulary_size=len(pairs.source), hidden_size=width, embedding_size=EMBEDDING)
+        )
         config = DecoderConfig(
             cell="gru",
             attention=kind,
