@@ -163,7 +163,7 @@ def study(setting: Setting) -> Finding:
         xticks=(1, 5, 10, 15, 20),
     )
     tagging.legend()
-    steps = setting.pick(full=300, quick=60, tiny=2)
+    steps = setting.pick(full=200, quick=60, tiny=2)
     runs = [measure(train_decoders(data, seed, steps), data) for seed in setting.seeds]
     scores = list(zip(*runs, strict=True))
     names = ("onward", "backward", "onward, judged\nby backward", "onward, judged by\nanother onward")
