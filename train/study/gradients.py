@@ -7,8 +7,10 @@ The task is temporal order (Hochreiter and Schmidhuber 1997, as in Pascanu et al
 distractors holds two symbols, A or B each, one after a tenth and one after four tenths of it; which two, and in which order?
 Guessing is right once in four, and a network has solved a length when it is right in 99 of 100 new sequences.
 All are plain networks of 50 hidden units (the decoder's own cell) that start with ρ = 0.7 and learn by stochastic gradient
-descent with momentum 0.9, at a rate of 0.1, with Ω of 0.03 (of these two the better for each, tried on one seed). Clipping scales a gradient whose norm is above 1 down to that norm. The regulariser is Ω = Σ_t (‖∂E/∂h_(t+1) · ∂h_(t+1)/∂h_t‖ / ‖∂E/∂h_(t+1)‖ - 1)²,
-with only the immediate derivative with respect to the recurrent matrix, as there.
+descent with momentum 0.9, at a rate of 0.1, with Ω of 0.03 (of these two the better for each, tried on one seed). Clipping
+scales a gradient whose norm is above 1 down to that norm.
+The regulariser is Ω = Σ_t (‖∂E/∂h_(t+1) · ∂h_(t+1)/∂h_t‖ / ‖∂E/∂h_(t+1)‖ - 1)², with only the immediate derivative
+with respect to the recurrent matrix, as there.
 The middle picture is the left one for the networks trained at the length 40.
 """
 

@@ -91,7 +91,7 @@ def study(setting: Setting) -> Finding:
     axes.axvspan(1, TRAINED, color="grey", alpha=0.12, label="lengths trained on")
     axes.axhline(100 / DIGITS, color="grey", linestyle=":", label="guessing")
     axes.set(xlabel="symbols in the sequence", ylabel="right answers (%)", ylim=(0, 105))
-    axes.legend(loc="center left")
+    axes.legend(loc="center left", fontsize="small")
     seen = (
         f"At four times the longest length trained on, shared parameters are right in {at_end['shared']:.0f} % of sequences and "
         f"separate ones in {at_end['separate']:.0f} %, where guessing gives {100 // DIGITS} %."
