@@ -9,7 +9,8 @@ from captioner import CaptionerError, __version__, checkpoint
 def main() -> None:
     """Draw the page."""
     st.title("About the model")
-    offered = offered_models() | {f"{checkpoint.DEFAULT_TRANSLATOR} (translator)": checkpoint.DEFAULT_TRANSLATOR}
+    translators = filter(checkpoint.translates, checkpoint.embedded_models())
+    offered = offered_models() | {f"{name} (translator)": name for name in translators}
     name = st.selectbox("Model", offered)
     try:
         show(offered[name])

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.config import ModelConfig, TranslatorConfig, from_mapping, to_mapping
 from captioner.decoding.options import DecodingOptions
-from captioner.errors import ModelError, OutputError
+from captioner.errors import ModelError, OutputError, UsageError
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from captioner.models.encoder_decoder import EncoderDecoder
     from captioner.subwords import Subwords
 
@@ -80,6 +78,16 @@ class TranslatorCheckpoint(Facts):
     source: "Subwords"
     target: "Subwords"
 
+    def check_language(self, language: str) -> None:
+        """Check that the model can write a language.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        if language not in self.config.languages:
+            known = ", ".join(self.config.languages)
+            raise UsageError(f"language {language!r} is unknown to this model; choose one of: {known}.")
+
 
 def find(name: str | os.PathLike[str] | None = None) -> Path:
     """Find a checkpoint directory by path or, for an embedded model, by name; None is the default model.
@@ -102,83 +110,64 @@ def embedded_models() -> list[str]:
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
 
 
+def translates(name: str | os.PathLike[str]) -> bool:
+    """Whether a checkpoint is a translator's; otherwise it is a captioner's.
+
+    Raises:
+        ModelError: there is none of that name, or its `config.json` is damaged.
+    """
+    return "languages" in _read_config(find(name))["model"]
+
+
 def read(name: str | os.PathLike[str] | None = None) -> Checkpoint:
-    """Read everything but the weights.
+    """Read everything but the weights of a captioner.
 
     Args:
         name: a directory, the name of an embedded model, or None for the default one.
 
     Raises:
-        ModelError: a file is missing or damaged, or a field is unknown or wrong; the sentence names both.
+        ModelError: a file is missing or damaged, a field is unknown or wrong, or it is a translator; the sentence names both.
     """
-    path = find(name)
-    data = _read_config(path)
-    if "languages" in data["model"]:
-        raise ModelError(f"{path}: a translator, which reads sentences and not photos; choose a captioner.")
-    config = from_mapping(ModelConfig, data["model"], where=f"{path / CONFIG}: model", error=ModelError)
-    vocabulary = _read_vocabulary(path / VOCABULARY)
-    _check_size(path / VOCABULARY, len(vocabulary), config.decoder.vocabulary_size, "decoder")
-    return Checkpoint(config=config, vocabulary=vocabulary, **_facts(path, data))
+    found = read_any(name)
+    if isinstance(found, TranslatorCheckpoint):
+        raise ModelError(f"{found.path}: a translator, which reads sentences and not photos; choose a captioner.")
+    return found
 
 
 def read_translator(name: str | os.PathLike[str] | None = None) -> TranslatorCheckpoint:
-    """Read everything but the weights; see `read`.
+    """Read everything but the weights of a translator; see `read`.
 
     Args:
         name: a directory, the name of an embedded model, or None for the default translator.
     """
-    path = find(name if name is not None else PRETRAINED / DEFAULT_TRANSLATOR)
-    data = _read_config(path)
-    if "languages" not in data["model"]:
-        raise ModelError(f"{path}: a captioner, which reads photos and not sentences; choose a translator.")
-    config = from_mapping(TranslatorConfig, data["model"], where=f"{path / CONFIG}: model", error=ModelError)
-    source, target = (_read_subwords(path / file) for file in (SOURCE, TARGET))
-    _check_size(path / SOURCE, len(source), config.encoder.vocabulary_size, "encoder")
-    _check_size(path / TARGET, len(target), config.decoder.vocabulary_size, "decoder")
-    for language in config.languages:
-        try:
-            target.language_token(language)
-        except ModelError as problem:
-            raise ModelError(f"{path / TARGET}: {problem}") from None
-    return TranslatorCheckpoint(config=config, source=source, target=target, **_facts(path, data))
+    found = read_any(name if name is not None else PRETRAINED / DEFAULT_TRANSLATOR)
+    if isinstance(found, Checkpoint):
+        raise ModelError(f"{found.path}: a captioner, which reads photos and not sentences; choose a translator.")
+    return found
 
 
 def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | TranslatorCheckpoint:
     """Read a captioner or a translator, whichever it is; see `read`."""
-    translates = "languages" in _read_config(find(name))["model"]
-    return read_translator(name) if translates else read(name)
-
-
-def load_model(checkpoint: Checkpoint | TranslatorCheckpoint) -> "EncoderDecoder":
-    """Build the model of a checkpoint, with its weights in float32, ready for inference.
-
-    Raises:
-        ModelError: the weights are missing, damaged, not safetensors, or do not fit the configuration.
-    """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from captioner.models.encoder_decoder import EncoderDecoder
-
-    path = checkpoint.path / WEIGHTS
-    if not path.is_file():
-        raise ModelError(f"{path}: the weights are missing.")
-    try:
-        weights = load_file(path)
-    except (SafetensorError, OSError, ValueError) as problem:
-        raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
-    with torch.device("meta"):  # no memory, no random numbers: every value comes from the file
-        model = EncoderDecoder(checkpoint.config)
-    if checkpoint.config.decoder.tie_weights and EMBEDDING in weights:
-        weights[OUTPUT] = weights[EMBEDDING]
-    _check_fit(path, model.state_dict(), weights)
-    state = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
-    model.load_state_dict(state, assign=True)
-    model.encoder.to(memory_format=torch.channels_last)  # the file's tensors took the place of those built so
-    if checkpoint.config.decoder.tie_weights:  # assigning makes two tensors of one
-        model.decoder.classify.weight = model.decoder.embedding.weight
-    return model.requires_grad_(False).eval()
+    path = find(name)
+    data = _read_config(path)
+    decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{path / CONFIG}: decoding", error=ModelError)
+    facts: dict[str, Any] = {"path": path, "decoding": decoding, "scores": data["scores"], "training": data["training"]}
+    where = f"{path / CONFIG}: model"
+    if "languages" not in data["model"]:
+        config = from_mapping(ModelConfig, data["model"], where=where, error=ModelError)
+        vocabulary = _read_vocabulary(path / VOCABULARY)
+        _check_size(path / VOCABULARY, len(vocabulary), config.decoder.vocabulary_size, "decoder")
+        return Checkpoint(config=config, vocabulary=vocabulary, **facts)
+    translator = from_mapping(TranslatorConfig, data["model"], where=where, error=ModelError)
+    source, target = (_read_subwords(path / file) for file in (SOURCE, TARGET))
+    _check_size(path / SOURCE, len(source), translator.encoder.vocabulary_size, "encoder")
+    _check_size(path / TARGET, len(target), translator.decoder.vocabulary_size, "decoder")
+    for language in translator.languages:
+        try:
+            target.language_token(language)
+        except ModelError as problem:
+            raise ModelError(f"{path / TARGET}: {problem}") from None
+    return TranslatorCheckpoint(config=translator, source=source, target=target, **facts)
 
 
 def save(
@@ -275,22 +264,6 @@ def weight_shapes(checkpoint: Facts) -> dict[str, tuple[int, ...]]:
         raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
 
 
-def _check_fit(path: Path, expected: "Mapping[str, Tensor]", found: "Mapping[str, Tensor]") -> None:
-    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    for names, what in ((missing, "is missing"), (extra, "belongs to no part of this model")):
-        if names:
-            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-            raise ModelError(f"{path}: {names[0]} {what}{more}.")
-    for name, value in expected.items():
-        if found[name].shape != value.shape:
-            shapes = f"{tuple(found[name].shape)}, the configuration says {tuple(value.shape)}"
-            raise ModelError(f"{path}: {name} has shape {shapes}.")
-        if found[name].is_floating_point() != value.is_floating_point():
-            raise ModelError(f"{path}: {name} has type {found[name].dtype}, expected {value.dtype}.")
-        if value.is_floating_point() and not found[name].isfinite().all():
-            raise ModelError(f"{path}: {name} holds values that are no numbers.")
-
-
 def _read_config(path: Path) -> dict[str, Any]:
     """What `config.json` holds: an object for each of its keys."""
     where = path / CONFIG
@@ -308,12 +281,6 @@ def _read_config(path: Path) -> dict[str, Any]:
         if not isinstance(scores, dict) or not all(isinstance(value, int | float) for value in scores.values()):
             raise ModelError(f"{where}: scores.{split} is not an object of numbers.")
     return data
-
-
-def _facts(path: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of `Facts`."""
-    decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{path / CONFIG}: decoding", error=ModelError)
-    return {"path": path, "decoding": decoding, "scores": data["scores"], "training": data["training"]}
 
 
 def _check_size(path: Path, found: int, expected: int, part: str) -> None:

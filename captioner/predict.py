@@ -18,7 +18,8 @@ from captioner.errors import ModelError, UsageError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
 from captioner.inference import agreed, attention_of, confidence_of, find_device, generate, log_probs_of
 from captioner.models.encoders import Vectors
-from captioner.text import Tokenizer
+from captioner.text import ENGLISH, Tokenizer
+from captioner.weights import load_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from captioner.models.encoder_decoder import EncoderDecoder
     from captioner.translator import Translation, Translator
-
-ENGLISH = "en"
-"""What captioners write; all other languages are translations."""
 
 ENCODED_AT_ONCE = 4
 """Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew."""
@@ -140,7 +138,7 @@ class Captioner:
         if second and second.checkpoint.config.image.size != checkpoint.config.image.size:
             raise UsageError(f"{second.checkpoint.path}: reads photos of another size than {checkpoint.path}.")
         if language != ENGLISH:
-            self._load_translator().check_language(language)
+            self._load_translator().checkpoint.check_language(language)
 
     @classmethod
     def load(
@@ -170,7 +168,7 @@ class Captioner:
         place = find_device(device)
         read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
         second = None if rerank is None else cls.load(rerank, device=device)
-        model = checkpoint.load_model(read)
+        model = load_model(read)
         model.settle()
         return cls(model, read, device=place, language=language, second=second)
 
@@ -295,21 +293,23 @@ class Captioner:
 
     def _translated(self, captions: Sequence[Caption], language: str, *, attention: bool) -> list[Caption]:
         """The same captions in another language, their alternatives too."""
-        sentences = [one.text for caption in captions for one in caption.alternatives]
-        found = iter(self._load_translator().translate_batch(sentences, to=language, attention=attention))
-        translated = []
-        for caption in captions:
-            translations = [next(found) for _ in caption.alternatives]
-            alternatives = tuple(
-                dataclasses.replace(one, text=translation.text)
-                for one, translation in zip(caption.alternatives, translations, strict=True)
+        translator = self._load_translator()
+        # Each once, and none without a word, which a strange vocabulary may give: there is nothing to translate in it.
+        sentences = list(dict.fromkeys(one.text for caption in captions for one in caption.alternatives if one.text))
+        found = translator.translate_batch(sentences, to=language, attention=attention)
+        by_text = dict(zip(sentences, found, strict=True))
+        return [
+            dataclasses.replace(
+                caption,
+                text=by_text[caption.text].text if caption.text else "",
+                alternatives=tuple(
+                    dataclasses.replace(one, text=by_text[one.text].text) if one.text else one
+                    for one in caption.alternatives
+                ),
+                translation=by_text.get(caption.text),
             )
-            translated.append(
-                dataclasses.replace(
-                    caption, text=alternatives[0].text, alternatives=alternatives, translation=translations[0]
-                )
-            )
-        return translated
+            for caption in captions
+        ]
 
     def _load_translator(self) -> "Translator":
         from captioner.translator import Translator

@@ -18,6 +18,9 @@ from captioner.errors import ModelError, UsageError
 PAD, BOS, EOS, UNK = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
+ENGLISH = "en"
+"""What captioners write and translators read; all other languages are translations."""
+
 TokenizerKind = Literal["word", "char"]
 Direction = Literal["left-to-right", "right-to-left"]
 

@@ -15,6 +15,7 @@ from captioner.errors import ModelError, UsageError
 from captioner.inference import attention_of, confidence_of, find_device, generate
 from captioner.subwords import SPACE, normalize
 from captioner.text import EOS, PAD, as_sentence
+from captioner.weights import load_model
 
 if TYPE_CHECKING:
     from captioner.models.encoder_decoder import EncoderDecoder
@@ -72,7 +73,7 @@ class Translator:
         self.checkpoint = checkpoint
         self._starts = {name: checkpoint.target.language_token(name) for name in checkpoint.config.languages}
         self.language = language or checkpoint.config.languages[0]
-        self.check_language(self.language)
+        checkpoint.check_language(self.language)
 
     @classmethod
     def load(
@@ -95,7 +96,9 @@ class Translator:
         """
         place = find_device(device)
         read = name if isinstance(name, TranslatorCheckpoint) else checkpoint.read_translator(name)
-        return cls(checkpoint.load_model(read), read, device=place, language=language)
+        model = load_model(read)
+        model.settle()
+        return cls(model, read, device=place, language=language)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -133,7 +136,7 @@ class Translator:
     ) -> list[Translation]:
         """Translate several sentences at once. The batch changes nothing but speed. See `translate`."""
         language = to or self.language
-        self.check_language(language)
+        self.checkpoint.check_language(language)
         if not sentences:
             return []
         read = [self._read(sentence) for sentence in sentences]
@@ -152,16 +155,6 @@ class Translator:
             self._translation(sentence, ids[row], found[row], language, None if maps is None else maps[row])
             for row, (sentence, _) in enumerate(read)
         ]
-
-    def check_language(self, language: str) -> None:
-        """Check that the model can write a language.
-
-        Raises:
-            UsageError: it cannot.
-        """
-        if language not in self._starts:
-            known = ", ".join(self._starts)
-            raise UsageError(f"language {language!r} is unknown to this model; choose one of: {known}.")
 
     def check_sentence(self, sentence: str) -> None:
         """Check that a sentence can be translated.

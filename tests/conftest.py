@@ -1,21 +1,36 @@
 """What several test files need: sample photos and a small model with a life of its own."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import skimage
 import torch
+from PIL import Image
+from skimage import data as photographs
 
 from captioner import checkpoint
+from captioner.cli import main
 from captioner.config import DecoderConfig, ImageConfig, ImageEncoderConfig, ModelConfig
 from captioner.decoding import DecodingOptions
 from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.predict import Captioner
 from captioner.text import SPECIAL_TOKENS, Vocabulary
+from tests.folder_runs import Fake
 
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
 
 SAMPLES = Path(skimage.__file__).parent / "data"
 WORDS = ("a", "man", "dog", "on", "beach", "the", "'s", "hat")
+CAPTIONS = {
+    "astronaut": ["A woman in an orange space suit smiles.", "an astronaut in front of a flag"],
+    "chelsea": ["A cat looks at the camera.", "a close-up of a tabby cat"],
+    "coffee": ["A cup of coffee on a table.", "coffee in a white cup with a spoon"],
+    "camera": ["A man with a camera stands on the grass.", "a photographer in a black coat"],
+    "rocket": ["A rocket stands on its launch pad.", "a white rocket at night"],
+}
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +38,11 @@ def photos() -> dict[str, Path]:
     """Real photographs (CC0), by name."""
     names = ("astronaut.png", "chelsea.png", "coffee.png", "camera.png", "rocket.jpg")
     return {Path(name).stem: SAMPLES / name for name in names}
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image.Image:
+    return Image.fromarray(photographs.astronaut())
 
 
 @pytest.fixture
@@ -56,3 +76,76 @@ def small_checkpoint(tmp_path: Path, small_config: ModelConfig) -> Path:
         card="# small\n",
     )
     return path
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    model = Fake()
+    monkeypatch.setattr(Captioner, "load", lambda *_, **__: model)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """photos/0.jpg to 9.jpg, the working directory's; 3.jpg is broken; photo n is n + 8 wide."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "photos"
+    path.mkdir()
+    for number in range(10):
+        Image.new("RGB", (number + 8, 8)).save(path / f"{number}.jpg")
+    (path / "3.jpg").write_bytes(b"broken")
+    return path
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """Annotations of five photos in COCO's format, ids 1 to 5."""
+    names = {"rocket": "rocket.jpg"}
+    data = {
+        "images": [
+            {"id": number, "file_name": names.get(name, f"{name}.png")} for number, name in enumerate(CAPTIONS, start=1)
+        ],
+        "annotations": [
+            {"image_id": number, "caption": caption}
+            for number, captions in enumerate(CAPTIONS.values(), start=1)
+            for caption in captions
+        ],
+    }
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path, photos: dict[str, Path]) -> Path:
+    """The five photos in a directory of their own."""
+    directory = tmp_path / "images"
+    directory.mkdir()
+    for path in photos.values():
+        shutil.copy(path, directory)
+    return directory
+
+
+@pytest.fixture
+def evaluate(coco: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the verb on the annotations; gives the exit code, standard output and standard error."""
+
+    def evaluate(*arguments: object) -> tuple[int, str, str]:
+        code = main(["evaluate", "--annotations", str(coco), *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return evaluate
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a results file: the second caption of each photo, changed as told."""
+
+    def results(changes: dict[int, str | None] | None = None, more: list[dict[str, object]] | None = None) -> Path:
+        texts = {number: captions[1] for number, captions in enumerate(CAPTIONS.values(), start=1)} | (changes or {})
+        data = [{"image_id": number, "caption": text} for number, text in texts.items() if text is not None]
+        path = tmp_path / "results.json"
+        path.write_text(json.dumps(data + (more or [])), encoding="utf-8")
+        return path
+
+    return results

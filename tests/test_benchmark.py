@@ -13,6 +13,7 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.images import open_image
 from captioner.predict import Captioner
+from captioner.weights import load_model
 from train.__main__ import main
 from train.benchmark import everything, ours, peers, processes, table
 from train.benchmark.everything import Plan
@@ -99,7 +100,7 @@ def test_captions_of_the_fast_path_are_those_of_the_plain_one(photos: dict[str, 
 
 def test_handfuls_give_the_grids_of_one_batch(small_checkpoint: Path, photos: dict[str, Path]) -> None:
     read = checkpoint.read(small_checkpoint)
-    model = Captioner(checkpoint.load_model(read), read, device=torch.device("cpu"))
+    model = Captioner(load_model(read), read, device=torch.device("cpu"))
     prepared = [model.prepare(path) for path in photos.values()]
     assert len(prepared) == 5
     with torch.inference_mode():

@@ -15,6 +15,7 @@ from captioner import checkpoint
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import open_image, to_pixels
 from captioner.predict import Caption
+from captioner.weights import load_model
 from train.board import Board, draw_attention
 from train.config import DataSettings, PhaseSettings, TrainConfig
 from train.data import PhotoSet
@@ -91,7 +92,7 @@ def test_a_model_in_training_captions_samples(small_checkpoint: Path, photos: di
     pixels = np.stack([to_pixels(open_image(path).image, 64) for path in photos.values()])
     records = tuple(CaptionedPhoto(name, name, ("A photo",)) for name in photos)
     shown, captions = sample_captions(
-        checkpoint.load_model(read), PhotoSet(records, pixels, "", "", ()), config, read.vocabulary, count=2
+        load_model(read), PhotoSet(records, pixels, "", "", ()), config, read.vocabulary, count=2
     )
     assert np.array_equal(shown, pixels[:2])
     expected = captioner.load(small_checkpoint, device="cpu").caption_batch(list(photos.values())[:2])

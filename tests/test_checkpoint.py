@@ -16,6 +16,7 @@ from captioner.decoding import DecodingOptions
 from captioner.errors import ModelError, OutputError
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.text import SPECIAL_TOKENS, Vocabulary
+from captioner.weights import load_model
 
 
 def save(path: Path, model: EncoderDecoder) -> None:
@@ -55,7 +56,7 @@ def test_every_weight_survives_the_round_trip(tmp_path: Path, small_config: Mode
         for value in model.state_dict().values():
             value.copy_(torch.rand(value.shape).half() if value.is_floating_point() else value + 7)
     save(tmp_path, model)
-    loaded = checkpoint.load_model(checkpoint.read(tmp_path))
+    loaded = load_model(checkpoint.read(tmp_path))
     assert loaded.config == model.config
     expected = model.state_dict()
     assert list(loaded.state_dict()) == list(expected)
@@ -71,14 +72,14 @@ def test_tied_weights_are_stored_once(tmp_path: Path, small_config: ModelConfig)
     data["decoder"]["tie_weights"] = True
     save(tmp_path, EncoderDecoder(from_mapping(ModelConfig, data, where="test")))
     assert "decoder.classify.weight" not in load_file(tmp_path / "model.safetensors")
-    loaded = checkpoint.load_model(checkpoint.read(tmp_path))
+    loaded = load_model(checkpoint.read(tmp_path))
     assert loaded.decoder.classify.weight is loaded.decoder.embedding.weight
 
 
 def test_weights_are_half_precision_on_disk_and_single_in_memory(small_checkpoint: Path) -> None:
     stored = load_file(small_checkpoint / "model.safetensors")
     assert {value.dtype for value in stored.values() if value.is_floating_point()} == {torch.float16}
-    model = checkpoint.load_model(checkpoint.read(small_checkpoint))
+    model = load_model(checkpoint.read(small_checkpoint))
     assert {value.dtype for value in model.parameters()} == {torch.float32}
 
 
@@ -154,7 +155,7 @@ def test_what_is_damaged_is_named_in_one_sentence(small_checkpoint: Path, damage
     spoil, message = DAMAGES[damage]
     spoil(small_checkpoint)
     with pytest.raises(ModelError, match=message) as caught:
-        checkpoint.load_model(checkpoint.read(small_checkpoint))
+        load_model(checkpoint.read(small_checkpoint))
     assert "\n" not in str(caught.value)
 
 
@@ -162,7 +163,7 @@ def test_weights_of_no_part_are_refused(small_checkpoint: Path) -> None:
     path = small_checkpoint / "model.safetensors"
     save_file({**load_file(path), "decoder.extra": torch.zeros(1)}, path)
     with pytest.raises(ModelError, match=r"decoder\.extra belongs to no part of this model"):
-        checkpoint.load_model(checkpoint.read(small_checkpoint))
+        load_model(checkpoint.read(small_checkpoint))
 
 
 def test_an_unknown_name_says_what_there_is(tmp_path: Path) -> None:

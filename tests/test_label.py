@@ -11,6 +11,7 @@ import torch
 import captioner
 from captioner import DecodingOptions, checkpoint
 from captioner.text import BOS, EOS
+from captioner.weights import load_model
 from train.__main__ import main
 from train.config import DataSettings
 from train.data import read_splits
@@ -31,7 +32,7 @@ def unlabelled(tmp_path: Path, photos: dict[str, Path]) -> Path:
 def another(small_checkpoint: Path) -> Path:
     """The small model with other weights in its decoder."""
     read = checkpoint.read(small_checkpoint)
-    model = checkpoint.load_model(read)
+    model = load_model(read)
     torch.manual_seed(1)
     for parameter in model.decoder.parameters():
         parameter.add_(torch.randn_like(parameter) * 0.5)
@@ -77,7 +78,7 @@ def test_several_models_write_what_they_hold_probable_on_average(
     for photo, (best, *_) in zip(images, together.generate(images, options), strict=True):
         tokens = [BOS, *best.tokens, *([EOS] if best.finished else [])]
         said = []
-        for model in map(checkpoint.load_model, (first, second)):
+        for model in map(load_model, (first, second)):
             forced = model.decoder(model.encoder(photo[None]), torch.tensor([[tokens[:-1]]]))
             said.append(forced.logits[0, 0].log_softmax(-1)[range(len(tokens) - 1), tokens[1:]])
         expected = torch.logaddexp(*said) - math.log(2)

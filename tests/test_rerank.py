@@ -17,6 +17,7 @@ from captioner.decoding import Hypothesis
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.inference import agreed
 from captioner.text import Tokenizer
+from captioner.weights import load_model
 from train.config import DataSettings, PhaseSettings, TrainConfig
 from train.corpus import read_corpus
 from train.distillation import Teachers
@@ -34,7 +35,7 @@ def backwards(small_checkpoint: Path) -> Path:
     config["model"]["text"]["direction"] = "right-to-left"
     (path / checkpoint.CONFIG).write_text(json.dumps(config))
     read = checkpoint.read(path)
-    model = checkpoint.load_model(read)
+    model = load_model(read)
     torch.manual_seed(1)
     for parameter in model.decoder.parameters():
         parameter.add_(torch.randn_like(parameter) * 0.5)
@@ -147,7 +148,7 @@ def test_captions_are_learned_from_right_to_left(backwards: Path, photos: dict[s
     corpus = read_corpus(config, {"train": records[:3], "validation": records[3:]}, read)
     assert corpus.words[0] == [["beach", "the", "on", "dog", "a"]]
     model = captioner.load(backwards, device="cpu")
-    said = caption_photos(checkpoint.load_model(read), corpus.validation, config, read.vocabulary, torch.no_grad())
+    said = caption_photos(load_model(read), corpus.validation, config, read.vocabulary, torch.no_grad())
     assert said == {record.id: model.caption(record.file, WIDE).text for record in records[3:]}
 
 

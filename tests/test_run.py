@@ -4,92 +4,16 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
-import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from captioner import journal
 from captioner.cli import main
 from captioner.cli.progress import Progress
-from captioner.decoding import DecodingOptions
-from captioner.images import Source, open_image, to_pixels
-from captioner.locks import locked
-from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 from captioner.run import Counts
-
-
-class Fake:
-    """Captions a photo by its size; `seen` counts photos."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self.word = "photo"
-
-    def prepare(self, source: Source) -> PreparedPhoto:
-        photo = open_image(source, draft=8)
-        return PreparedPhoto(pixels=to_pixels(photo.image, 8), width=photo.width, height=photo.height)
-
-    def caption_batch(self, photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:
-        return [self._caption(photo, options.num_captions) for photo in photos]
-
-    def _caption(self, photo: PreparedPhoto, number: int) -> Caption:
-        self.seen += 1
-        sentences = tuple(
-            Alternative(text=f"A {self.word} {photo.width} wide{'!' * i}", tokens=(), log_prob=-1 - i)
-            for i in range(number)
-        )
-        return Caption(
-            text=sentences[0].text,
-            tokens=(),
-            log_prob=-1.0,
-            confidence=0.5,
-            alternatives=sentences,
-            attention=None,
-            grid=None,
-            width=photo.width,
-            height=photo.height,
-        )
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
-    model = Fake()
-    monkeypatch.setattr(Captioner, "load", lambda *_, **__: model)
-    return model
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """photos/0.jpg to 9.jpg, the working directory's; 3.jpg is broken; photo n is n + 8 wide."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "photos"
-    path.mkdir()
-    for number in range(10):
-        Image.new("RGB", (number + 8, 8)).save(path / f"{number}.jpg")
-    (path / "3.jpg").write_bytes(b"broken")
-    return path
-
-
-def records(path: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
-
-
-def names(path: str) -> list[str]:
-    return [Path(str(record["path"])).name for record in records(path)]
-
-
-def caption(*words: str) -> int:
-    return main(["caption", "photos", *words])
-
-
-ALL = [f"{number}.jpg" for number in range(10)]
+from tests.folder_runs import ALL, Fake, caption, names, records
 
 
 def test_a_thousand_photos_of_which_a_tenth_is_broken(
@@ -249,38 +173,6 @@ def test_one_number_for_two_photos_is_an_error_before_the_work(
     assert fake.seen == 0
 
 
-def test_sidecars_stand_beside_their_photos_or_in_a_tree_of_the_same_shape(folder: Path, fake: Fake) -> None:
-    (folder / "sub").mkdir()
-    shutil.copy(folder / "4.jpg", folder / "sub" / "4.jpg")
-    assert caption("--sidecar", "--recursive") == 1
-    assert (folder / "sub" / "4.txt").read_text() == "A photo 12 wide\n"
-    assert not (folder / "3.txt").exists()
-    assert caption("--sidecar", "--recursive", "--sidecar-dir", "tree", "--sidecar-suffix", ".caption") == 1
-    assert (Path("tree") / "sub" / "4.caption").read_text() == "A photo 12 wide\n"
-    assert len(list(Path("tree").rglob("*.caption"))) == 10
-
-
-def test_a_sidecar_that_stands_there_is_kept_unless_it_may_be_overwritten(
-    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "2.txt").write_text("By hand.")
-    assert caption("--sidecar") == 1
-    assert fake.seen == 8
-    assert caption("--sidecar", "--output", "c.jsonl") == 1
-    assert (folder / "2.txt").read_text() == "By hand."
-    assert "9 sidecars stood there already and were kept" in capsys.readouterr().err
-    assert caption("--sidecar", "--existing", "error") == 4
-    assert caption("--sidecar", "--existing", "overwrite") == 1
-    assert (folder / "2.txt").read_text() == "A photo 10 wide\n"
-
-
-def test_a_sidecar_that_a_crash_left_out_is_made_by_the_next_run(folder: Path, fake: Fake) -> None:
-    caption("--output", "c.jsonl")
-    caption("--output", "c.jsonl", "--sidecar")
-    assert fake.seen == 9
-    assert (folder / "9.txt").read_text() == "A photo 17 wide\n"
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -305,12 +197,6 @@ def test_options_that_make_no_sense_are_refused(
     assert caption(*words) == 2
     assert message in capsys.readouterr().err
     assert sorted(path.name for path in Path().iterdir()) == ["photos"]
-
-
-def test_two_photos_with_one_sidecar_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(folder / "4.jpg", folder / "4.png")
-    assert caption("--sidecar") == 2
-    assert "would both have the sidecar" in capsys.readouterr().err
 
 
 def test_a_dry_run_names_the_photos_and_changes_nothing(
@@ -357,100 +243,6 @@ def test_batches_change_no_log_probability_by_more_than_a_ten_thousandth(folder:
     for one, other in zip(records("1.jsonl"), records("4.jsonl"), strict=True):
         assert one["caption"] == other["caption"]
         assert one["log_prob"] == pytest.approx(other["log_prob"], abs=1.01e-4)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_run_that_was_killed_goes_on_and_ends_as_if_nothing_had_been(folder: Path, fake: Fake) -> None:
-    words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar", "--batch-size", "2")
-    caption(*words)
-    expected = {path: path.read_bytes() for path in everything()}
-    for existing in ("skip", "overwrite"):
-        for path in [path for path in expected if path.suffix != ".jpg"]:
-            path.unlink()
-        if existing == "overwrite":
-            Path("c.jsonl").write_bytes(expected[Path("c.jsonl")])
-        killed_at_the_sixth_record(*words, "--existing", existing)
-        left = Path("c.jsonl" if existing == "skip" else "c.jsonl.overwrite").read_bytes()
-        assert left.count(b"\n") == 5
-        assert not left.endswith(b"\n")
-        assert not Path("c.csv").exists()
-        assert caption(*words, "--existing", existing) == 1
-        assert {path: path.read_bytes() for path in everything()} == expected
-
-
-def everything() -> list[Path]:
-    return [path for path in Path().rglob("*") if path.is_file()]
-
-
-def killed_at_the_sixth_record(*words: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: nothing of theirs is used
-        child = os.fork()
-    if child:
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-        return
-    write = os.write
-
-    def fatal(descriptor: int, data: bytes) -> int:
-        if data.startswith(b'{"path": "photos/5.jpg"'):
-            write(descriptor, data[:30])
-            os._exit(9)
-        return write(descriptor, data)
-
-    journal.os.write = fatal  # type: ignore[assignment]
-    caption(*words)
-    os._exit(1)
-
-
-def test_a_full_disk_stops_the_run_in_one_sentence(
-    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(descriptor: int, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal.os, "write", full)
-        assert caption("--output", "c.jsonl") == 4
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "No space left on device" in line
-    assert Path("c.jsonl").read_bytes() == b""
-    assert caption("--output", "c.jsonl") == 1
-
-
-def test_the_second_run_on_an_output_is_refused(folder: Path, tmp_path: Path) -> None:
-    code = "import sys; from captioner.cli import main; sys.exit(main(sys.argv[1:]))"
-    with locked(tmp_path / "c.csv"):
-        words = [sys.executable, "-c", code, "caption", "photos", "--output", "other.jsonl", "--output", "c.csv"]
-        done = subprocess.run(
-            words, capture_output=True, check=False, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-        )
-    assert done.returncode == 4
-    assert b"c.csv: another run is writing it" in done.stderr
-    assert not Path("other.jsonl").exists()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
-def test_ctrl_c_finishes_what_was_started(
-    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    answer = fake.caption_batch
-
-    def interrupted(photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:
-        if fake.seen == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0)
-        return answer(photos, options)
-
-    monkeypatch.setattr(fake, "caption_batch", interrupted)
-    assert caption("--output", "c.jsonl", "--output", "c.csv", "--batch-size", "2", "--workers", "1") == 130
-    done = names("c.jsonl")
-    assert done == ALL[: len(done)]
-    assert len(done) in {4, 6}  # the batch in work, and the next one if it waited already
-    assert len(Path("c.csv").read_text().splitlines()) == len(done) + 1
-    assert "interrupted" in capsys.readouterr().err
-    monkeypatch.setattr(fake, "caption_batch", answer)
-    assert caption("--output", "c.jsonl", "--output", "c.csv") == 1
-    assert names("c.jsonl") == ALL
 
 
 def test_where_there_is_no_terminal_a_line_tells_how_far_it_is_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ from torch import nn
 
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import UsageError
+from captioner.inference import agreed, generate, log_probs_of
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.predict import generate
 from captioner.text import BOS, EOS, UNK
 from train.__main__ import main
 from train.study import bidirectional, captions, catalogue, cells, chart, forcing, gradients, sharing, toy
@@ -230,15 +230,15 @@ def test_a_decoder_says_how_probable_it_holds_what_its_search_found(scenes: capt
     options = DecodingOptions(beam_size=3, num_captions=3, max_length=6, no_repeat_ngram=0)
     found = generate(decoder, vectors, options)
     with torch.no_grad():
-        said = bidirectional.log_probs_of(decoder, vectors, [[list(one.tokens) for one in photo] for photo in found])
+        said = log_probs_of(decoder, vectors, [[list(one.tokens) for one in photo] for photo in found])
     for photo, values in zip(found, said, strict=True):
         assert [one.log_prob for one in photo] == pytest.approx(values, rel=1e-4)
 
 
 def test_the_greatest_sum_of_both_directions_is_chosen() -> None:
     photo = [Hypothesis((5,), -1.0, -1.0, finished=True), Hypothesis((6, 7), -2.0, -1.2, finished=True)]
-    assert bidirectional.rerank([photo], [[-3.0, -3.0]]) == [[6, 7]]  # -4 against -5 · 1.2 / 2
-    assert bidirectional.rerank([photo], [[-1.0, -3.0]]) == [[5]]
+    assert agreed(photo, [-3.0, -3.0])[0].tokens == (6, 7)  # -4 against -5 · 1.2 / 2
+    assert agreed(photo, [-1.0, -3.0])[0].tokens == (5,)
 
 
 def test_backwards_turns_the_words_but_not_the_ends(scenes: captions.CaptionData) -> None:

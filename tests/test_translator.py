@@ -23,7 +23,8 @@ from captioner.words import draw_words
 from train.__main__ import main as train_main
 from train.config import TranslationConfig, from_mapping, read_config
 from train.loop import Run
-from train.translation import Translation, read_pairs
+from train.pairs import read_pairs
+from train.translation import Translating
 
 ENGLISH = [
     "A dog runs on the beach.",
@@ -99,7 +100,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One pass of many steps, so that it is validated once.
     for language, lines in PAIRS.items():
         (root / f"train.{language}").write_text("\n".join(lines * 150) + "\n", encoding="utf-8")
-    run = Run(Translation(settings(root)), root / "run")
+    run = Run(Translating(settings(root)), root / "run")
     (root / "run").mkdir()
     run.start()
     run.fit()
@@ -247,7 +248,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
     write_pairs(tmp_path)
     states = []
     for name in ("whole", "stopped"):
-        task = Translation(settings(tmp_path, epochs=3, batch_size=4))
+        task = Translating(settings(tmp_path, epochs=3, batch_size=4))
         run = Run(task, tmp_path / name)
         (tmp_path / name).mkdir()
         run.start()
@@ -255,7 +256,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
             monkeypatch.setattr(run, "_validate", iter([{"Bleu_4": 0.0}]).__next__)
             with pytest.raises(StopIteration):  # in the second pass, whose state is not saved
                 run.fit()
-            run = Run(Translation(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
+            run = Run(Translating(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
             run.resume()
         run.fit()
         states.append(run.model.state_dict())

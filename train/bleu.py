@@ -1,6 +1,5 @@
 """How good a translator is: sacreBLEU on Multi30k's test sets, and of whole captions against German ones people wrote."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from captioner.checkpoint import CONFIG, replacing
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.predict import Captioner
 from captioner.translator import Translator
+from train.pairs import photo_number, read_lines, read_pairs
+from train.record import record_scores
 from train.splits import find_captions
-from train.translation import photo_number, read_lines, read_pairs
+from train.translation import translate
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 DESCRIPTIONS = 5
@@ -85,29 +85,11 @@ def score_captions(captioner: Captioner, translator: Translator, root: Path, pho
     return _score("photos, five captions each", "de", written, list(map(list, zip(*references, strict=True))))
 
 
-def translate(translator: Translator, sentences: Sequence[str], language: str) -> list[str]:
-    """Translations in the order of the sentences; those of about one length are translated together."""
-    order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
-    written = [""] * len(sentences)
-    for start in tqdm(range(0, len(order), 64), f"translation into {language}", leave=False, unit="batch"):
-        numbers = order[start : start + 64]
-        found = translator.translate_batch([sentences[number] for number in numbers], to=language)
-        for number, translation in zip(numbers, found, strict=True):
-            written[number] = translation.text
-    return written
-
-
 def record(directory: Path, scores: Sequence[Score]) -> None:
-    """Write scores into a checkpoint's `config.json`, as shares of 1, in the place of those of the same name."""
-    path = directory / CONFIG
-    config = json.loads(path.read_text(encoding="utf-8"))
+    """Write scores into a checkpoint's `config.json`; see `record_scores`."""
     for one in scores:
-        measures = {"BLEU": one.cased, "BLEU_lower_case": one.lower}
-        config["scores"][f"{one.data}, {one.language}"] = {
-            name: round(value / 100, 4) for name, value in measures.items()
-        }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        measures = {"BLEU": one.cased / 100, "BLEU_lower_case": one.lower / 100}
+        record_scores(directory, f"{one.data}, {one.language}", measures)
 
 
 def to_table(scores: Sequence[Score]) -> str:

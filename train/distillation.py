@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
-from captioner.checkpoint import Checkpoint, load_model
+from captioner.checkpoint import Checkpoint
 from captioner.config import TextConfig
 from captioner.decoding import DecodingOptions, Hypothesis, beam_search
 from captioner.errors import UsageError
 from captioner.models.decoder import DecoderState
 from captioner.models.encoders import ImageEncoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
+from captioner.weights import load_model
 
 
 class Teachers:
@@ -45,7 +46,7 @@ class Teachers:
                     f"{one.path} has another vocabulary than the models beside it; train it on the same data."
                 )
             if one.config.text != text:
-                raise UsageError(f"{one.path} writes {one.config.text.direction}, unlike the models beside it.")
+                raise UsageError(f"{one.path} writes other tokens or in another direction than the models beside it.")
         self._models = [load_model(one).to(device) for one in checkpoints]
         self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
 

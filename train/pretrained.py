@@ -8,10 +8,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, load_model
+from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint
 from captioner.errors import UsageError
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
+from captioner.weights import load_model
 from train.config import EncoderSettings
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from captioner import checkpoint
@@ -39,13 +39,18 @@ def record(model: Path, name: str, arguments: Sequence[str], *, also: Sequence[P
             raise UsageError(f"--also {file}: no such file.")
     directory = checkpoint.read(model).path
     outcome = evaluate.evaluated(options)
-    config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    config["scores"][name] = {measure: round(value, 4) for measure, value in outcome.scores.as_dict().items()}
-    _write(directory / CONFIG, json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):
         text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
         _write(card, with_rows(text, name, rows(name, outcome)))
     return outcome
+
+
+def record_scores(directory: Path, name: str, scores: Mapping[str, float]) -> None:
+    """Write scores, shares of 1, into a checkpoint's `config.json`; what stood there under that name is replaced."""
+    config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    config["scores"][name] = {measure: round(value, 4) for measure, value in scores.items()}
+    _write(directory / CONFIG, json.dumps(config, indent=1, ensure_ascii=False) + "\n")
 
 
 def rows(name: str, outcome: Outcome) -> list[str]:

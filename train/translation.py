@@ -1,10 +1,8 @@
 """Translations of sentences as a run's task."""
 
-import gzip
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,76 +13,22 @@ from tqdm import tqdm
 
 from captioner.checkpoint import TranslatorCheckpoint
 from captioner.errors import UsageError
-from captioner.evaluation.data import read_captioned_photos
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption
-from captioner.subwords import Subwords, normalize
+from captioner.subwords import Subwords
 from captioner.text import EOS, PAD
 from captioner.translator import Translator
 from train.config import PairSettings, PhaseSettings, TranslationConfig, without_places
 from train.data import batches, hash_of, pad
 from train.feed import Batch
 from train.objective import Objective
+from train.pairs import held_out_photos, read_pairs
 from train.segmenter import Segmenter
-from train.splits import find_captions
 from train.task import Encode
 
-SOURCE = "en"
-"""The language that is read."""
 
-
-@dataclass(frozen=True)
-class Pair:
-    """A sentence and its translations.
-
-    Attributes:
-        source: in English.
-        targets: by language.
-    """
-
-    source: str
-    targets: dict[str, str]
-
-
-def read_pairs(
-    root: Path, split: str, languages: Sequence[str], *, without: frozenset[str] = frozenset()
-) -> list[Pair]:
-    """Sentences of a split and their translations, line by line.
-
-    Args:
-        root: the directory.
-        split: `train`, `val` or a test set's name.
-        languages: those wanted; all must be there.
-        without: photos (`photo_number`) whose sentences are left out.
-
-    Raises:
-        UsageError: a file is missing or the files have different numbers of lines.
-    """
-    source, *targets = (read_lines(root, f"{split}.{language}") for language in (SOURCE, *languages))
-    photos = read_lines(root, f"images_{split}.txt") if without else [""] * len(source)
-    for name, lines in zip((*languages, "images"), (*targets, photos), strict=True):
-        if len(lines) != len(source):
-            raise UsageError(f"{root}: {split} has {len(source)} sentences, but {len(lines)} lines in {name!r}.")
-    return [
-        Pair(sentence, dict(zip(languages, translations, strict=True)))
-        for photo, sentence, *translations in zip(photos, source, *targets, strict=True)
-        if photo_number(photo) not in without
-    ]
-
-
-def photo_number(file: str) -> str:
-    """What names a Flickr photo in every collection: what stands before the first `_` or `.` of its file's name."""
-    return file.partition(".")[0].partition("_")[0]
-
-
-def held_out_photos(file: Path) -> frozenset[str]:
-    """The photos (`photo_number`) of a file of captioned photos that are neither for training nor unused."""
-    photos = read_captioned_photos(find_captions(file) if file.is_dir() else file)
-    return frozenset(photo_number(photo.file) for photo in photos if photo.split in {"dev", "val", "test"})
-
-
-class Translation:
+class Translating:
     """Learning to translate sentences; see `Task`."""
 
     def __init__(self, config: TranslationConfig) -> None:
@@ -160,13 +104,9 @@ class Translation:
             device=next(model.parameters()).device,
         )
         sentences = [pair.source for pair in self.validation]
-        order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
-        predictions: dict[str, dict[int, str]] = {language: {} for language in self.config.languages}
-        work = [(language, order[start : start + 64]) for language in predictions for start in range(0, len(order), 64)]
         with arithmetic:
-            for language, numbers in tqdm(work, "validation", leave=False, unit="batch"):
-                found = translator.translate_batch([sentences[number] for number in numbers], to=language)
-                predictions[language].update(zip(numbers, (one.text for one in found), strict=True))
+            written = {language: translate(translator, sentences, language) for language in self.config.languages}
+        predictions = {language: dict(enumerate(texts)) for language, texts in written.items()}
         references = {
             language: {number: [pair.targets[language]] for number, pair in enumerate(self.validation)}
             for language in predictions
@@ -189,7 +129,7 @@ class Translation:
 class PairFeed:
     """The batches of a phase: sentences of about one length, each with its translations; see `train.task.Feed`."""
 
-    def __init__(self, task: Translation, phase: PhaseSettings) -> None:
+    def __init__(self, task: Translating, phase: PhaseSettings) -> None:
         self._data: PairSettings = task.config.data
         self._seed = task.config.training.seed
         self._batch_size = phase.batch_size
@@ -224,17 +164,13 @@ class PairFeed:
         return pieces[: self._data.max_length]
 
 
-def read_lines(root: Path, name: str) -> list[str]:
-    """The lines of a file of text, normalised; unpacked where it stands there as `.gz`.
-
-    Raises:
-        UsageError: it is missing or damaged.
-    """
-    for path in (root / name, root / f"{name}.gz"):
-        if path.is_file():
-            try:
-                content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-                return [normalize(line) for line in content.decode("utf-8").splitlines()]
-            except (OSError, EOFError, ValueError) as problem:
-                raise UsageError(f"{path}: cannot be read ({problem}).") from None
-    raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
+def translate(translator: Translator, sentences: Sequence[str], language: str) -> list[str]:
+    """Translations in the order of the sentences; those of about one length are translated together."""
+    order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
+    written = [""] * len(sentences)
+    for start in tqdm(range(0, len(order), 64), f"translation into {language}", leave=False, unit="batch"):
+        numbers = order[start : start + 64]
+        found = translator.translate_batch([sentences[number] for number in numbers], to=language)
+        for number, translation in zip(numbers, found, strict=True):
+            written[number] = translation.text
+    return written

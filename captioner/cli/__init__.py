@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from captioner._version import __version__
 from captioner.cli import caption, evaluate, info, translate
+from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
 from captioner.errors import CaptionerError
 
@@ -55,16 +56,5 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in VERBS.items():
-        summary = (verb.__doc__ or "").partition("\n")[0].partition(": ")[2]
-        verb.add_arguments(
-            verbs.add_parser(
-                name,
-                help=summary,
-                description=summary,
-                epilog=EXIT_CODES,
-                formatter_class=argparse.RawTextHelpFormatter,
-            )
-        )
+    add_verbs(parser, VERBS, epilog=EXIT_CODES)
     return parser

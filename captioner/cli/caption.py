@@ -101,12 +101,14 @@ def run(options: argparse.Namespace) -> int:
     photos = _photos(options)
     picture = _standard_input() if "-" in options.paths else b""
     from captioner import checkpoint
+    from captioner.text import ENGLISH
 
     read = checkpoint.read(options.model)
     if options.rerank:
         checkpoint.read(options.rerank)
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
-    _check_language(options.language)
+    if options.language != ENGLISH:
+        checkpoint.read_translator().check_language(options.language)
     with _target(options) as target:
         total = target.survey(photos)
         if options.dry_run:
@@ -138,13 +140,6 @@ def _check(options: argparse.Namespace) -> None:
     for message, holds in wrong.items():
         if holds:
             raise UsageError(message)
-
-
-def _check_language(language: str) -> None:
-    from captioner.checkpoint import read_translator
-
-    if language != "en" and language not in (known := read_translator().config.languages):
-        raise UsageError(f"--language {language}: unknown; choose one of: en, {', '.join(known)}.")
 
 
 def _photos(options: argparse.Namespace) -> "Photos":

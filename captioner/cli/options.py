@@ -1,6 +1,8 @@
 """Options that several verbs share."""
 
 import argparse
+from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +17,31 @@ DECODING_FLAGS = {
 }
 PHOTO_EN = {"beam_size": 3, "max_length": 20, "min_length": 0, "length_penalty": 0.7, "no_repeat_ngram": 3}
 """What `--help` shows: the embedded model's defaults, repeated here so that help need not read it (a test compares)."""
+
+
+def add_verbs(parser: argparse.ArgumentParser, verbs: Mapping[str, ModuleType], *, epilog: str | None = None) -> None:
+    """Add a parser for each verb, whose name goes to `verb`.
+
+    Args:
+        parser: of the command.
+        verbs: name → module with `add_arguments`; the first line of its docstring is `command verb: summary`, and what follows
+            describes it further.
+        epilog: what stands at the end of each verb's help.
+    """
+    parsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in verbs.items():
+        first, _, more = (verb.__doc__ or "").partition("\n")
+        summary = first.partition(": ")[2]
+        description = f"{summary}\n\n{more.strip()}" if more.strip() else summary
+        verb.add_arguments(
+            parsers.add_parser(
+                name,
+                help=summary,
+                description=description,
+                epilog=epilog,
+                formatter_class=argparse.RawTextHelpFormatter,
+            )
+        )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,11 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from captioner import checkpoint
 
     read = checkpoint.read_translator(options.model)
-    if options.to not in read.config.languages:
-        known = ", ".join(read.config.languages)
-        raise UsageError(f"--to {options.to}: this model cannot write that; choose one of: {known}.")
-    from dataclasses import replace
-
+    read.check_language(options.to)  # a mistake answers before torch loads
     from captioner.translator import Translator
 
     search = replace(read.decoding, beam_size=options.beam_size) if options.beam_size else read.decoding

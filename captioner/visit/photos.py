@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from captioner.errors import ImageError
 from captioner.images import open_image
+from captioner.text import ENGLISH
 
 if TYPE_CHECKING:
     from captioner.decoding.options import DecodingOptions
@@ -115,7 +116,7 @@ class Visit:
 
 
 def describe(
-    model: "Captioner", name: str, content: bytes, options: "DecodingOptions", language: str = "en"
+    model: "Captioner", name: str, content: bytes, options: "DecodingOptions", language: str = ENGLISH
 ) -> VisitPhoto:
     """Describe the bytes of a photo, and keep a small copy of it.
 
@@ -140,7 +141,7 @@ def small_copy(photo: "Source", side: int) -> bytes:
 
 
 def describe_again(
-    model: "Captioner", photo: VisitPhoto, options: "DecodingOptions", language: str = "en"
+    model: "Captioner", photo: VisitPhoto, options: "DecodingOptions", language: str = ENGLISH
 ) -> VisitPhoto:
     """Describe a photo's small copy anew; an edit stays."""
     caption = dataclasses.replace(
@@ -178,7 +179,7 @@ def languages() -> dict[str, str]:
     """The languages that captions can be had in: their own name → two letters; English first."""
     from captioner import checkpoint
 
-    return {_LANGUAGES.get(code, code): code for code in ("en", *checkpoint.read_translator().config.languages)}
+    return {_LANGUAGES.get(code, code): code for code in (ENGLISH, *checkpoint.read_translator().config.languages)}
 
 
 def models(environment: Mapping[str, str], *, separator: str) -> dict[str, str]:
@@ -190,7 +191,7 @@ def models(environment: Mapping[str, str], *, separator: str) -> dict[str, str]:
     """
     from captioner import checkpoint
 
-    captioners = set(checkpoint.embedded_models()) - {checkpoint.DEFAULT_TRANSLATOR}
+    captioners = (name for name in checkpoint.embedded_models() if not checkpoint.translates(name))
     embedded = sorted(captioners, key=lambda name: (name != checkpoint.DEFAULT_MODEL, name))
     found = {name: name for name in embedded}
     for directory in filter(None, environment.get("CAPTIONER_MODELS", "").split(separator)):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from captioner import checkpoint
 from captioner.inference import generate
 from captioner.predict import Captioner, PreparedPhoto
+from captioner.weights import load_model
 from train.benchmark.ours import OPTIONS, describe
 
 HANDFUL = 4
@@ -23,7 +24,7 @@ HANDFUL = 4
 def encoders(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
     """Photos a second of each way to encode a handful of photos, all threads on it; taken in turns, the best of them."""
     read = checkpoint.read()
-    plain = checkpoint.load_model(read).encoder
+    plain = load_model(read).encoder
     model = Captioner.load(read, device="cpu")
     images = model._images(photos[:HANDFUL])
     ways = dict(_ways(plain, model._model.encoder, images))
@@ -122,7 +123,7 @@ def decoders(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
     exact: Any = model._model.decoder
     quantize: Any = torch.ao.quantization.quantize_dynamic
     small = quantize(copy.deepcopy(exact), {nn.Linear, nn.LSTMCell})
-    ways = {"as in the file": checkpoint.load_model(model.checkpoint).decoder, "turned": exact, "int8 weights": small}
+    ways = {"as in the file": load_model(model.checkpoint).decoder, "turned": exact, "int8 weights": small}
     found: dict[str, float] = {}
     sentences = {}
     with torch.inference_mode():

@@ -16,6 +16,7 @@ from captioner.batch import Record, caption_photos
 from captioner.decoding import DecodingOptions
 from captioner.inference import generate
 from captioner.predict import Captioner, PreparedPhoto
+from captioner.weights import load_model
 
 OPTIONS = DecodingOptions(beam_size=3)
 
@@ -142,7 +143,7 @@ def latency(model: Captioner, photos: Sequence[Path]) -> dict[str, float]:
 def same_captions(records: Sequence[Record]) -> dict[str, float]:
     """How many captions differ from those of the plain way: nothing folded, one photo at a time, float32."""
     read = checkpoint.read()
-    plain = Captioner(checkpoint.load_model(read), read, device=torch.device("cpu"))
+    plain = Captioner(load_model(read), read, device=torch.device("cpu"))
     different, distance = 0, 0.0
     for record in records:
         caption = plain.caption(record.path, OPTIONS)

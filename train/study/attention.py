@@ -22,10 +22,10 @@ from captioner.models.encoders import TextEncoder, Vectors
 from captioner.text import Tokenizer, Vocabulary
 from train.data import encode, pad
 from train.losses import cross_entropy
+from train.pairs import read_pairs as read_sentences
 from train.study import chart, toy
 from train.study.learning import in_batches, learn
 from train.study.setting import Cell, Finding, Setting
-from train.translation import read_pairs as read_sentences
 
 CLAIM = "A single summary vector fails on long sentences; attention repairs it."
 

@@ -17,12 +17,10 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
 from captioner.config import DecoderSettings
-from captioner.decoding import DecodingOptions, Hypothesis
-from captioner.inference import generate
+from captioner.decoding import DecodingOptions
+from captioner.inference import agreed, generate, log_probs_of
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.text import BOS, EOS, PAD
-from train.data import pad
 from train.study import chart
 from train.study.captions import MAX_LENGTH, CaptionData, build_decoder, read_captions, score, teach
 from train.study.learning import Recurrent, learn
@@ -89,15 +87,6 @@ def tag(reader: str, seed: int, steps: int) -> tuple[int, list[float]]:
     return sum(value.numel() for value in tagger.parameters()), right.tolist()
 
 
-def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: list[list[list[int]]]) -> list[list[float]]:
-    """The log-probability of sentences (ids without `<bos>` and `<eos>`) about each photo, their end included."""
-    tokens = pad([[[BOS, *ids, EOS] for ids in photo] for photo in sentences])
-    said = decoder(vectors, tokens[..., :-1]).logits.log_softmax(-1)
-    targets = tokens[..., 1:]
-    values = said.gather(-1, targets[..., None])[..., 0].masked_fill(targets == PAD, 0).sum(-1)
-    return [row[: len(photo)] for row, photo in zip(values.tolist(), sentences, strict=True)]
-
-
 def train_decoders(data: CaptionData, seed: int, steps: int) -> list[Decoder]:
     """Three decoders: onward, backward, and another onward one."""
     settings = DecoderSettings(cell="rnn", hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
@@ -119,7 +108,10 @@ def measure(decoders: list[Decoder], data: CaptionData) -> list[float]:
     ids = [[list(one.tokens) for one in photo] for photo in onward]
     turned = [[sentence[::-1] for sentence in photo] for photo in ids]
     judged = [
-        rerank(onward, log_probs_of(decoder, vectors, sentences))
+        [
+            list(agreed(*photo)[0].tokens)
+            for photo in zip(onward, log_probs_of(decoder, vectors, sentences), strict=True)
+        ]
         for decoder, sentences in ((decoders[1], turned), (decoders[2], ids))
     ]
     chosen = [
@@ -128,16 +120,6 @@ def measure(decoders: list[Decoder], data: CaptionData) -> list[float]:
         *judged,
     ]
     return [score([data.vocabulary.decode(sentence) for sentence in sentences], data) for sentences in chosen]
-
-
-def rerank(found: list[list[Hypothesis]], others: list[list[float]]) -> list[list[int]]:
-    """Of each photo's sentences the one with the greatest sum of two log-probabilities, under the search's length penalty."""
-    best = []
-    for photo, values in zip(found, others, strict=True):
-        # A score is a log-probability over the penalty; the sum of two is divided by the same one.
-        sums = [one.score * (1 + value / one.log_prob) for one, value in zip(photo, values, strict=True)]
-        best.append(list(photo[max(range(len(sums)), key=sums.__getitem__)].tokens))
-    return best
 
 
 def study(setting: Setting) -> Finding:

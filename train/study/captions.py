@@ -17,6 +17,7 @@ from captioner.inference import generate
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
+from captioner.weights import load_model
 from train.data import IMAGES, encode, load_photos, pad
 from train.features import load_features, weights_key
 from train.losses import cross_entropy
@@ -87,7 +88,7 @@ def read_captions(setting: Setting, *, photos: int, tests: int) -> CaptionData:
 
 def _read(photos: list[CaptionedPhoto], root: Path, split: str) -> Captions:
     facts = checkpoint.read()
-    encoder = checkpoint.load_model(facts).encoder.eval()
+    encoder = load_model(facts).encoder.eval()
     loaded = load_photos(photos, root / IMAGES, size=facts.config.image.size, cache=CACHE, name=split)
 
     @torch.inference_mode()

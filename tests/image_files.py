@@ -1,0 +1,64 @@
+"""Files of photos made for tests, and what is said about those that are none."""
+
+import io
+import re
+import struct
+import zlib
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from captioner.errors import ImageError
+from captioner.images import Photo, open_image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+
+
+def encode(image: Image.Image, format: str, **options) -> bytes:  # noqa: A002
+    buffer = io.BytesIO()
+    if format == "HEIF":
+        pillow_heif.from_pillow(image).save(buffer, **options)
+    else:
+        image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def pixels(photo: Photo) -> np.ndarray:
+    return np.asarray(photo.image).astype(int)
+
+
+def refusal(source, **options) -> str:
+    """The sentence with which `source` is refused: always one line, always with an advice."""
+    with pytest.raises(ImageError) as caught:
+        open_image(source, **options)
+    sentence = str(caught.value)
+    assert sentence.isprintable()
+    assert sentence.startswith("cannot read ")
+    assert ": " in sentence
+    assert "; " in sentence
+    assert not re.search(r"ImageLimits|PIL\.|max_|min_", sentence)  # its reader owns a photo and no code
+    return sentence
+
+
+def png(width: int, height: int, depth: int, kind: int, rows: list[bytes], **chunks: bytes) -> bytes:
+    """A PNG written by hand, for what Pillow does not write."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
+        + b"".join(chunk(name.encode(), body) for name, body in chunks.items())
+        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def tiff(tags: dict[int, int], body: bytes) -> bytes:
+    """A little-endian TIFF of one directory; `tags` values are longs, and -1 stands for where `body` begins."""
+    start = 8 + 2 + 12 * len(tags) + 4
+    entries = [struct.pack("<HHII", tag, 4, 1, start if v == -1 else v) for tag, v in sorted(tags.items())]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4) + body

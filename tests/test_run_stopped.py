@@ -1,0 +1,112 @@
+"""Captioning folders, broken off: killed, on a full disk, by a second run or by hand."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from captioner import journal
+from captioner.decoding import DecodingOptions
+from captioner.locks import locked
+from captioner.predict import Caption, PreparedPhoto
+from tests.folder_runs import ALL, Fake, caption, names
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_that_was_killed_goes_on_and_ends_as_if_nothing_had_been(folder: Path, fake: Fake) -> None:
+    words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar", "--batch-size", "2")
+    caption(*words)
+    expected = {path: path.read_bytes() for path in everything()}
+    for existing in ("skip", "overwrite"):
+        for path in [path for path in expected if path.suffix != ".jpg"]:
+            path.unlink()
+        if existing == "overwrite":
+            Path("c.jsonl").write_bytes(expected[Path("c.jsonl")])
+        killed_at_the_sixth_record(*words, "--existing", existing)
+        left = Path("c.jsonl" if existing == "skip" else "c.jsonl.overwrite").read_bytes()
+        assert left.count(b"\n") == 5
+        assert not left.endswith(b"\n")
+        assert not Path("c.csv").exists()
+        assert caption(*words, "--existing", existing) == 1
+        assert {path: path.read_bytes() for path in everything()} == expected
+
+
+def everything() -> list[Path]:
+    return [path for path in Path().rglob("*") if path.is_file()]
+
+
+def killed_at_the_sixth_record(*words: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: nothing of theirs is used
+        child = os.fork()
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        return
+    write = os.write
+
+    def fatal(descriptor: int, data: bytes) -> int:
+        if data.startswith(b'{"path": "photos/5.jpg"'):
+            write(descriptor, data[:30])
+            os._exit(9)
+        return write(descriptor, data)
+
+    journal.os.write = fatal  # type: ignore[assignment]
+    caption(*words)
+    os._exit(1)
+
+
+def test_a_full_disk_stops_the_run_in_one_sentence(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.os, "write", full)
+        assert caption("--output", "c.jsonl") == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No space left on device" in line
+    assert Path("c.jsonl").read_bytes() == b""
+    assert caption("--output", "c.jsonl") == 1
+
+
+def test_the_second_run_on_an_output_is_refused(folder: Path, tmp_path: Path) -> None:
+    code = "import sys; from captioner.cli import main; sys.exit(main(sys.argv[1:]))"
+    with locked(tmp_path / "c.csv"):
+        words = [sys.executable, "-c", code, "caption", "photos", "--output", "other.jsonl", "--output", "c.csv"]
+        done = subprocess.run(
+            words, capture_output=True, check=False, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        )
+    assert done.returncode == 4
+    assert b"c.csv: another run is writing it" in done.stderr
+    assert not Path("other.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_ctrl_c_finishes_what_was_started(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = fake.caption_batch
+
+    def interrupted(photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:
+        if fake.seen == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0)
+        return answer(photos, options)
+
+    monkeypatch.setattr(fake, "caption_batch", interrupted)
+    assert caption("--output", "c.jsonl", "--output", "c.csv", "--batch-size", "2", "--workers", "1") == 130
+    done = names("c.jsonl")
+    assert done == ALL[: len(done)]
+    assert len(done) in {4, 6}  # the batch in work, and the next one if it waited already
+    assert len(Path("c.csv").read_text().splitlines()) == len(done) + 1
+    assert "interrupted" in capsys.readouterr().err
+    monkeypatch.setattr(fake, "caption_batch", answer)
+    assert caption("--output", "c.jsonl", "--output", "c.csv") == 1
+    assert names("c.jsonl") == ALL

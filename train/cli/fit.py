@@ -1,0 +1,77 @@
+"""python -m train fit: train a model from a TOML configuration.
+
+The best checkpoint by validation score is kept in OUT/best; OUT also holds the state to resume from and the logs.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from captioner.errors import UsageError
+
+if TYPE_CHECKING:
+    from train.captioning import Captioning
+    from train.config import TrainConfig
+    from train.parallel import Team
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes", help="change a setting"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME)")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in OUT was stopped")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train."""
+    from train.config import TrainConfig, read_config
+
+    config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
+
+    from train.loop import STATE, Run
+    from train.parallel import join_team
+    from train.translation import Translating
+
+    team = join_team()
+    directory = options.out or Path("runs") / config.name
+    if (directory / STATE).exists() and not options.resume:
+        raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
+    task = _captioning(config, team) if isinstance(config, TrainConfig) else Translating(config)
+    directory.mkdir(parents=True, exist_ok=True)
+    training = Run(task, directory, team)
+    if options.resume:
+        training.resume()
+    else:
+        training.start()
+    try:
+        training.fit()
+    except KeyboardInterrupt:
+        print("train: --resume goes on from the last saved state.", file=sys.stderr)
+        raise
+    if team.leads:
+        print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
+    """The photos and captions of a run; what cannot be read is named."""
+    from captioner import checkpoint
+    from train.captioning import Captioning
+    from train.corpus import read_corpus
+    from train.data import read_splits
+    from train.loop import find_device
+
+    start = checkpoint.read(config.start) if config.start else None
+    skipped: list[str] = []
+    splits = read_splits(config.data, skipped)
+    with team.leader_first():
+        corpus = read_corpus(config, splits, start)
+    skipped += [*corpus.train.skipped, *corpus.validation.skipped]
+    for sentence in skipped if team.leads else []:
+        print(f"skipped: {sentence}", file=sys.stderr)
+    if skipped and team.leads:
+        print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
+    return Captioning(config, corpus, start, find_device())

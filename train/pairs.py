@@ -1,0 +1,81 @@
+"""English sentences and their translations, as Multi30k has them: a file a language, line by line."""
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from captioner.errors import UsageError
+from captioner.evaluation.data import read_captioned_photos
+from captioner.subwords import normalize
+from captioner.text import ENGLISH
+from train.splits import find_captions
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sentence and its translations.
+
+    Attributes:
+        source: in English.
+        targets: by language.
+    """
+
+    source: str
+    targets: dict[str, str]
+
+
+def read_pairs(
+    root: Path, split: str, languages: Sequence[str], *, without: frozenset[str] = frozenset()
+) -> list[Pair]:
+    """Sentences of a split and their translations, line by line.
+
+    Args:
+        root: the directory.
+        split: `train`, `val` or a test set's name.
+        languages: those wanted; all must be there.
+        without: photos (`photo_number`) whose sentences are left out.
+
+    Raises:
+        UsageError: a file is missing, the files have different numbers of lines, or an English one is empty.
+    """
+    source, *targets = (read_lines(root, f"{split}.{language}") for language in (ENGLISH, *languages))
+    photos = read_lines(root, f"images_{split}.txt") if without else [""] * len(source)
+    for name, lines in zip((*languages, "images"), (*targets, photos), strict=True):
+        if len(lines) != len(source):
+            raise UsageError(f"{root}: {split} has {len(source)} sentences, but {len(lines)} lines in {name!r}.")
+    empty = next((number for number, sentence in enumerate(source, start=1) if not sentence), None)
+    if empty:
+        raise UsageError(f"{root}: line {empty} of {split}.{ENGLISH} is empty; take it out of all its files.")
+    return [
+        Pair(sentence, dict(zip(languages, translations, strict=True)))
+        for photo, sentence, *translations in zip(photos, source, *targets, strict=True)
+        if photo_number(photo) not in without
+    ]
+
+
+def photo_number(file: str) -> str:
+    """What names a Flickr photo in every collection: what stands before the first `_` or `.` of its file's name."""
+    return file.partition(".")[0].partition("_")[0]
+
+
+def held_out_photos(file: Path) -> frozenset[str]:
+    """The photos (`photo_number`) of a file of captioned photos that are neither for training nor unused."""
+    photos = read_captioned_photos(find_captions(file) if file.is_dir() else file)
+    return frozenset(photo_number(photo.file) for photo in photos if photo.split in {"dev", "val", "test"})
+
+
+def read_lines(root: Path, name: str) -> list[str]:
+    """The lines of a file of text, normalised; unpacked where it stands there as `.gz`.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    for path in (root / name, root / f"{name}.gz"):
+        if path.is_file():
+            try:
+                content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+                return [normalize(line) for line in content.decode("utf-8").removesuffix("\n").split("\n")]
+            except (OSError, EOFError, ValueError) as problem:
+                raise UsageError(f"{path}: cannot be read ({problem}).") from None
+    raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
