@@ -180,6 +180,15 @@ def test_installed_sizes_leave_torch_out() -> None:
     assert 1 < found["installed_libraries_mb"] < 1_000
 
 
+def test_a_missing_matplotlib_is_said_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr(everything, "run", lambda *_, **__: pytest.fail("measured"))
+    assert main(["benchmark", "--quick", "--plot", "g.png"]) == 2
+    assert "--plot draws a picture, and matplotlib is missing; it comes with: pip" in capsys.readouterr().err
+
+
 def test_mistakes_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(CaptionerError, match="cannot be written"):
         table.draw_growth({"photos": {1: 1.0, 2: 2.0}}, tmp_path / "missing" / "g.png")

@@ -84,4 +84,7 @@ def test_a_missing_matplotlib_is_said(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["curves", str(run)]) == 2
-    assert "for want of matplotlib; it comes with: pip install -r train/requirements.txt" in capsys.readouterr().err
+    assert (
+        "curves are a picture, and matplotlib is missing; it comes with: pip install -r train/requirements.txt"
+        in capsys.readouterr().err
+    )

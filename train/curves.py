@@ -10,6 +10,7 @@ import numpy as np
 
 from captioner.checkpoint import replacing
 from captioner.errors import OutputError, UsageError
+from train.drawing import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +31,10 @@ def draw_curves(directory: Path) -> Path:
         UsageError: matplotlib is not installed, or there is no step in the log.
         OutputError: the picture cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise UsageError(
-            "curves are not drawn, for want of matplotlib; it comes with: pip install -r train/requirements.txt"
-        ) from None
+    require_matplotlib("curves are a picture")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     steps, epochs = _read(directory / STEPS), _read(directory / EPOCHS)
     if not steps:
         raise UsageError(f"{directory}: holds no log of a training step ({STEPS}).")

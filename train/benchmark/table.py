@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captioner.errors import OutputError, UsageError
+from captioner.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,10 @@ def draw_growth(growth: Mapping[str, Mapping[int, float]], path: Path) -> None:
     """Draw seconds against number of photos, beam size, caption length and batch size.
 
     Raises:
-        UsageError: matplotlib is missing.
         OutputError: the picture cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("--plot needs matplotlib: pip install -r train/requirements.txt.") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 2.6), layout="constrained")
     for axes, (name, times) in zip(figure.subplots(1, len(growth), squeeze=False)[0], growth.items(), strict=True):
         axes.plot(list(times), list(times.values()), marker="o", color="#2f6f8f")

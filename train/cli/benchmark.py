@@ -30,7 +30,10 @@ def run(options: argparse.Namespace) -> None:
     """Measure it."""
     from train.benchmark import candidates, everything, table
     from train.benchmark.photos import find_photos
+    from train.drawing import require_matplotlib
 
+    if options.plot:
+        require_matplotlib("--plot draws a picture")  # before minutes of measuring, not after
     if options.candidates:
         with TemporaryDirectory() as scratch:
             found = candidates.measure(find_photos(options.photos, 256, Path(scratch)))

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from captioner.errors import UsageError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -16,20 +14,6 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 """Told apart by the colour-blind too (Okabe and Ito 2008); lines also differ in their marks."""
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
-
-
-def require_matplotlib() -> None:
-    """Say what is missing before minutes of computing, not after.
-
-    Raises:
-        UsageError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ModuleNotFoundError:
-        raise UsageError(
-            "a study draws a picture, and matplotlib is missing; it comes with: pip install -r train/requirements.txt"
-        ) from None
 
 
 def panels(columns: int = 1, rows: int = 1, *, size: tuple[float, float] = (5.5, 4.0)) -> "tuple[Figure, list[Axes]]":

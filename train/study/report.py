@@ -10,8 +10,8 @@ import torch
 
 from captioner.checkpoint import replacing
 from captioner.errors import OutputError
+from train.drawing import require_matplotlib
 from train.study.catalogue import Study, load
-from train.study.chart import require_matplotlib
 from train.study.setting import Cell, Finding, Setting
 
 REMARKS = "## Remarks"
@@ -48,14 +48,12 @@ def run_and_write(name: str, setting: Setting, directory: Path) -> None:
         UsageError: matplotlib or data is missing.
         OutputError: a file cannot be written.
     """
-    require_matplotlib()  # before minutes of computing, not after
+    require_matplotlib("a study draws a picture")  # before minutes of computing, not after
     torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
     study = load(name)
     begun = time.perf_counter()
     finding = study.run(setting)
-    print(f"{name}: {study.about.strip().partition(chr(10))[0]}\n\n{to_table(finding)}\n")
-    if finding.seen:
-        print(f"{finding.seen}\n")
+    print(f"{name}: {study.about.strip().partition(chr(10))[0]}\n\n{to_table(finding)}\n\n{finding.seen}\n")
     picture, *_ = write(study, finding, setting, directory)
     print(f"{picture} ({time.perf_counter() - begun:.0f} s)\n")
 
@@ -105,7 +103,7 @@ def to_page(study: Study, finding: Finding, setting: Setting, command: str) -> s
     parts = [
         f"# {study.name}",
         title,
-        f"- **The notes claim:** {study.claim}\n- **Seen:** {finding.seen or 'see the table.'}",
+        f"- **The notes claim:** {study.claim}\n- **Seen:** {finding.seen}",
         f"![{title}]({study.name}.png)",
         to_table(finding),
         f"{spread} Made by",
