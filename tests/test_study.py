@@ -31,7 +31,7 @@ def chance(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture(scope="module")
 def scenes() -> captions.CaptionData:
-    return captions.read_captions(TINY, photos=12, tests=6)
+    return captions.read_captions(TINY)
 
 
 def small_decoder(scenes: captions.CaptionData, kind: type[Decoder] = Decoder) -> Decoder:
@@ -252,7 +252,7 @@ def test_backwards_turns_the_words_but_not_the_ends(scenes: captions.CaptionData
 
 def test_with_its_own_words_as_target_running_free_costs_nothing(scenes: captions.CaptionData) -> None:
     decoder, vectors = small_decoder(scenes), Vectors(scenes.test.vectors)
-    state, tokens = decoder.init_state(vectors), [torch.full((6, 1), BOS)]
+    state, tokens = decoder.init_state(vectors), [torch.full((len(scenes.test.words), 1), BOS)]
     for _ in range(5):
         log_probs, state = decoder.step(tokens[-1], state)
         log_probs[..., : UNK + 1] = -math.inf
@@ -265,6 +265,16 @@ def test_with_its_own_words_as_target_running_free_costs_nothing(scenes: caption
         other = captions.to_batch(scenes.test, scenes.vocabulary)
         forced = captions.cross_entropy(decoder, vectors, other)[0].value
         assert forcing.free_loss(decoder, vectors, other) != forced
+
+
+@pytest.mark.parametrize("way", forcing.WAYS)
+def test_no_way_of_training_has_dropout(way: str, scenes: captions.CaptionData) -> None:
+    decoder, vectors = forcing.build(way, scenes, 3).train(), Vectors(scenes.test.vectors)
+    tokens, losses = captions.to_batch(scenes.test, scenes.vocabulary), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        losses.append(forcing.loss_of(way, decoder, vectors, tokens, share=0.5, seed=0).item())
+    assert losses[0] == losses[1]
 
 
 def test_all_steps_at_once_are_the_steps_one_by_one(scenes: captions.CaptionData) -> None:
@@ -307,7 +317,7 @@ def test_real_captions_come_with_the_embedded_encoders_grid(
         records.append({"file": f"{name}.png", "split": split, "captions": [f"A {name} ."] * 3})
     (root / "captions.json").write_text(json.dumps(records))
     monkeypatch.chdir(tmp_path)  # the cache of decoded photos
-    data = captions.read_captions(Setting(data=tmp_path), photos=3, tests=5)
-    assert data.train.vectors.shape == (3, captions.SIDE**2, 1280)
+    data = captions.read_captions(Setting(data=tmp_path))
+    assert data.train.vectors.shape == (4, captions.SIDE**2, 1280)
     assert data.test.words == [[["a", "coffee"]] * 3]
-    assert len(data.vocabulary) == 4 + 1 + 3
+    assert len(data.vocabulary) == 4 + 1 + 4

@@ -12,18 +12,19 @@ two models are better than one whatever their direction, a second left-to-right 
 beside it as the control.
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
-from captioner.config import DecoderSettings
 from captioner.decoding import DecodingOptions
 from captioner.inference import agreed, generate, log_probs_of
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from train.study import chart
-from train.study.captions import MAX_LENGTH, CaptionData, build_decoder, read_captions, score, teach
-from train.study.learning import Recurrent, learn
+from train.study.captions import MAX_LENGTH, SETTINGS, CaptionData, build_decoder, read_captions, score, teach
+from train.study.learning import Recurrent, count_parameters, learn
 from train.study.setting import Cell, Finding, Setting
 
 CLAIM = "The output at a time may depend on the whole input, the past and the future; a network that reads both ways sees both."
@@ -84,12 +85,12 @@ def tag(reader: str, seed: int, steps: int) -> tuple[int, list[float]]:
     with torch.no_grad():
         symbols, tags = draw(1000, chance)
         right = 100 * (tagger(symbols).argmax(-1) == tags).float().mean(0)
-    return sum(value.numel() for value in tagger.parameters()), right.tolist()
+    return count_parameters(tagger), right.tolist()
 
 
 def train_decoders(data: CaptionData, seed: int, steps: int) -> list[Decoder]:
     """Three decoders: onward, backward, and another onward one."""
-    settings = DecoderSettings(cell="rnn", hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
+    settings = replace(SETTINGS, cell="rnn")
     decoders = []
     for number, backwards in enumerate((False, True, False)):
         decoder = build_decoder(data, settings, seed + 1000 * number)
@@ -124,11 +125,7 @@ def measure(decoders: list[Decoder], data: CaptionData) -> list[float]:
 
 def study(setting: Setting) -> Finding:
     """Tags one- and two-way, captions one- and two-way."""
-    data = read_captions(
-        setting,
-        photos=setting.pick(full=1000, quick=300, tiny=12),
-        tests=setting.pick(full=250, quick=50, tiny=4),
-    )
+    data = read_captions(setting)
     figure, (tagging, captions) = chart.panels(2, size=(6.0, 4.0))
     rows: list[tuple[Cell, ...]] = []
     means = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
-from torch import Tensor
+from torch import Tensor, nn
 
 from captioner import checkpoint
 from captioner.config import DecoderConfig, DecoderSettings
@@ -35,6 +35,8 @@ PHOTOS, EACH = 16, 2
 """In a training step: photos, and captions of each. On one core small steps come further in the same time."""
 
 OPTIONS = DecodingOptions(beam_size=3, max_length=MAX_LENGTH)
+SETTINGS = DecoderSettings(hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
+"""The decoder of all these studies; each changes what it is about."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,21 @@ class CaptionData:
     vocabulary: Vocabulary
 
 
-def read_captions(setting: Setting, *, photos: int, tests: int) -> CaptionData:
+def read_captions(setting: Setting) -> CaptionData:
     """The captions that a study works on: Flickr8k's training and validation photos, or toy scenes.
-
-    Args:
-        setting: says which.
-        photos: how many to learn from.
-        tests: how many to measure on.
 
     Raises:
         UsageError: there is no Flickr8k where the setting says.
     """
+    photos, tests = setting.pick(full=(1000, 250), quick=(300, 50), tiny=(12, 4))
     if setting.data:
         root = setting.data / "flickr8k"
         found = read_captioned_photos(find_captions(root))
+        facts = checkpoint.read()
+        encoder = load_model(facts).encoder.eval()
+        size = facts.config.image.size
         train, test = (
-            _read(list(found.select(split).photos[:count]), root, split)
+            _read(list(found.select(split).photos[:count]), root, split, encoder, size)
             for split, count in (("train", photos), ("dev", tests))
         )
     else:
@@ -86,10 +87,8 @@ def read_captions(setting: Setting, *, photos: int, tests: int) -> CaptionData:
     return CaptionData(train, test, Vocabulary.build(words, min_count=3 if setting.data else 1))
 
 
-def _read(photos: list[CaptionedPhoto], root: Path, split: str) -> Captions:
-    facts = checkpoint.read()
-    encoder = load_model(facts).encoder.eval()
-    loaded = load_photos(photos, root / IMAGES, size=facts.config.image.size, cache=CACHE, name=split)
+def _read(photos: list[CaptionedPhoto], root: Path, split: str, encoder: nn.Module, size: int) -> Captions:
+    loaded = load_photos(photos, root / IMAGES, size=size, cache=CACHE, name=split)
 
     @torch.inference_mode()
     def grid(images: Tensor) -> Tensor:

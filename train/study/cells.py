@@ -9,16 +9,16 @@ LSTM starts as PyTorch's does, without a greater bias of its forget gate.
 """
 
 import time
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
 from captioner.config import Cell as Kind
-from captioner.config import DecoderSettings
 from train.study import chart
-from train.study.captions import CaptionData, build_decoder, read_captions, score, teach, write_captions
-from train.study.learning import Recurrent, learn
+from train.study.captions import SETTINGS, CaptionData, build_decoder, read_captions, score, teach, write_captions
+from train.study.learning import Recurrent, count_parameters, learn
 from train.study.setting import Cell, Finding, Setting
 
 CLAIM = "Gates let a cell keep what it has read: the LSTM with its forget, input and output gate, and the GRU as the simpler one."
@@ -54,13 +54,12 @@ def add(kind: Kind, length: int, seed: int, steps: int) -> list[float]:
 
 def describe(kind: Kind, data: CaptionData, seed: int, steps: int) -> tuple[int, float, float, float]:
     """Parameters of a decoder's cell, its last training loss, its BLEU-4 and the seconds that training took."""
-    settings = DecoderSettings(cell=kind, hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
-    decoder = build_decoder(data, settings, seed)
+    decoder = build_decoder(data, replace(SETTINGS, cell=kind), seed)
     begun = time.process_time()
     losses = teach(decoder, data, steps=steps, seed=seed, title=f"captions with {kind}")
     seconds = time.process_time() - begun
     last = losses[-max(1, steps // 10) :]
-    size = sum(value.numel() for value in decoder.cells.parameters())
+    size = count_parameters(decoder.cells)
     return size, sum(last) / len(last), score(write_captions(decoder, data), data), seconds
 
 
@@ -68,11 +67,7 @@ def study(setting: Setting) -> Finding:
     """The adding problem and captions, for each of the three cells."""
     length = setting.pick(full=30, quick=20, tiny=6)
     steps = setting.pick(full=800, quick=200, tiny=2)
-    data = read_captions(
-        setting,
-        photos=setting.pick(full=1000, quick=300, tiny=12),
-        tests=setting.pick(full=250, quick=50, tiny=4),
-    )
+    data = read_captions(setting)
     figure, (adding, captions) = chart.panels(2)
     rows: list[tuple[Cell, ...]] = []
     scores, errors = {}, {}

@@ -25,7 +25,7 @@ from train.data import encode, pad
 from train.losses import cross_entropy
 from train.splits import find_captions
 from train.study import chart, toy
-from train.study.learning import in_batches, learn
+from train.study.learning import count_parameters, in_batches, learn
 from train.study.setting import Cell, Finding, Setting
 
 if TYPE_CHECKING:
@@ -122,9 +122,8 @@ def draw(decoder: Decoder, texts: Texts, temperature: float) -> list[str]:
     return ["".join(texts.vocabulary.decode(ids)) for ids in tokens[0].tolist()]
 
 
-def known_words(samples: list[str], texts: Texts) -> float:
-    """Share (%) of the words in samples that stand somewhere in the captions learned from."""
-    known = {word for text in texts.train for word in ptb_tokenize(text)}
+def known_words(samples: list[str], known: set[str]) -> float:
+    """Share (%) of the words in samples that are among the known ones."""
     words = [word for text in samples for word in ptb_tokenize(text)]
     return 100 * sum(word in known for word in words) / max(1, len(words))
 
@@ -132,6 +131,8 @@ def known_words(samples: list[str], texts: Texts) -> float:
 def study(setting: Setting) -> Finding:
     """Bits per character and how many of the words written are real, by model; samples at three temperatures."""
     texts = read_texts(setting)
+    read = [ptb_tokenize(text) for text in texts.train]
+    known = {word for words in read for word in words}
     figure, (axes, page) = chart.panels(2, size=(6.0, 4.2))
     rows: list[tuple[Cell, ...]] = []
     found: dict[str, tuple[float, ...]] = {}
@@ -139,20 +140,20 @@ def study(setting: Setting) -> Finding:
     for kind, size in models:
         decoders = [teach(kind, size, texts, seed, setting) for seed in setting.seeds]
         drawn = [[draw(decoder, texts, temperature) for temperature in TEMPERATURES] for decoder in decoders]
-        shares = zip(*([known_words(one, texts) for one in three] for three in drawn), strict=True)
-        name, count = f"{kind}, {size} units", sum(value.numel() for value in decoders[0].parameters())
+        shares = zip(*([known_words(one, known) for one in three] for three in drawn), strict=True)
+        name, count = f"{kind}, {size} units", count_parameters(decoders[0])
         found[name] = tuple(bits_per_character(decoder, texts) for decoder in decoders)
         rows.append((name, count, found[name], *shares))
     chart.bars(axes, [name.replace(", ", "\n") for name in found], list(found.values()), unit="bits per character")
     _show(page, dict(zip(TEMPERATURES, drawn[0], strict=True)))
     columns = ("model", "parameters", "bits per character", *(f"real words at {one} (%)" for one in TEMPERATURES))
-    return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=_sentence(texts, found))
+    return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=_sentence(texts, read, found))
 
 
-def _sentence(texts: Texts, found: dict[str, tuple[float, ...]]) -> str:
+def _sentence(texts: Texts, read: list[list[str]], found: dict[str, tuple[float, ...]]) -> str:
     best = min(found, key=lambda name: sum(found[name]))
     unknown = int((to_tokens(texts.test, texts.vocabulary) == UNK).sum())
-    words = Vocabulary.build((ptb_tokenize(text) for text in texts.train), min_count=5)
+    words = Vocabulary.build(read, min_count=5)
     lost = [word not in words for text in texts.test for word in ptb_tokenize(text)]
     return (
         f"The best model ({best}) needs {sum(found[best]) / len(found[best]):.2f} bits per character; {unknown} characters of the"

@@ -35,16 +35,21 @@ class Recurrent(nn.Module):
         return found
 
 
+def count_parameters(network: nn.Module) -> int:
+    """The size of a network."""
+    return sum(value.numel() for value in network.parameters())
+
+
 def learn(
     parameters: Iterable[nn.Parameter],
     loss: Callable[[int], Tensor],
     *,
     steps: int,
     title: str,
-    rate: float = 1e-3,
-    clip: float = 1.0,
+    rate: float,
+    after: Callable[[int], None] | None = None,
 ) -> list[float]:
-    """Train by Adam with a clipped gradient.
+    """Train by Adam with a gradient whose norm is at most 1.
 
     Args:
         parameters: what is trained.
@@ -52,7 +57,7 @@ def learn(
         steps: how many.
         title: what the progress bar says.
         rate: Adam's learning rate.
-        clip: greatest norm of the gradient.
+        after: called after each step with the number of steps taken, 1 to `steps`; it may judge what was learned.
 
     Returns:
         The loss of each step, before it was taken.
@@ -64,9 +69,11 @@ def learn(
         value = loss(step)
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, clip)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         losses.append(value.item())
+        if after:
+            after(step + 1)
     return losses
 
 

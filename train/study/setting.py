@@ -29,11 +29,11 @@ class Setting:
     seeds: tuple[int, ...] = (0, 1, 2)
     tiny: bool = False
 
-    def pick(self, *, full: T, quick: T, tiny: T | None = None) -> T:
-        """One of these, as long as the study may be; where no `tiny` is given, `quick` serves for both."""
-        if self.tiny and tiny is not None:
+    def pick(self, *, full: T, quick: T, tiny: T) -> T:
+        """One of these, as long as the study may be."""
+        if self.tiny:
             return tiny
-        return quick if self.quick or self.tiny else full
+        return quick if self.quick else full
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from captioner.models.decoder import CELLS
 from train.study import chart
-from train.study.learning import learn
+from train.study.learning import count_parameters, learn
 from train.study.setting import Cell, Finding, Setting
 
 CLAIM = "Parameters shared through time generalise to lengths never seen; separate ones cannot."
@@ -73,7 +73,7 @@ def accuracies(kind: str, seed: int, setting: Setting) -> tuple[int, list[float]
         for length in range(1, TESTED + 1):
             symbols, digits = draw(length, setting.pick(full=1000, quick=200, tiny=4), chance)
             found.append(100 * (network(symbols).argmax(1) == digits).float().mean().item())
-    return sum(value.numel() for value in network.parameters()), found
+    return count_parameters(network), found
 
 
 def study(setting: Setting) -> Finding:

@@ -82,14 +82,14 @@ def to_vectors(scenes: list[Scene], seed: int) -> Tensor:
     return cells + torch.randn(cells.shape, generator=chance) * 0.7
 
 
-def draw_translations(count: int, seed: int, *, clauses: int = 4) -> list[tuple[list[str], list[str]]]:
-    """Sentences of 1 to `clauses` clauses and their translations, as words.
+def draw_translations(count: int, seed: int) -> list[tuple[list[str], list[str]]]:
+    """Sentences of 1 to 3 clauses and their translations, as words.
 
     The other language is made up: its words are those of the first written backwards, its adjectives follow their nouns
     and its verbs stand at the end of their clauses. A clause has 5 to 7 words.
     """
     chance = random.Random(f"translations {seed}")
-    return [_sentence(chance, chance.randint(1, clauses)) for _ in range(count)]
+    return [_sentence(chance, chance.randint(1, 3)) for _ in range(count)]
 
 
 def _sentence(chance: random.Random, clauses: int) -> tuple[list[str], list[str]]:
