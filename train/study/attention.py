@@ -11,14 +11,14 @@ Without real data the language is a made-up one, in which verbs stand at the end
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from captioner.config import AttentionKind, DecoderConfig, TextEncoderConfig
+from captioner.config import AttentionKind, DecoderConfig, TextEncoderConfig, TranslatorConfig
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.inference import generate
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import TextEncoder, Vectors
+from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
 from train.data import encode, pad
 from train.losses import cross_entropy
@@ -59,7 +59,7 @@ def read_pairs(setting: Setting) -> Pairs:
         lengths: tuple[int, ...] = (1, 9, 11, 13, 15, 18)
     else:
         counts = setting.pick(full=(20000, 1000), quick=(6000, 200), tiny=(70, 12))
-        train, test = (toy.draw_translations(count, seed, clauses=3) for seed, count in enumerate(counts))
+        train, test = (toy.draw_translations(count, seed) for seed, count in enumerate(counts))
         lengths = (1, 8, 15)
     source, target = (
         Vocabulary.build((pair[side] for pair in train), min_count=10 if setting.data else 1) for side in (0, 1)
@@ -78,66 +78,61 @@ def _read(setting: Setting, part: str) -> list[Pair]:
     return [pair for pair in pairs if all(pair)]
 
 
-class Translator(nn.Module):
-    """An encoder of sentences and a decoder that looks at what it gives."""
+def build(kind: AttentionKind, pairs: Pairs, width: int) -> EncoderDecoder:
+    """A translator with random weights."""
+    encoder = TextEncoderConfig(vocabulary_size=len(pairs.source), hidden_size=width, embedding_size=EMBEDDING)
+    decoder = DecoderConfig(
+        cell="gru",
+        attention=kind,
+        hidden_size=width,
+        embedding_size=EMBEDDING,
+        dropout=0.1,
+        tie_weights=True,
+        vocabulary_size=len(pairs.target),
+    )
+    return EncoderDecoder(TranslatorConfig(encoder=encoder, decoder=decoder, languages=("de",)))
 
-    def __init__(self, kind: AttentionKind, pairs: Pairs, width: int) -> None:
-        super().__init__()
-        self.pairs = pairs
-        self.encoder = TextEncoder(
-            TextEncoderConfig(vocabulary_size=len(pairs.source), hidden_size=width, embedding_size=EMBEDDING)
-        )
-        config = DecoderConfig(
-            cell="gru",
-            attention=kind,
-            hidden_size=width,
-            embedding_size=EMBEDDING,
-            dropout=0.1,
-            tie_weights=True,
-            vocabulary_size=len(pairs.target),
-        )
-        self.decoder = Decoder(config, self.encoder.output_size)
 
-    def read(self, sentences: list[list[str]]) -> Vectors:
-        """Encode sentences given as words."""
-        encoder: Vectors = self.encoder(
-            pad([[encode(words, self.pairs.source, MAX_LENGTH)] for words in sentences])[:, 0]
-        )
-        return encoder
+def read(model: EncoderDecoder, sentences: list[list[str]], pairs: Pairs) -> Vectors:
+    """Encode sentences given as words."""
+    vectors: Vectors = model.encoder(pad([[encode(words, pairs.source, MAX_LENGTH)] for words in sentences])[:, 0])
+    return vectors
 
-    def loss(self, pairs: list[Pair]) -> Tensor:
-        """Cross-entropy of translations under teacher forcing."""
-        tokens = pad([[encode(target, self.pairs.target, MAX_LENGTH)] for _, target in pairs])
-        return cross_entropy(self.decoder, self.read([source for source, _ in pairs]), tokens)[0].value
 
-    @torch.inference_mode()
-    def write(self, sentences: list[list[str]]) -> list[list[str]]:
-        """Translations of sentences, in their order."""
-        order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
-        written: list[list[str]] = [[]] * len(sentences)
-        for start in range(0, len(order), 200):
-            numbers = order[start : start + 200]
-            found = generate(self.decoder, self.read([sentences[number] for number in numbers]), OPTIONS)
-            for number, (best,) in zip(numbers, found, strict=True):
-                written[number] = self.pairs.target.decode(best.tokens)
-        return written
+def loss(model: EncoderDecoder, batch: list[Pair], pairs: Pairs) -> Tensor:
+    """Cross-entropy of translations under teacher forcing."""
+    tokens = pad([[encode(target, pairs.target, MAX_LENGTH)] for _, target in batch])
+    return cross_entropy(model.decoder, read(model, [source for source, _ in batch], pairs), tokens)[0].value
+
+
+@torch.inference_mode()
+def write(model: EncoderDecoder, sentences: list[list[str]], pairs: Pairs) -> list[list[str]]:
+    """Translations of sentences, in their order."""
+    order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
+    written: list[list[str]] = [[]] * len(sentences)
+    for start in range(0, len(order), 200):
+        numbers = order[start : start + 200]
+        found = generate(model.decoder, read(model, [sentences[number] for number in numbers], pairs), OPTIONS)
+        for number, (best,) in zip(numbers, found, strict=True):
+            written[number] = pairs.target.decode(best.tokens)
+    return written
 
 
 def measure(kind: AttentionKind, pairs: Pairs, seed: int, setting: Setting) -> list[float]:
     """BLEU-4 (%) of a trained model: of all test sentences, then by length."""
     torch.manual_seed(seed)
     steps, batch, width = setting.pick(full=(600, 64, 128), quick=(150, 24, 48), tiny=(1, 24, 8))
-    model = Translator(kind, pairs, width)
+    model = build(kind, pairs, width)
     order = in_batches([len(target) for _, target in pairs.train], batch, steps=steps, seed=seed)
     learn(
         model.parameters(),
-        lambda number: model.loss([pairs.train[place] for place in order[number]]),
+        lambda number: loss(model, [pairs.train[place] for place in order[number]], pairs),
         steps=steps,
         title=f"attention {kind}",
         rate=5e-3,
     )
     model.eval()
-    written = model.write([source for source, _ in pairs.test])
+    written = write(model, [source for source, _ in pairs.test], pairs)
     statistics = bleu_statistics(written, [[target] for _, target in pairs.test])
     groups = [list(range(len(pairs.test))), *_by_length(pairs)]
     return [100 * float(bleu(statistics.take(group).total())[3]) for group in groups]
