@@ -51,8 +51,7 @@ def look(address: Address, memory: Tensor, before: Tensor) -> Tensor:
     gated = before + address.gate * (content - before)  # equation 7
     around = torch.cat([gated[..., -1:], gated, gated[..., :1]], -1).unfold(-1, SHIFTS, 1)  # (B, heads, N, 3)
     moved = (around @ address.shift.flip(-1)[..., None])[..., 0]  # equation 8: row i takes from i + 1, i and i - 1
-    sharp = (moved + 1e-12) ** address.sharpness  # a power's gradient at 0 is not finite
-    return sharp / sharp.sum(-1, keepdim=True)  # equation 9
+    return torch.softmax(address.sharpness * (moved + 1e-12).log(), -1)  # equation 9; a logarithm of 0 is not finite
 
 
 class TuringState(NamedTuple):
@@ -86,6 +85,10 @@ class TuringMachine(nn.Module):
         self.write = nn.Linear(hidden, 2 * width)
         self.output = nn.Linear(hidden + width, outputs)
         self.start = nn.Parameter(torch.zeros(2, hidden))
+        # From PyTorch's smaller weights the heads look alike at every step, and copying is learned late or never.
+        for layer in (self.heads, self.write, self.output):
+            nn.init.xavier_uniform_(layer.weight, gain=1.4)
+            nn.init.normal_(layer.bias, std=0.01)
 
     def init_state(self, batch: int) -> TuringState:
         """Before the first step of `batch` sequences."""
@@ -101,7 +104,7 @@ class TuringMachine(nn.Module):
         weights = look(self.address(hidden[0]), state.memory, state.weights)
         erase, add = self.write(hidden[0])[:, None].chunk(2, -1)  # (B, 1, W)
         where = weights[:, WRITE, :, None]
-        memory = state.memory * (1 - where * erase.sigmoid()) + where * add.tanh()  # equations 3 and 4
+        memory = state.memory - where * (state.memory * erase.sigmoid() - add.tanh())  # equations 3 and 4
         read = (weights[:, READ, None] @ memory)[:, 0]  # equation 2
         return self.output(torch.cat([hidden[0], read], -1)), TuringState(memory, weights, read, hidden)
 
