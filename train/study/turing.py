@@ -85,7 +85,7 @@ class TuringMachine(nn.Module):
         self.write = nn.Linear(hidden, 2 * width)
         self.output = nn.Linear(hidden + width, outputs)
         self.start = nn.Parameter(torch.zeros(2, hidden))
-        # From PyTorch's smaller weights the heads look alike at every step, and copying is learned late or never.
+        # Greater weights than PyTorch's: from those, copying was learned late or not at all (docs/study/memory.md).
         for layer in (self.heads, self.write, self.output):
             nn.init.xavier_uniform_(layer.weight, gain=1.4)
             nn.init.normal_(layer.bias, std=0.01)
