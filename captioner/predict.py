@@ -120,14 +120,14 @@ class Captioner:
         Args:
             model: of the checkpoint.
             checkpoint: what belongs to the model.
-            device: where it is to compute.
+            device: where the model is.
             language: what `caption` writes where it is not told.
             second: whose opinion on each sentence counts as much as the model's own.
 
         Raises:
             UsageError: the embedded translator does not know that language, or the second wants photos of another size.
         """
-        self._model = model.to(device)
+        self._model = model
         self._device = device
         self._second = second
         self._tokenizer = Tokenizer(checkpoint.config.text.tokens, checkpoint.config.text.direction)
@@ -168,7 +168,7 @@ class Captioner:
         place = find_device(device)
         read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
         second = None if rerank is None else cls.load(rerank, device=device)
-        model = load_model(read)
+        model = load_model(read).to(place)
         model.settle()
         return cls(model, read, device=place, language=language, second=second)
 

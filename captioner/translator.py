@@ -62,13 +62,13 @@ class Translator:
         Args:
             model: of the checkpoint.
             checkpoint: what belongs to the model.
-            device: where it is to compute.
+            device: where the model is.
             language: what `translate` writes where it is not told; the checkpoint's first if empty.
 
         Raises:
             UsageError: the model does not know that language.
         """
-        self._model = model.to(device)
+        self._model = model
         self._device = device
         self.checkpoint = checkpoint
         self._starts = {name: checkpoint.target.language_token(name) for name in checkpoint.config.languages}
@@ -96,7 +96,7 @@ class Translator:
         """
         place = find_device(device)
         read = name if isinstance(name, TranslatorCheckpoint) else checkpoint.read_translator(name)
-        model = load_model(read)
+        model = load_model(read).to(place)
         model.settle()
         return cls(model, read, device=place, language=language)
 

@@ -11,6 +11,7 @@ from captioner.models.attention import build_attention
 from captioner.models.decoder import Decoder, DecoderState
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import GRID_CHANNELS, ImageEncoder, Vectors
+from captioner.models.packed import PackedCell, PackedLinear, pack
 
 B, K, N, D, T, V = 3, 2, 6, 10, 5, 11
 
@@ -57,14 +58,28 @@ def test_a_folded_batch_norm_changes_no_grid(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("cell", get_args(Cell))
 @pytest.mark.parametrize("tied", [False, True])
-def test_turned_weights_say_the_same(cell: Cell, tied: bool) -> None:
+def test_packed_weights_say_the_same(cell: Cell, tied: bool) -> None:
     model = decoder(cell=cell, tie_weights=tied)
+    for value in model.parameters():
+        value.data = value.data.half().float()
     with torch.inference_mode():
         plain = model(vectors(), tokens()).logits
-        model.turn_weights()
-        turned = model(vectors(), tokens()).logits
-    assert all(part.weight_hh.t().is_contiguous() for part in model.cells)
-    torch.testing.assert_close(turned, plain)
+        pack(model)
+        packed = model(vectors(), tokens()).logits
+    torch.testing.assert_close(packed, plain)
+    if torch.backends.quantized.engine == "x86":
+        assert {type(part) for part in model.cells} == {PackedCell}
+        assert isinstance(model.classify, PackedLinear)
+
+
+def test_weights_that_float16_would_change_are_not_packed() -> None:
+    model = decoder()
+    for value in model.parameters():
+        value.data = value.data.half().float()
+    model.classify.weight.data[0, 0] = 1 / 3
+    pack(model)
+    assert isinstance(model.classify, torch.nn.Linear)
+    assert isinstance(model.attention.query, PackedLinear) == (torch.backends.quantized.engine == "x86")
 
 
 def test_bytes_and_floats_are_the_same_photo() -> None:

@@ -46,7 +46,9 @@ class Teachers:
                     f"{one.path} has another vocabulary than the models beside it; train it on the same data."
                 )
             if one.config.text != text:
-                raise UsageError(f"{one.path} writes other tokens or in another direction than the models beside it.")
+                tokens, direction = f"{one.config.text.tokens}s", one.config.text.direction
+                way = direction if direction != text.direction else tokens
+                raise UsageError(f"{one.path} writes {way}, unlike the models beside it.")
         self._models = [load_model(one).to(device) for one in checkpoints]
         self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
 

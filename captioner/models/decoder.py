@@ -99,17 +99,6 @@ class Decoder(nn.Module):
             self.project = nn.Identity()
             self.classify = nn.Linear(width, config.vocabulary_size)
 
-    def turn_weights(self) -> None:
-        """Store the matrices column by column, for inference.
-
-        The beams of one photo are a product of few rows, for which processors' libraries are faster so (docs/experiments.md).
-        """
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.RNNCellBase)):
-                for weight in module.parameters(recurse=False):
-                    if weight.dim() == 2:
-                        weight.data = weight.data.t().contiguous().t()
-
     def init_state(self, vectors: Vectors) -> DecoderState:
         """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can read."""
         memory = self.attention.prepare(Vectors(self.vector_dropout(vectors.values), vectors.padding))

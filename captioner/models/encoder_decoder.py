@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from captioner.config import ModelConfig, TranslatorConfig
 from captioner.models.decoder import Decoder, Forced
 from captioner.models.encoders import ImageEncoder, TextEncoder
+from captioner.models.packed import pack
 
 
 class EncoderDecoder(nn.Module):
@@ -21,10 +22,10 @@ class EncoderDecoder(nn.Module):
         self.decoder = Decoder(config.decoder, self.encoder.output_size)
 
     def settle(self) -> None:
-        """Rearrange the weights for speed, once they change no more; see `ImageEncoder.fold` and `Decoder.turn_weights`."""
+        """Rearrange the weights for speed, once they change and move no more; see `ImageEncoder.fold` and `pack`."""
         if isinstance(self.encoder, ImageEncoder):
             self.encoder.fold()
-        self.decoder.turn_weights()
+        pack(self.decoder)
 
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:
         """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder.forward`."""

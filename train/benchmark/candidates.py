@@ -120,10 +120,10 @@ def layers(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
 def decoders(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
     """Photos a second of the search, all threads on one photo or on all photos; and how many captions int8 weights change."""
     model = Captioner.load(device="cpu")
-    exact: Any = model._model.decoder
+    plain = load_model(model.checkpoint).decoder
     quantize: Any = torch.ao.quantization.quantize_dynamic
-    small = quantize(copy.deepcopy(exact), {nn.Linear, nn.LSTMCell})
-    ways = {"as in the file": load_model(model.checkpoint).decoder, "turned": exact, "int8 weights": small}
+    small = quantize(plain, {nn.Linear, nn.LSTMCell})
+    ways = {"as in the file": plain, "packed": model._model.decoder, "int8 weights": small}
     found: dict[str, float] = {}
     sentences = {}
     with torch.inference_mode():
@@ -135,7 +135,7 @@ def decoders(photos: Sequence[PreparedPhoto]) -> dict[str, float]:
                 key = f"{name}, photos at once: {len(some)}"
                 found[key] = max(found.get(key, 0.0), len(some) / (time.perf_counter() - begun))
                 sentences[name] = [one[0].tokens for one in hypotheses]
-    pairs = zip(sentences["turned"], sentences["int8 weights"], strict=True)
+    pairs = zip(sentences["packed"], sentences["int8 weights"], strict=True)
     return found | {"int8: captions that differ, of all": sum(one != two for one, two in pairs) / len(photos)}
 
 
