@@ -86,6 +86,11 @@ class DotAttention(Attention):
         self.query = nn.Linear(query_size, query_size)
         self.heads = heads
 
+    def prepare(self, vectors: Vectors) -> Memory:
+        """Project the vectors once, and lay them out so that products read each head's part where it is, at every step."""
+        keys, values, padding = super().prepare(vectors)
+        return Memory(_by_column(keys), _by_column(values), padding)
+
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Attend; the weights returned are the mean over the heads."""
         queries, keys, values = (
@@ -110,6 +115,11 @@ def build_attention(config: DecoderConfig, vector_size: int) -> Attention:
             return DotAttention(vector_size, config.hidden_size, heads=1)
         case "multi-head":
             return DotAttention(vector_size, config.hidden_size, heads=config.heads)
+
+
+def _by_column(part: Tensor) -> Tensor:
+    """The same (B, N, A) with N, not A, as the dimension whose elements are neighbours in memory."""
+    return part.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def _softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
