@@ -40,7 +40,7 @@ def test_what_evaluate_finds_is_written_into_the_checkpoint_and_its_card(
         assert main(["record", "--also", str(readme), str(small_checkpoint), "Two photos", *annotations]) == 0
     scores = checkpoint.read(small_checkpoint).scores
     assert scores["validation"] == {"Bleu_4": 0.1}
-    assert scores["Two photos"] == {name: round(found[name], 4) for name in scores["Two photos"]}
+    assert scores["Two photos"] == {name: round(found[name], 6) for name in scores["Two photos"]}
     assert list(scores["Two photos"]) == ["Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"]
     row = "| Two photos, 2 | " + " | ".join(f"{100 * found[name]:.1f}" for name in scores["Two photos"]) + " |"
     ends = [found["confidence_intervals"][name] for name in scores["Two photos"]]

@@ -49,7 +49,7 @@ def record(model: Path, name: str, arguments: Sequence[str], *, also: Sequence[P
 def record_scores(directory: Path, name: str, scores: Mapping[str, float]) -> None:
     """Write scores, shares of 1, into a checkpoint's `config.json`; what stood there under that name is replaced."""
     config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    config["scores"][name] = {measure: round(value, 4) for measure, value in scores.items()}
+    config["scores"][name] = {measure: round(value, 6) for measure, value in scores.items()}
     _write(directory / CONFIG, json.dumps(config, indent=1, ensure_ascii=False) + "\n")
 
 
