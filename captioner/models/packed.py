@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 KERNELS = torch.ops.quantized  # PyTorch's name for products with packed matrices, float16 ones too
-STEPS: dict[type[nn.RNNCellBase], Any] = {
-    nn.RNNCell: KERNELS.quantized_rnn_tanh_cell_dynamic,
-    nn.GRUCell: KERNELS.quantized_gru_cell_dynamic,
-    nn.LSTMCell: KERNELS.quantized_lstm_cell_dynamic,
+STEPS: dict[type[nn.RNNCellBase], str] = {  # by name: a PyTorch built without them must not fail at import
+    nn.RNNCell: "quantized_rnn_tanh_cell_dynamic",
+    nn.GRUCell: "quantized_gru_cell_dynamic",
+    nn.LSTMCell: "quantized_lstm_cell_dynamic",
 }
 
 
@@ -36,7 +36,7 @@ class PackedCell(nn.Module):
 
     def __init__(self, cell: nn.RNNCellBase) -> None:
         super().__init__()
-        self.step = STEPS[type(cell)]
+        self.step: Any = getattr(KERNELS, STEPS[type(cell)])
         self.biases = (cell.bias_ih, cell.bias_hh)
         self.matrices = [
             KERNELS.linear_prepack_fp16(weight, bias)
