@@ -86,7 +86,9 @@ class TranslatorCheckpoint(Facts):
         """
         if language not in self.config.languages:
             known = ", ".join(self.config.languages)
-            raise UsageError(f"language {language!r} is unknown to this model; choose one of: {known}.")
+            raise UsageError(
+                f"language {language!r} is none that this model translates English into; choose one of: {known}."
+            )
 
 
 def find(name: str | os.PathLike[str] | None = None) -> Path:
