@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError
-from train.cli import benchmark, bleu, curves, fit, label, record, speed, study
+from train.cli import benchmark, bleu, curves, fit, german, label, record, speed, study, transformer
 
 VERBS = {
     "fit": fit,
@@ -17,6 +17,8 @@ VERBS = {
     "speed": speed,
     "benchmark": benchmark,
     "bleu": bleu,
+    "transformer": transformer,
+    "german": german,
     "study": study,
 }
 

@@ -11,14 +11,12 @@ from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.predict import Captioner
 from captioner.translator import Translator
-from train.pairs import photo_number, read_lines, read_pairs
+from train.pairs import photo_number, read_descriptions, read_pairs
 from train.record import record_scores
 from train.splits import find_captions
 from train.translation import translate
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
-DESCRIPTIONS = 5
-"""Independent German captions of a photo in Multi30k's task 2."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def score_captions(captioner: Captioner, translator: Translator, root: Path, pho
         root: Multi30k's `task2`.
         photos: directory of Flickr8k; its test photos that have German captions are captioned.
     """
-    german = _german_captions(root)
+    german = read_descriptions(root)
     wanted = [photo for photo in _test_photos(photos) if photo_number(photo.file) in german]
     english = []
     for start in tqdm(range(0, len(wanted), 16), "captions", unit="batch"):
@@ -121,16 +119,6 @@ def _sacrebleu() -> Any:
     except ImportError:
         raise UsageError("scores of translations need sacrebleu; install it with: pip install sacrebleu.") from None
     return BLEU
-
-
-def _german_captions(root: Path) -> dict[str, list[str]]:
-    """By photo, from all of the lists."""
-    captions: dict[str, list[str]] = {}
-    for split in ("train", "val", "test_2016"):
-        numbers = map(photo_number, read_lines(root, f"images_{split}_images.txt"))
-        written = [read_lines(root, f"{split}.{number}.de") for number in range(1, DESCRIPTIONS + 1)]
-        captions.update(zip(numbers, map(list, zip(*written, strict=True)), strict=True))
-    return captions
 
 
 def _test_photos(photos: Path) -> list[CaptionedPhoto]:

@@ -190,7 +190,7 @@ class Run:
         found["seconds"] = time.monotonic() - begun
         if found[self.config.training.select_by] > self.at.best:
             self.at.best = found[self.config.training.select_by]
-            self._save_best(model, found)
+            self.save_best(model, found)
         return found
 
     def _measured(self) -> EncoderDecoder:
@@ -199,7 +199,8 @@ class Run:
         assert isinstance(model, EncoderDecoder)
         return model
 
-    def _save_best(self, model: EncoderDecoder, scores: dict[str, float]) -> None:
+    def save_best(self, model: EncoderDecoder, scores: dict[str, float]) -> None:
+        """Keep a model that has scored better than all before it, as a checkpoint."""
         facts = {
             "config": self.task.settings(),
             **self.task.facts,

@@ -11,6 +11,9 @@ from captioner.subwords import normalize
 from captioner.text import ENGLISH
 from train.splits import find_captions
 
+DESCRIPTIONS = 5
+"""Independent German captions of a photo in Multi30k's task 2."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -52,6 +55,20 @@ def read_pairs(
         for photo, sentence, *translations in zip(photos, source, *targets, strict=True)
         if photo_number(photo) not in without
     ]
+
+
+def read_descriptions(root: Path) -> dict[str, list[str]]:
+    """The five German captions of each photo (`photo_number`) in Multi30k's task 2, which people wrote without the English.
+
+    Raises:
+        UsageError: a file is missing or damaged.
+    """
+    captions: dict[str, list[str]] = {}
+    for split in ("train", "val", "test_2016"):
+        numbers = map(photo_number, read_lines(root, f"images_{split}_images.txt"))
+        written = [read_lines(root, f"{split}.{number}.de") for number in range(1, DESCRIPTIONS + 1)]
+        captions.update(zip(numbers, map(list, zip(*written, strict=True)), strict=True))
+    return captions
 
 
 def photo_number(file: str) -> str:

@@ -89,10 +89,10 @@ class Translating:
         """Cross-entropy."""
         return Objective(self.config.training, phase)
 
-    def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
-        """BLEU of the validation sentences, lower-cased, for all languages together and, as `Bleu_4_de`, for each."""
+    def translator(self, model: EncoderDecoder) -> Translator:
+        """What translates with a model as it is now; the model no longer drops anything out."""
         model.eval()
-        translator = Translator(
+        return Translator(
             model,
             TranslatorCheckpoint(
                 path=Path(),
@@ -103,6 +103,10 @@ class Translating:
             ),
             device=next(model.parameters()).device,
         )
+
+    def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
+        """BLEU of the validation sentences, lower-cased, for all languages together and, as `Bleu_4_de`, for each."""
+        translator = self.translator(model)
         sentences = [pair.source for pair in self.validation]
         with arithmetic:
             written = {language: translate(translator, sentences, language) for language in self.config.languages}

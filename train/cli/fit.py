@@ -13,6 +13,7 @@ from captioner.errors import UsageError
 if TYPE_CHECKING:
     from train.captioning import Captioning
     from train.config import TrainConfig
+    from train.loop import Run
     from train.parallel import Team
 
 
@@ -32,18 +33,36 @@ def run(options: argparse.Namespace) -> None:
 
     config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
 
-    from train.loop import STATE, Run
+    from train.loop import Run
     from train.parallel import join_team
     from train.translation import Translating
 
     team = join_team()
-    directory = options.out or Path("runs") / config.name
+    directory = claim(options, config.name)
+    task = _captioning(config, team) if isinstance(config, TrainConfig) else Translating(config)
+    train(Run(task, directory, team), resume=options.resume)
+    if team.leads:
+        print(f"done: the best checkpoint is {directory / 'best'}")
+
+
+def claim(options: argparse.Namespace, name: str) -> Path:
+    """The run's directory; it is only made once the data has been read.
+
+    Raises:
+        UsageError: another run is in it.
+    """
+    from train.loop import STATE
+
+    directory: Path = options.out or Path("runs") / name
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
-    task = _captioning(config, team) if isinstance(config, TrainConfig) else Translating(config)
-    directory.mkdir(parents=True, exist_ok=True)
-    training = Run(task, directory, team)
-    if options.resume:
+    return directory
+
+
+def train(training: "Run", *, resume: bool) -> None:
+    """Train from the beginning or from the last saved state to the end."""
+    training.directory.mkdir(parents=True, exist_ok=True)
+    if resume:
         training.resume()
     else:
         training.start()
@@ -52,8 +71,6 @@ def run(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print("train: --resume goes on from the last saved state.", file=sys.stderr)
         raise
-    if team.leads:
-        print(f"done: the best checkpoint is {directory / 'best'}")
 
 
 def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":

@@ -1,0 +1,39 @@
+"""python -m train transformer: train a transformer on a translator's recipe and score it, to compare with.
+
+The networks are other ones, everything else is the same; no checkpoint is written.
+"""
+
+import argparse
+from pathlib import Path
+
+from captioner.errors import UsageError
+from train.cli import fit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    fit.add_arguments(parser)
+    parser.add_argument("--width", type=int, default=256, metavar="N", help="of every vector (default: 256)")
+    parser.add_argument("--layers", type=int, default=5, metavar="N", help="of encoder and of decoder (default: 5)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train and score."""
+    from train.config import TranslationConfig, read_config
+
+    config = read_config(options.config, options.changes)
+    if not isinstance(config, TranslationConfig):
+        raise UsageError(f"{options.config}: trains a captioner; name a translator's recipe.")
+
+    from train.bleu import score_translations, to_table
+    from train.transformer import HEADS, Comparison, Transforming
+
+    if options.layers < 1 or options.width < HEADS or options.width % HEADS:
+        raise UsageError(f"--layers must be 1 or more, --width a multiple of {HEADS}.")
+    directory = fit.claim(options, f"{config.name}-transformer")
+    task = Transforming(config, width=options.width, layers=options.layers)
+    training = Comparison(task, directory)
+    fit.train(training, resume=options.resume)
+    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    print(f"{parameters / 1e6:.1f} million parameters\n")
+    print(to_table(score_translations(task.translator(training.model), Path(config.data.root))))
