@@ -33,9 +33,9 @@ def find_device(name: str) -> torch.device:
 
 
 def generate(
-    decoder: Decoder, vectors: Vectors, options: DecodingOptions, *, bos: int = BOS, banned: Collection[int] = ()
+    decoder: Decoder, vectors: Vectors, options: DecodingOptions, *, bos: int = BOS, banned: Collection[int] = (UNK,)
 ) -> list[list[Hypothesis]]:
-    """Search for sentences about B sets of vectors that begin with `bos`; see `beam_search`."""
+    """Search for sentences about B sets of vectors that begin with `bos`; `banned` besides `<pad>` and `<bos>`; see `beam_search`."""
     return beam_search(
         decoder.step,
         decoder.init_state(vectors),
@@ -43,7 +43,7 @@ def generate(
         bos=bos,
         eos=EOS,
         options=options,
-        banned={PAD, BOS, UNK, *banned},
+        banned={PAD, BOS, *banned},
         device=vectors.values.device,
     )
 

@@ -86,9 +86,8 @@ class Subwords:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of pieces."""
-        text: str = self._processor.DecodeIds(list(ids))
-        return text
+        """The text of pieces; what is no text is left out."""
+        return as_text(self.pieces[index] for index in ids if not self.is_control(index))
 
     def is_control(self, index: int) -> bool:
         """Whether a piece stands for something else than text."""
@@ -104,6 +103,11 @@ class Subwords:
         if not self.is_control(index) or index == UNK:
             raise ModelError(f"there is no token for the language {language!r}.")
         return index
+
+
+def as_text(pieces: Iterable[str]) -> str:
+    """What pieces spell."""
+    return "".join(pieces).replace(SPACE, " ").strip()
 
 
 def normalize(text: str) -> str:

@@ -1,7 +1,7 @@
 """What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by threads."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -10,11 +10,12 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import TranslatorCheckpoint
+from captioner.copying import hide, put_back
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.inference import attention_of, confidence_of, find_device, generate
-from captioner.subwords import SPACE, normalize
-from captioner.text import EOS, PAD, as_sentence
+from captioner.subwords import SPACE, as_text, normalize
+from captioner.text import EOS, PAD, UNK, as_sentence
 from captioner.weights import load_model
 
 if TYPE_CHECKING:
@@ -140,21 +141,15 @@ class Translator:
         if not sentences:
             return []
         read = [self._read(sentence) for sentence in sentences]
-        ids = [tokens for _, tokens in read]
-        bos = self._starts[language]
-        with torch.inference_mode():
-            vectors = self._model.encoder(self._pad(ids))
-            found = generate(
-                self._model.decoder, vectors, options or self.decoding, bos=bos, banned=self._starts.values()
-            )
-            if not all(found):
-                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
-            best = [hypotheses[0] for hypotheses in found]
-            maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
-        return [
-            self._translation(sentence, ids[row], found[row], language, None if maps is None else maps[row])
-            for row, (sentence, _) in enumerate(read)
-        ]
+        done: dict[int, Translation] = {}
+        for copying in (False, True):  # an unknown token may only be written where there is a word for it
+            rows = [row for row, sentence in enumerate(read) if bool(sentence.copied) == copying]
+            if rows:
+                some = [read[row] for row in rows]
+                banned = {*self._starts.values(), *(() if copying else (UNK,))}
+                found = self._search(some, options or self.decoding, language, banned, attention=attention)
+                done |= dict(zip(rows, found, strict=True))
+        return [done[row] for row in range(len(read))]
 
     def check_sentence(self, sentence: str) -> None:
         """Check that a sentence can be translated.
@@ -164,10 +159,32 @@ class Translator:
         """
         self._read(sentence)
 
-    def _read(self, sentence: str) -> tuple[str, list[int]]:
-        """A sentence as the model reads it, and its ids, its end included."""
+    def _search(
+        self,
+        read: Sequence["_Read"],
+        options: DecodingOptions,
+        language: str,
+        banned: Collection[int],
+        *,
+        attention: bool,
+    ) -> list[Translation]:
+        bos = self._starts[language]
+        with torch.inference_mode():
+            vectors = self._model.encoder(self._pad([sentence.ids for sentence in read]))
+            found = generate(self._model.decoder, vectors, options, bos=bos, banned=banned)
+            if not all(found):
+                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
+            best = [hypotheses[0] for hypotheses in found]
+            maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
+        return [
+            self._translation(sentence, found[row], language, None if maps is None else maps[row])
+            for row, sentence in enumerate(read)
+        ]
+
+    def _read(self, sentence: str) -> "_Read":
         written = as_sentence(normalize(sentence))
-        ids = self.checkpoint.source.encode(written)
+        hidden, copied = hide(written, self.checkpoint.source)
+        ids = self.checkpoint.source.encode(hidden)
         shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
         if not ids:
             raise UsageError(f"{shown!r} holds no words to translate.")
@@ -175,7 +192,7 @@ class Translator:
             raise UsageError(
                 f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); translate sentence by sentence."
             )
-        return written, [*ids, EOS]
+        return _Read(written, [*ids, EOS], copied)
 
     def _pad(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """(B, N), filled up with `PAD`."""
@@ -183,30 +200,41 @@ class Translator:
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
     def _translation(
-        self,
-        sentence: str,
-        read: Sequence[int],
-        hypotheses: Sequence[Hypothesis],
-        language: str,
-        attention: list[list[float]] | None,
+        self, read: "_Read", hypotheses: Sequence[Hypothesis], language: str, attention: list[list[float]] | None
     ) -> Translation:
         source, target = self.checkpoint.source, self.checkpoint.target
         best = hypotheses[0]
-        texts = tuple(target.decode(one.tokens) for one in hypotheses)
-        pieces = [target.pieces[index] for index in best.tokens]
+        written = [put_back([target.pieces[index] for index in one.tokens], read.copied) for one in hypotheses]
+        texts = tuple(map(as_text, written))
+        pieces = written[0]
         return Translation(
             text=texts[0],
-            source=sentence,
+            source=read.sentence,
             language=language,
             log_prob=best.log_prob,
             confidence=confidence_of(best),
             alternatives=texts,
-            words=tuple("".join(pieces[place] for place in places).removeprefix(SPACE) for places in _words(pieces)),
-            source_words=tuple(sentence.split()),
+            words=tuple(as_text(pieces[place] for place in places) for places in _words(pieces)),
+            source_words=tuple(read.sentence.split()),
             attention=None
             if attention is None
-            else _by_word(attention, _words(pieces), _words([source.pieces[index] for index in read])),
+            else _by_word(attention, _words(pieces), _words([source.pieces[index] for index in read.ids])),
         )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A sentence as the model reads it.
+
+    Attributes:
+        sentence: with its capital and its full stop.
+        ids: of its subwords, its end included.
+        copied: the words that stand there as unknown tokens.
+    """
+
+    sentence: str
+    ids: list[int]
+    copied: list[str]
 
 
 def _words(pieces: Sequence[str]) -> list[list[int]]:

@@ -18,7 +18,11 @@ from captioner.decoding import DecodingOptions
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Captioner
 from captioner.text import SPECIAL_TOKENS, Vocabulary
+from captioner.translator import Translator
 from tests.folder_runs import Fake
+from tests.sentence_pairs import PAIRS, settings, write_pairs
+from train.loop import Run
+from train.translation import Translating
 
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
 
@@ -149,3 +153,24 @@ def results(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return results
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny translator that knows ten sentences by heart, trained as the real one is."""
+    root = tmp_path_factory.mktemp("pairs")
+    write_pairs(root)
+    # One pass of many steps, so that it is validated once.
+    for language, lines in PAIRS.items():
+        (root / f"train.{language}").write_text("\n".join(lines * 200) + "\n", encoding="utf-8")
+    run = Run(Translating(settings(root)), root / "run")
+    (root / "run").mkdir()
+    run.start()
+    run.fit()
+    return root / "run" / "best"
+
+
+@pytest.fixture
+def translator(learned: Path) -> Translator:
+    """The same, ready to translate."""
+    return Translator.load(learned, device="cpu")

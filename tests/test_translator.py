@@ -30,26 +30,6 @@ from train.translation import Translating
 RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny translator that knows ten sentences by heart, trained as the real one is."""
-    root = tmp_path_factory.mktemp("pairs")
-    write_pairs(root)
-    # One pass of many steps, so that it is validated once.
-    for language, lines in PAIRS.items():
-        (root / f"train.{language}").write_text("\n".join(lines * 150) + "\n", encoding="utf-8")
-    run = Run(Translating(settings(root)), root / "run")
-    (root / "run").mkdir()
-    run.start()
-    run.fit()
-    return root / "run" / "best"
-
-
-@pytest.fixture
-def translator(learned: Path) -> Translator:
-    return Translator.load(learned, device="cpu")
-
-
 @pytest.mark.parametrize("language", ["de", "cs"])
 def test_ten_pairs_are_learned_exactly(translator: Translator, language: str) -> None:
     found = translator.translate_batch(ENGLISH, to=language)

@@ -1,15 +1,24 @@
 """English sentences and their translations, as Multi30k has them: a file a language, line by line."""
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from captioner.copying import bare, hide, mark
 from captioner.errors import UsageError
 from captioner.evaluation.data import read_captioned_photos
-from captioner.subwords import normalize
+from captioner.subwords import Subwords, normalize
 from captioner.text import ENGLISH
 from train.splits import find_captions
+
+NUMBERS = {
+    "en": ("five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty"),
+    "de": ("fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf", "fünfzehn", "zwanzig"),
+    "fr": ("cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze", "quinze", "vingt"),
+    "cs": ("pět", "šest", "sedm", "osm", "devět", "deset", "jedenáct", "dvanáct", "patnáct", "dvacet"),
+}
+"""From five on: fewer ask for other forms of the nouns that follow."""
 
 DESCRIPTIONS = 5
 """Independent German captions of a photo in Multi30k's task 2."""
@@ -96,3 +105,28 @@ def read_lines(root: Path, name: str) -> list[str]:
             except (OSError, EOFError, ValueError) as problem:
                 raise UsageError(f"{path}: cannot be read ({problem}).") from None
     raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
+
+
+def with_copied_words(pair: Pair, subwords: Subwords) -> Pair:
+    """A pair with `MARK` for the words to copy (see `copying.hide`) that stand in all of its translations as well."""
+    _, words = hide(pair.source, subwords)
+    written = [set(map(bare, text.split(" "))) for text in pair.targets.values()]
+    return _marked(pair, {word for word in words if all(word in others for others in written)})
+
+
+def with_copied_number(pair: Pair) -> Pair | None:
+    """A pair with `MARK` for the first of `NUMBERS` that stands in it in all languages; None if none does.
+
+    Few captions have figures, and so the numbers that are written as words show where one belongs.
+    """
+    texts = {ENGLISH: pair.source, **pair.targets}
+    words = {language: [bare(token).lower() for token in text.split(" ")] for language, text in texts.items()}
+    for number in zip(*(NUMBERS[language] for language in texts), strict=True):
+        named = dict(zip(texts, number, strict=True))
+        if all(words[language].count(word) == 1 for language, word in named.items()):
+            return _marked(pair, {form for word in number for form in (word, word.capitalize())})
+    return None
+
+
+def _marked(pair: Pair, words: Container[str]) -> Pair:
+    return Pair(mark(pair.source, words), {language: mark(text, words) for language, text in pair.targets.items()})

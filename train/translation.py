@@ -23,9 +23,12 @@ from train.config import PairSettings, PhaseSettings, TranslationConfig, without
 from train.data import batches, hash_of, pad
 from train.feed import Batch
 from train.objective import Objective
-from train.pairs import held_out_photos, read_pairs
+from train.pairs import held_out_photos, read_pairs, with_copied_number, with_copied_words
 from train.segmenter import Segmenter
 from train.task import Encode
+
+FIGURES = 0.5
+"""Share of the readings of a number, written as a word, in which it is taken for figures, which are copied."""
 
 
 class Translating:
@@ -137,7 +140,8 @@ class PairFeed:
         self._data: PairSettings = task.config.data
         self._seed = task.config.training.seed
         self._batch_size = phase.batch_size
-        self._pairs = task.train
+        self._pairs = [with_copied_words(pair, task.source) for pair in task.train]
+        self._numbers = {number: pair for number, one in enumerate(self._pairs) if (pair := with_copied_number(one))}
         self._source, self._target = Segmenter(task.source), Segmenter(task.target)
         self._starts = {language: task.target.language_token(language) for language in task.config.languages}
         # Of the longest translation: that is what a step takes time for.
@@ -153,6 +157,8 @@ class PairFeed:
         sources, targets = [], []
         for number in numbers:
             pair = self._pairs[number]
+            if number in self._numbers and chance.random() < FIGURES:
+                pair = self._numbers[number]
             sources.append(torch.tensor([*self._cut(self._source, pair.source, chance), EOS]))
             targets.append(
                 [
