@@ -45,12 +45,16 @@ def ask_settings() -> tuple[Settings, bool]:
         beam = st.slider(
             "Beam size",
             1,
-            10,
+            max(10, defaults.beam_size),
             defaults.beam_size,
             help="How many sentences the model follows at once. More is slower and often a little better.",
         )
         longest = st.slider(
-            "Longest caption", 5, 40, min(40, max(5, defaults.max_length)), help="In words, which it rarely reaches."
+            "Longest caption",
+            5,
+            max(40, defaults.max_length),
+            max(5, defaults.max_length),
+            help="In words, which it rarely reaches.",
         )
         again = st.button("Describe all photos again", width="stretch")
     options = DecodingOptions(

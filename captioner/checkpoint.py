@@ -98,11 +98,11 @@ def find(name: str | os.PathLike[str] | None = None) -> Path:
         ModelError: neither a directory nor an embedded model has that name.
     """
     path = Path(name) if name is not None else PRETRAINED / DEFAULT_MODEL
-    if path.is_dir():
-        return path
-    embedded = PRETRAINED / path
-    if len(path.parts) == 1 and embedded.is_dir():
-        return embedded
+    places = [path, PRETRAINED / path] if len(path.parts) == 1 else [path]
+    with contextlib.suppress(OSError):  # a name that is too long, a folder that may not be looked into
+        for place in places:
+            if place.is_dir():
+                return place
     known = ", ".join(embedded_models()) or "none"
     raise ModelError(f"{path}: no such checkpoint directory or embedded model (embedded: {known}).")
 

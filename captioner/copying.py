@@ -29,11 +29,13 @@ def hide(sentence: str, subwords: Subwords) -> tuple[str, list[str]]:
         The sentence, and the words in their order.
     """
     tokens, words = sentence.split(" "), []
+    # Where everything has a capital, as in a headline, a capital makes no name.
+    plain = sum(token[:1].islower() for token in tokens) > sum(token[:1].isupper() for token in tokens[1:])
     for place, token in enumerate(tokens):
         word = bare(token)
         if UNK in subwords.encode(token.replace(word, "", 1)):  # the punctuation cannot be spelt either
             word = token
-        if _must_be_copied(word, subwords, first=place == 0):
+        if _must_be_copied(word, subwords, name=plain and place > 0):
             tokens[place] = token.replace(word, MARK, 1)
             words.append(word)
     return " ".join(tokens), words
@@ -59,9 +61,9 @@ def put_back(pieces: Sequence[str], words: Sequence[str]) -> list[str]:
     ]
 
 
-def _must_be_copied(word: str, subwords: Subwords, *, first: bool) -> bool:
+def _must_be_copied(word: str, subwords: Subwords, *, name: bool) -> bool:
     if any(character.isdigit() for character in word) and not any(character.islower() for character in word):
         return True
     pieces = subwords.encode(word)
     whole = 1 + 2 * word.count("-")  # the parts of a compound, and the hyphens
-    return UNK in pieces or (not first and word[:1].isupper() and len(pieces) > whole)
+    return UNK in pieces or (name and word[:1].isupper() and len(pieces) > whole)

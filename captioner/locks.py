@@ -1,6 +1,7 @@
 """One run at a time on an output: a lock that is gone when its process is, however that ended."""
 
 import contextlib
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def locked(path: Path) -> Iterator[bool]:
     Raises:
         OutputError: another run has it, or the folder cannot be written.
     """
-    name = path.resolve().with_name(f".{path.name[:40]}.lock")
+    name = path.resolve().with_name(f".{_short(path.name)}.lock")
     try:
         name.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -41,6 +42,11 @@ def locked(path: Path) -> Iterator[bool]:
         with contextlib.suppress(OSError):  # Windows deletes no open file; an empty one does no harm
             name.unlink()
         os.close(descriptor)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for more behind it, and is still no other file's."""
+    return name if len(name) <= 40 else f"{name[:40]}-{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}"
 
 
 def _lock(descriptor: int) -> bool:

@@ -106,6 +106,11 @@ class Run:
             self._stack = stack.pop_all()
         return self
 
+    @property
+    def taken_over(self) -> Journal | None:
+        """The records of a stopped `overwrite` or `retry_errors` with which this run goes on."""
+        return self._now if self._now is not None and self._now.path != self.journal and len(self._now) else None
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -126,7 +131,12 @@ class Run:
             if self._sidecars:
                 path = self._sidecars.path(photo)
                 other = owners.setdefault(path, photo.path)
-                if other != photo.path or path == Path(photo.path):
+                if path == Path(photo.path):
+                    raise UsageError(
+                        f"{str(path)!a} is where a photo's sidecar belongs, so it is no photo to caption; "
+                        "name the folder, or the photos by a pattern such as *.jpg."
+                    )
+                if other != photo.path:
                     raise UsageError(f"{other!a} and {photo.path!a} would both have the sidecar {path}; rename one.")
                 if self._existing == "error":
                     _refuse(path)
@@ -153,14 +163,14 @@ class Run:
             self.counts.captioned += 1
         else:
             self.counts.failed += 1
-        if self._now is not None:
-            self._now.append(row)
         photo = self._started.pop(row["path"], None)
-        if self._sidecars and photo:
+        if self._sidecars and photo:  # before the record, which says that all is done
             if self._existing == "skip" and self._sidecars.path(photo).exists():
                 self.counts.kept += 1
             else:
                 self._sidecars.write(photo, row)
+        if self._now is not None:
+            self._now.append(row)
 
     def finish(self, *, complete: bool) -> None:
         """Put a new journal in the old one's place, and make the other outputs of it.
@@ -179,6 +189,7 @@ class Run:
         try:
             if self._existing == "overwrite":
                 self._now.path.replace(self.journal)
+                _beside(self.journal, "retry").unlink(missing_ok=True)  # it would have mended what is gone
             elif self._old is not None:
                 with replacing(self.journal) as temporary:
                     write_rows(temporary, merged(self._old, self._now))
@@ -206,10 +217,10 @@ class Run:
 
     def _open(self, journal: Path) -> None:
         if self._existing == "overwrite":
-            self._now = Journal(journal.with_name(f"{journal.name}.overwrite"))
+            self._now = Journal(_beside(journal, "overwrite"))
         elif self._retry and journal.exists():
             self._old = Journal(journal)
-            self._now = Journal(journal.with_name(f"{journal.name}.retry"))
+            self._now = Journal(_beside(journal, "retry"))
         else:
             self._now = Journal(journal)
 
@@ -222,8 +233,13 @@ class Run:
             return False
         self.counts.skipped_failed += path in journal.failed
         if self._sidecars and not self._dry and not self._sidecars.path(photo).exists():
-            self._sidecars.write(photo, journal.row(path))  # a crash came between the record and its sidecar
+            self._sidecars.write(photo, journal.row(path))  # those of an earlier run, that had none
         return True
+
+
+def _beside(journal: Path, name: str) -> Path:
+    """The journal of a run that takes the place of some or all of another's records at its end."""
+    return journal.with_name(f"{journal.name}.{name}")
 
 
 def _refuse(path: Path) -> None:

@@ -49,6 +49,6 @@ class Sidecars:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
-                temporary.write_text(text, encoding="utf-8", newline="\n")
+                temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as problem:
             raise OutputError(f"{path}: the sidecar cannot be written ({problem.strerror or problem}).") from None

@@ -10,7 +10,7 @@ from typing import Self
 
 import sentencepiece
 
-from captioner.errors import ModelError
+from captioner.errors import ModelError, UsageError
 from captioner.text import EOS, SPECIAL_TOKENS, UNK
 
 SPACE = "▁"
@@ -47,6 +47,9 @@ class Subwords:
             sentences: the corpus.
             size: pieces at most, special ones included.
             languages: for each of them there is a token that text never spells, see `language_token`.
+
+        Raises:
+            UsageError: so few pieces cannot spell the corpus.
         """
         model = bytearray()
 
@@ -55,26 +58,29 @@ class Subwords:
                 model.extend(data)
 
         pad, bos, eos, unk = SPECIAL_TOKENS
-        sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=map(normalize, sentences),
-            model_writer=Writer(),
-            model_type="bpe",
-            vocab_size=size,
-            hard_vocab_limit=False,
-            character_coverage=1.0,
-            normalization_rule_name="identity",
-            split_digits=True,
-            control_symbols=[f"<{language}>" for language in languages],
-            pad_id=0,
-            bos_id=1,
-            eos_id=EOS,
-            unk_id=UNK,
-            pad_piece=pad,
-            bos_piece=bos,
-            eos_piece=eos,
-            unk_piece=unk,
-            minloglevel=2,
-        )
+        try:
+            sentencepiece.SentencePieceTrainer.Train(
+                sentence_iterator=map(normalize, sentences),
+                model_writer=Writer(),
+                model_type="bpe",
+                vocab_size=size,
+                hard_vocab_limit=False,
+                character_coverage=1.0,
+                normalization_rule_name="identity",
+                split_digits=True,
+                control_symbols=[f"<{language}>" for language in languages],
+                pad_id=0,
+                bos_id=1,
+                eos_id=EOS,
+                unk_id=UNK,
+                pad_piece=pad,
+                bos_piece=bos,
+                eos_piece=eos,
+                unk_piece=unk,
+                minloglevel=2,
+            )
+        except RuntimeError:
+            raise UsageError(f"{size} subwords are too few to spell these sentences; allow more.") from None
         return cls(bytes(model))
 
     def __len__(self) -> int:

@@ -182,6 +182,10 @@ class Translator:
         ]
 
     def _read(self, sentence: str) -> "_Read":
+        try:
+            sentence.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{sentence[:40]!a} holds bytes that are not UTF-8; convert it.") from None
         written = as_sentence(normalize(sentence))
         hidden, copied = hide(written, self.checkpoint.source)
         ids = self.checkpoint.source.encode(hidden)

@@ -74,6 +74,7 @@ LIBRARY = {
         "words",
         "checkpoint",
         "images",
+        "folders",
         "decoding",
         "evaluation",
         "spreadsheet",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,3 +209,23 @@ def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     for word in ("mobilenet_v2", "lstm", "Bleu_4", "sha256", "vocabulary"):
         assert word in out
+
+
+def test_names_that_no_file_can_have_are_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "x" * 300]) == 3
+    assert "no such checkpoint directory or embedded model" in capsys.readouterr().err
+    assert main(["caption", "", "--sidecar"]) == 2
+    assert "an empty PATH names no photo" in capsys.readouterr().err
+    for wrong in (["--batch-size", "x"], ["--workers", "1.5"]):
+        assert main(["caption", "a.jpg", *wrong]) == 2
+        assert f"{wrong[1]!r} is no whole number" in capsys.readouterr().err
+    assert main(["caption", "a.jpg", "--sidecar", "--sidecar-dir", "y" * 300]) == 4
+    assert "a.txt: File name too long." in capsys.readouterr().err
+
+
+def test_a_pattern_with_one_match_still_names_it(
+    photos: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos["chelsea"], tmp_path / "chelsea.png")
+    assert main(["caption", str(tmp_path / "chel*.png")]) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'chelsea.png'}\t")

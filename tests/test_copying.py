@@ -11,7 +11,12 @@ from train.pairs import Pair, with_copied_number, with_copied_words
 
 @pytest.fixture(scope="module")
 def subwords() -> Subwords:
-    sentences = [*ENGLISH, "A man in New York.", "A T-shirt, (red) \"or\" 'blue'; 3-year-old: 2nd, 4 5 6 7 8 9 0!"]
+    sentences = [
+        *ENGLISH,
+        "A man in New York.",
+        "A T-shirt, (red) \"or\" 'blue'; 3-year-old: 2nd, 4 5 6 7 8 9 0!",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    ]
     return Subwords.learn(sentences * 3, size=400)
 
 
@@ -22,6 +27,8 @@ def subwords() -> Subwords:
         ("A bus at 12:30, line 402.", ["12:30", "402"]),
         ("A man reads the Anderson news.", ["Anderson"]),
         ("Anderson reads.", []),  # the first word has a capital anyway
+        ("A DOG SAT ON ANDERSON", []),  # where all is in capitals, they tell nothing
+        ("Two Young Girls Play Outside", []),
         ("A man in New York.", []),  # the vocabulary holds them
         ("A T-shirt.", []),
         ("A 3-year-old on the 2nd rock.", []),  # figures within a word are the language's business
@@ -64,6 +71,7 @@ def test_number_words_stand_for_figures() -> None:
     )
     assert with_copied_number(Pair("Six dogs.", {"de": "Einige Hunde."})) is None
     assert with_copied_number(Pair("Two dogs.", {"de": "Zwei Hunde."})) is None
+    assert with_copied_number(Pair("Six dogs.", {"es": "Seis perros."})) is None
 
 
 @pytest.mark.parametrize(

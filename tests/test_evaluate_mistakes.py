@@ -73,6 +73,9 @@ def test_annotations_of_photos_without_captions(evaluate: Any, results: Any, coc
     code, _, err = evaluate("--results", results())
     assert code == 2
     assert "1 photo (the first: '9') without a caption" in err
+    code, _, err = evaluate("--results", results(), "--allow-missing")
+    assert code == 0
+    assert "photo '9' without a caption." in err
 
 
 def test_ids_that_are_there_twice(evaluate: Any, results: Any) -> None:

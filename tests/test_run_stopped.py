@@ -110,3 +110,35 @@ def test_ctrl_c_finishes_what_was_started(
     monkeypatch.setattr(fake, "caption_batch", answer)
     assert caption("--output", "c.jsonl", "--output", "c.csv") == 1
     assert names("c.jsonl") == ALL
+
+
+def test_outputs_with_long_names_have_locks_of_their_own(tmp_path: Path) -> None:
+    one, two = (tmp_path / f"{'captions-of-a-whole-archive' * 3}-{shard}.jsonl" for shard in (0, 1))
+    with locked(one), locked(two):
+        assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_that_goes_on_with_anothers_records_says_so(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caption("--output", "c.jsonl")
+    words = ("--output", "c.jsonl", "--existing", "overwrite")
+    assert caption(*words, "--max-errors", "0", "--workers", "1", "--batch-size", "1") == 1
+    capsys.readouterr()
+    Path("c.jsonl.retry").write_text("of long ago")
+    caption(*words)
+    assert "goes on with 4 records of a run that was stopped; delete c.jsonl.overwrite" in capsys.readouterr().err
+    assert not Path("c.jsonl.retry").exists()
+
+
+def test_results_that_are_kept_outlive_whoever_reads_along(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("captioner.cli.caption.write_line", closed)
+    monkeypatch.setattr("captioner.cli.caption.abandon_output", lambda: None)
+    assert caption("--output", "c.jsonl", "--format", "text") == 1
+    assert names("c.jsonl") == ALL
+    assert caption() == 0

@@ -1,10 +1,14 @@
 """A text file beside each photo: where it stands, and when it is written."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from captioner import sidecars
+from captioner.cli import main
 from tests.folder_runs import Fake, caption
 
 
@@ -44,3 +48,28 @@ def test_two_photos_with_one_sidecar_are_refused(folder: Path, capsys: pytest.Ca
     shutil.copy(folder / "4.jpg", folder / "4.png")
     assert caption("--sidecar") == 2
     assert "would both have the sidecar" in capsys.readouterr().err
+
+
+def test_a_sidecar_among_the_photos_is_told_from_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "4.txt").write_text("A dog.")
+    assert main(["caption", str(folder / "4.jpg"), str(folder / "4.txt"), "--sidecar"]) == 2
+    assert "4.txt' is where a photo's sidecar belongs, so it is no photo" in capsys.readouterr().err
+
+
+def test_a_sidecar_that_cannot_be_written_leaves_no_record_that_says_it_is(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "0.txt").write_text("old")
+    caption("--output", "c.jsonl")
+    words = ("--output", "c.jsonl", "--sidecar", "--existing", "overwrite")
+    with monkeypatch.context() as patch:
+        patch.setattr(sidecars, "replacing", full_disk)
+        assert caption(*words) == 4
+    assert caption(*words) == 1
+    assert (folder / "0.txt").read_text() == "A photo 8 wide\n"
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[Path]:
+    raise OSError(28, "No space left on device")
+    yield path

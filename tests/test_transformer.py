@@ -60,6 +60,8 @@ phase = [{{name = "all", epochs = 1, batch_size = 10, learning_rate = 3e-3, enco
     assert not (tmp_path / "run" / "best").exists()
     assert main(command) == 2
     assert "holds a run already" in capsys.readouterr().err
+    assert main([*command, "--width", "32", "--resume"]) == 2
+    assert "made with another configuration" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

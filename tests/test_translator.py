@@ -96,12 +96,16 @@ def test_what_cannot_be_translated_is_said_in_a_sentence(translator: Translator)
         translator.translate("A dog runs on the beach. " * 100)
     with pytest.raises(UsageError, match=r"'en'.*choose one of: de, cs"):
         translator.translate("A dog.", to="en")
+    with pytest.raises(UsageError, match="bytes that are not UTF-8"):
+        translator.translate("A dog\udcff.")
     with pytest.raises(UsageError, match="'xx'"):
         Translator.load(translator.checkpoint, language="xx")
     assert translator.translate_batch([]) == []
 
 
 def test_a_language_has_a_token_that_text_cannot_spell() -> None:
+    with pytest.raises(UsageError, match="10 subwords are too few to spell"):
+        Subwords.learn(GERMAN, size=10)
     subwords = Subwords.learn(GERMAN, size=100, languages=["de"])
     token = subwords.language_token("de")
     assert token not in subwords.encode("<de>")
@@ -149,6 +153,8 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ("training.select_by=CIDEr", 'of translations there is only "Bleu_4"'),
+        ("phase.0.encoder_learning_rate=0", "the encoder knows nothing yet"),
         ("phase.0.objective=self-critical", "a translator learns by objective 'captions' only"),
         ('languages=["deutsch"]', "languages.0: string should match pattern"),
         ("languages=[]", "languages: tuple should have at least 1 item"),
@@ -229,6 +235,8 @@ def test_lines_stay_beside_each_other(learned: Path) -> None:
         command, input="\n".join(lines) + "\n", capture_output=True, text=True, encoding="utf-8", check=False
     )
     assert done.stdout == "Dívka skáče.\n\n...\nChlapec plave.\n"
+    latin = subprocess.run(command, input="A caf\xe9 girl jumps.\n".encode("latin-1"), capture_output=True, check=False)
+    assert (latin.returncode, latin.stderr) == (0, b"")
     assert done.returncode == 1
     assert done.stderr == "captioner: line 3: '...' holds no words to translate.\n"
 

@@ -244,8 +244,15 @@ class TranslationConfig:
         """Check the fields against each other.
 
         Raises:
-            ValueError: a phase is of a kind that sentences do not have.
+            ValueError: a phase is of a kind that sentences do not have, the encoder would stay random, or the best checkpoint
+                cannot be chosen by that score.
         """
+        if self.training.select_by != "Bleu_4":
+            raise ValueError('training.select_by: of translations there is only "Bleu_4"')
+        if not self.phase[0].encoder_learning_rate:
+            raise ValueError(
+                f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder knows nothing yet"
+            )
         for phase in self.phase:
             if phase.objective != "captions":
                 raise ValueError(f"phase {phase.name}: a translator learns by objective 'captions' only")

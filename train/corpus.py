@@ -25,6 +25,7 @@ class Corpus:
         captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
         mirrored: by training photo, whether its mirror image fits its captions.
         texts: captions without photos, as ids.
+        skipped: a sentence for each photo that cannot be read and each caption without a word.
     """
 
     train: PhotoSet
@@ -34,6 +35,7 @@ class Corpus:
     captions: list[list[list[int]]]
     mirrored: list[bool]
     texts: list[list[int]]
+    skipped: list[str]
 
     @property
     def lengths(self) -> list[int]:
@@ -43,7 +45,9 @@ class Corpus:
     @property
     def key(self) -> str:
         """A hash of all that is learned from and measured on, wherever it stands."""
-        return hash_of(self.train.names, self.validation.names, self.vocabulary.tokens, self.captions, self.texts)
+        measured = [photo.captions for photo in self.validation.photos]
+        names = self.train.names, self.validation.names
+        return hash_of(*names, self.vocabulary.tokens, self.words, self.captions, self.texts, measured)
 
 
 def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], start: Checkpoint | None) -> Corpus:
@@ -80,4 +84,14 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         captions=[[encode(tokens, vocabulary, data.max_length) for tokens in captions] for captions in words],
         mirrored=[may_be_mirrored(photo.captions) for photo in train.photos],
         texts=[encode(tokens, vocabulary, data.max_length) for tokens in texts],
+        skipped=[
+            *train.skipped,
+            *validation.skipped,
+            *(
+                f"{photo.file}: the caption {caption!r} holds no word."
+                for photo in train.photos
+                for caption in photo.captions
+                if not tokenize(caption)
+            ),
+        ],
     )

@@ -61,7 +61,7 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     """
     if not data.root:
         raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
-    train, validation = divide(read_captioned_photos(find_captions(Path(data.root)), problems=problems))
+    train, validation = divide(read_captioned_photos(find_captions(Path(data.root)), problems=problems), problems)
     train, validation = train[: data.limit or None], validation[: data.validation_limit or None]
     for file in map(Path, data.also):
         images = (file.parent / IMAGES).absolute()

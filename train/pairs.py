@@ -115,11 +115,14 @@ def with_copied_words(pair: Pair, subwords: Subwords) -> Pair:
 
 
 def with_copied_number(pair: Pair) -> Pair | None:
-    """A pair with `MARK` for the first of `NUMBERS` that stands in it in all languages; None if none does.
+    """A pair with `MARK` for the first of `NUMBERS` that stands in it in all languages; None if none does, or
+    a language is not among them.
 
     Few captions have figures, and so the numbers that are written as words show where one belongs.
     """
     texts = {ENGLISH: pair.source, **pair.targets}
+    if not texts.keys() <= NUMBERS.keys():
+        return None
     words = {language: [bare(token).lower() for token in text.split(" ")] for language, text in texts.items()}
     for number in zip(*(NUMBERS[language] for language in texts), strict=True):
         named = dict(zip(texts, number, strict=True))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from captioner.errors import UsageError
 from captioner.evaluation.data import TOKEN_FILE, CaptionedPhoto, CaptionedPhotos
+from captioner.evaluation.structure import refuse
 
 CAPTIONS = (
     "captions.csv",
@@ -16,6 +17,9 @@ CAPTIONS = (
     TOKEN_FILE,
 )
 """What the file of captions in a data directory may be called."""
+
+SPLITS = frozenset({"train", "dev", "val", "validation", "test", "restval", "unused"})
+"""What a split may be called; of the last three nothing is learned, and nothing is measured on them while learning."""
 
 
 def find_captions(root: Path) -> Path:
@@ -34,15 +38,25 @@ def find_captions(root: Path) -> Path:
     return root if found[0].name == TOKEN_FILE else found[0]
 
 
-def divide(photos: CaptionedPhotos) -> tuple[list[CaptionedPhoto], list[CaptionedPhoto]]:
+def divide(
+    photos: CaptionedPhotos, problems: list[str] | None = None
+) -> tuple[list[CaptionedPhoto], list[CaptionedPhoto]]:
     """The photos to learn from and those to validate on, as the data says; if it says nothing, every tenth is for validation.
 
     Which ones follows from their files' names alone, so that new photos move no others.
+
+    Args:
+        photos: all of them.
+        problems: takes a sentence for each photo whose split has no known name; without it, the first is an error.
 
     Raises:
         UsageError: one of the two would be empty.
     """
     if any(photo.split for photo in photos):
+        for photo in photos:
+            if photo.split not in SPLITS:
+                said = f"is {photo.split!r}" if photo.split else "is not said, though that of others is"
+                refuse(f"{photos.source}: the split of {photo.file} {said}; use train, dev, test or unused.", problems)
         return list(photos.select("train")), list(photos.select("dev"))
     train, validation = ([photo for photo in photos if _held_out(photo) == held] for held in (False, True))
     if not (train and validation):

@@ -5,7 +5,7 @@ Same sentences, same subwords, same loop, same search. It is measured and not sh
 
 import math
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +127,10 @@ class Transforming(Translating):
         """
         super().__init__(config)
         self._width, self._layers = width, layers
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration without places on this machine, and the sizes."""
+        return super().settings() | {"width": self._width, "layers": self._layers}
 
     def build(self) -> EncoderDecoder:
         """A transformer with random weights."""

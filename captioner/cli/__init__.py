@@ -9,7 +9,7 @@ from captioner._version import __version__
 from captioner.cli import caption, evaluate, info, translate
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, OutputError
 
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # names and captions in any alphabet, names that are not UTF-8 too
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    if isinstance(sys.stdin, io.TextIOWrapper):  # as everything that is written; what is not UTF-8 is no reason to stop
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -43,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaptionerError as problem:
         print(f"captioner: {problem}", file=sys.stderr)
         return problem.exit_code
+    except OSError as problem:  # what no verb expects, such as a folder beside a photo that may not be looked into
+        print(f"captioner: {problem.filename or 'a file'}: {problem.strerror or problem}.", file=sys.stderr)
+        return OutputError.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
         return INTERRUPTED

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category
 
 from captioner.cli.options import add_model_options, decoding_options, not_negative, positive
-from captioner.cli.output import write_line
+from captioner.cli.output import abandon_output, write_line
 from captioner.cli.progress import Interrupt, Progress, say
 from captioner.errors import UsageError
 
@@ -120,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     kept = options.output or options.sidecar
     wrong = {
+        "an empty PATH names no photo; is a variable not set?": "" in options.paths,
         "give a PATH or --files-from FILE.": not options.paths and not options.files_from,
         "- stands for one photo on standard input and can be given once.": options.paths.count("-") > 1,
         "standard input can be a photo or a list of names, but not both.": "-" in options.paths
@@ -225,7 +227,10 @@ class _Work:
         self._format = options.format or ("" if self._kept else "text")
         # One photo that is named itself, and not found in a folder or by a pattern.
         self._alone = (
-            len(options.paths) == total == 1 and not options.files_from and not Path(options.paths[0]).is_dir()
+            len(options.paths) == total == 1
+            and not options.files_from
+            and not Path(options.paths[0]).is_dir()
+            and (options.paths[0] == "-" or os.path.lexists(options.paths[0]))
         )
 
     def do(self, caption: "Callable[[Iterator[Found]], Iterator[Row]]") -> int:
@@ -237,6 +242,11 @@ class _Work:
         options, target, counts = self._options, self._target, self._target.counts
         if not target.locked:
             say(f"{target.journal}: this file system knows no locks; let no second run write there.")
+        if target.taken_over is not None:
+            path = target.taken_over.path
+            say(
+                f"goes on with {len(target.taken_over):,} records of a run that was stopped; delete {path} to begin anew."
+            )
         progress = Progress(counts, self._total, bar=self._shows_bar(), lines=self._kept)
         stopped = False
         with Interrupt() as interrupt, contextlib.closing(progress):
@@ -247,7 +257,13 @@ class _Work:
             for row in rows:
                 framed = _framed(row, options.prefix, options.suffix)
                 target.add(framed)
-                self._print(framed, progress)
+                try:
+                    self._print(framed, progress)
+                except BrokenPipeError:  # whoever read along has seen enough; results that are kept go on
+                    if not self._kept:
+                        raise
+                    abandon_output()
+                    self._format = ""
                 progress.update(row["error"])
                 stopped = options.max_errors is not None and counts.failed > options.max_errors
                 if stopped or (interrupt.requested and options.engine == "ray"):

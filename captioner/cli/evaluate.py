@@ -86,7 +86,11 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
     from captioner.evaluation.data import read_coco, read_flickr8k
     from captioner.evaluation.structure import count_and_first
 
-    annotated = read_coco(options.annotations) if options.annotations else read_flickr8k(options.flickr8k)
+    problems: list[str] | None = [] if options.allow_missing else None
+    read, source = (read_coco, options.annotations) if options.annotations else (read_flickr8k, options.flickr8k)
+    annotated = read(source, problems=problems)
+    for problem in problems or []:
+        say(problem)
     training = _training_captions(options, annotated)
     photos = _drawn(options, annotated if options.annotations else annotated.select(options.split))
     predictions = given(options, annotated, photos) if options.results else captioned(options, photos)

@@ -49,6 +49,6 @@ def write_files(directory: Path, files: Mapping[str, str]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             with replacing(directory / name) as temporary:
-                temporary.write_bytes(text.encode())
+                temporary.write_bytes(text.encode(errors="backslashreplace"))
     except OSError as problem:
         raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None

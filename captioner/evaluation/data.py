@@ -134,10 +134,10 @@ def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None
     )
 
 
-def read_coco(path: str | Path) -> CaptionedPhotos:
-    """Reads COCO's captions JSON; file names as in the file, no splits."""
+def read_coco(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
+    """Reads COCO's captions JSON; file names as in the file, no splits; `problems` as in `read_captioned_photos`."""
     path = Path(path)
-    return _coco(path, read_json(path))
+    return _coco(path, read_json(path), problems)
 
 
 def read_karpathy(path: str | Path) -> CaptionedPhotos:
@@ -146,9 +146,9 @@ def read_karpathy(path: str | Path) -> CaptionedPhotos:
     return _karpathy(path, read_json(path))
 
 
-def read_flickr8k(path: str | Path) -> CaptionedPhotos:
+def read_flickr8k(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
     """Reads Flickr8k, or any photos with splits: a JSON list, Karpathy's JSON, CSV, JSON lines, or the official text files."""
-    photos = read_captioned_photos(path)
+    photos = read_captioned_photos(path, problems=problems)
     if not any(photo.split for photo in photos):
         raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
     return photos

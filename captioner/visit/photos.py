@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from captioner import folders
 from captioner.errors import ImageError
 from captioner.images import open_image
 from captioner.text import ENGLISH
@@ -22,7 +23,7 @@ MAX_BYTES = 100_000_000
 MAX_ALT = 125
 """Characters beyond which an alternative text is tiring: some screen readers stop or pause there."""
 
-SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif")
+SUFFIXES = tuple(sorted(suffix.removeprefix(".") for suffix in folders.SUFFIXES))
 """Of the files that a page offers to take; what is in them is looked at later."""
 
 _SAMPLES = {

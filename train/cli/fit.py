@@ -61,6 +61,8 @@ def claim(options: argparse.Namespace, name: str) -> Path:
 
 def train(training: "Run", *, resume: bool) -> None:
     """Train from the beginning or from the last saved state to the end."""
+    from train.loop import STATE
+
     training.directory.mkdir(parents=True, exist_ok=True)
     if resume:
         training.resume()
@@ -69,7 +71,8 @@ def train(training: "Run", *, resume: bool) -> None:
     try:
         training.fit()
     except KeyboardInterrupt:
-        print("train: --resume goes on from the last saved state.", file=sys.stderr)
+        if (training.directory / STATE).exists():
+            print("train: --resume goes on from the last saved state.", file=sys.stderr)
         raise
 
 
@@ -86,7 +89,7 @@ def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
     splits = read_splits(config.data, skipped)
     with team.leader_first():
         corpus = read_corpus(config, splits, start)
-    skipped += [*corpus.train.skipped, *corpus.validation.skipped]
+    skipped += corpus.skipped
     for sentence in skipped if team.leads else []:
         print(f"skipped: {sentence}", file=sys.stderr)
     if skipped and team.leads:
