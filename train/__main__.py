@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError
-from train.cli import benchmark, bleu, curves, fit, german, label, record, speed, study, transformer
+from train.cli import average, benchmark, bleu, curves, fit, german, label, record, speed, study, transformer
 
 VERBS = {
     "fit": fit,
     "label": label,
+    "average": average,
     "record": record,
     "curves": curves,
     "speed": speed,
