@@ -114,7 +114,7 @@ def test_a_visit_has_room_for_so_many_photos_and_bytes(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("confidence", "word"),
-    [(1, "sure"), (0.44, "sure"), (0.43, "fairly sure"), (0.36, "fairly sure"), (0.35, "a guess")],
+    [(1, "sure"), (0.52, "sure"), (0.51, "fairly sure"), (0.44, "fairly sure"), (0.43, "a guess")],
 )
 def test_confidence_in_a_word(confidence: float, word: str) -> None:
     assert certainty(confidence) == word
