@@ -297,7 +297,7 @@ def test_json_lines_hold_what_stands_and_what_the_model_said() -> None:
         "A dog runs.",
     )
     assert second["captions"] == [{"caption": "A dog runs.", "log_prob": -1.5}]
-    assert second["certainty"] == "sure"
+    assert second["certainty"] == "fairly sure"
 
 
 def test_coco_ids_are_the_names_numbers_unless_two_photos_share_one() -> None:
