@@ -209,6 +209,7 @@ def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     for word in ("mobilenet_v2", "lstm", "Bleu_4", "sha256", "vocabulary"):
         assert word in out
+    assert max(map(len, out.splitlines())) < 400  # facts in facts are a tree, not a line
 
 
 def test_names_that_no_file_can_have_are_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

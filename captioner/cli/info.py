@@ -61,15 +61,20 @@ def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
     """Nested facts as indented lines, short inner ones on one line."""
     lines = []
     for key, value in facts.items():
-        if isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
+        if _are_facts(value):
             value = {f"{key} {number}": inner for number, inner in enumerate(value, 1)}  # noqa: PLW2901
-        if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
+        if isinstance(value, dict) and any(isinstance(inner, dict) or _are_facts(inner) for inner in value.values()):
             lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
         elif isinstance(value, dict):
             lines.append(f"{indent}{key}: " + ", ".join(f"{name} {_shown(inner)}" for name, inner in value.items()))
         else:
             lines.append(f"{indent}{key}: {_shown(value)}")
     return lines
+
+
+def _are_facts(value: object) -> bool:
+    """Whether it is a list of nested facts, such as the phases of a training."""
+    return isinstance(value, list) and bool(value) and all(isinstance(inner, dict) for inner in value)
 
 
 def _shown(value: object) -> str:
