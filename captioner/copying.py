@@ -53,12 +53,9 @@ def bare(token: str) -> str:
 
 
 def put_back(pieces: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Pieces with the copied words in the place of unknown tokens, in their order; the last one again if there are more."""
-    left = list(words)
-    return [
-        (left.pop(0) if len(left) > 1 else left[0]) if piece == SPECIAL_TOKENS[UNK] and left else piece
-        for piece in pieces
-    ]
+    """Pieces with the copied words in the place of unknown tokens, in their order; of these there are at most as many."""
+    left = iter(words)
+    return [next(left) if piece == SPECIAL_TOKENS[UNK] else piece for piece in pieces]
 
 
 def _must_be_copied(word: str, subwords: Subwords, *, name: bool) -> bool:

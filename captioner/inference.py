@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from captioner.decoding import DecodingOptions, Hypothesis, beam_search
 from captioner.errors import UsageError
-from captioner.models.decoder import Decoder
+from captioner.models.decoder import Decoder, DecoderState
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK
 
@@ -33,12 +35,36 @@ def find_device(name: str) -> torch.device:
 
 
 def generate(
-    decoder: Decoder, vectors: Vectors, options: DecodingOptions, *, bos: int = BOS, banned: Collection[int] = (UNK,)
+    decoder: Decoder,
+    vectors: Vectors,
+    options: DecodingOptions,
+    *,
+    bos: int = BOS,
+    banned: Collection[int] = (),
+    unknown: Tensor | None = None,
 ) -> list[list[Hypothesis]]:
-    """Search for sentences about B sets of vectors that begin with `bos`; `banned` besides `<pad>` and `<bos>`; see `beam_search`."""
+    """Search for sentences about B sets of vectors; see `beam_search`.
+
+    Args:
+        decoder: what writes.
+        vectors: what it looks at.
+        options: what to search for.
+        bos: what a sentence begins with.
+        banned: ids that are never written, besides `<pad>` and `<bos>`.
+        unknown: (B,), how many `<unk>` each sentence may hold; none if None.
+    """
+    limits = torch.zeros(len(vectors.values), dtype=torch.long) if unknown is None else unknown
+    left = limits.to(vectors.values.device)[:, None]
+
+    def step(tokens: Tensor, state: _Limited) -> tuple[Tensor, _Limited]:
+        log_probs, inner = decoder.step(tokens, state.inner)
+        left = state.left - (tokens == UNK).long()
+        log_probs[..., UNK] = log_probs[..., UNK].masked_fill(left <= 0, float("-inf"))
+        return log_probs, _Limited(inner, left)
+
     return beam_search(
-        decoder.step,
-        decoder.init_state(vectors),
+        step,
+        _Limited(decoder.init_state(vectors), left),
         batch_size=len(vectors.values),
         bos=bos,
         eos=EOS,
@@ -46,6 +72,17 @@ def generate(
         banned={PAD, BOS, *banned},
         device=vectors.values.device,
     )
+
+
+@dataclass(frozen=True)
+class _Limited:
+    """A decoder's state, and how many `<unk>` (B, K) its sentences may still hold."""
+
+    inner: DecoderState
+    left: Tensor
+
+    def select(self, rows: Tensor, beams: Tensor) -> "_Limited":
+        return _Limited(self.inner.select(rows, beams), self.left[rows[:, None], beams])
 
 
 def attention_of(

@@ -1,7 +1,7 @@
 """What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by threads."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +15,7 @@ from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.inference import attention_of, confidence_of, find_device, generate
 from captioner.subwords import SPACE, as_text, normalize
-from captioner.text import EOS, PAD, UNK, as_sentence
+from captioner.text import EOS, PAD, as_sentence
 from captioner.weights import load_model
 
 if TYPE_CHECKING:
@@ -141,37 +141,17 @@ class Translator:
         if not sentences:
             return []
         read = [self._read(sentence) for sentence in sentences]
-        done: dict[int, Translation] = {}
-        for copying in (False, True):  # an unknown token may only be written where there is a word for it
-            rows = [row for row, sentence in enumerate(read) if bool(sentence.copied) == copying]
-            if rows:
-                some = [read[row] for row in rows]
-                banned = {*self._starts.values(), *(() if copying else (UNK,))}
-                found = self._search(some, options or self.decoding, language, banned, attention=attention)
-                done |= dict(zip(rows, found, strict=True))
-        return [done[row] for row in range(len(read))]
-
-    def check_sentence(self, sentence: str) -> None:
-        """Check that a sentence can be translated.
-
-        Raises:
-            UsageError: it is empty or too long.
-        """
-        self._read(sentence)
-
-    def _search(
-        self,
-        read: Sequence["_Read"],
-        options: DecodingOptions,
-        language: str,
-        banned: Collection[int],
-        *,
-        attention: bool,
-    ) -> list[Translation]:
         bos = self._starts[language]
         with torch.inference_mode():
             vectors = self._model.encoder(self._pad([sentence.ids for sentence in read]))
-            found = generate(self._model.decoder, vectors, options, bos=bos, banned=banned)
+            found = generate(
+                self._model.decoder,
+                vectors,
+                options or self.decoding,
+                bos=bos,
+                banned=self._starts.values(),
+                unknown=torch.tensor([len(sentence.copied) for sentence in read]),
+            )
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
             best = [hypotheses[0] for hypotheses in found]
@@ -180,6 +160,14 @@ class Translator:
             self._translation(sentence, found[row], language, None if maps is None else maps[row])
             for row, sentence in enumerate(read)
         ]
+
+    def check_sentence(self, sentence: str) -> None:
+        """Check that a sentence can be translated.
+
+        Raises:
+            UsageError: it is empty or too long.
+        """
+        self._read(sentence)
 
     def _read(self, sentence: str) -> "_Read":
         try:
