@@ -32,7 +32,8 @@ AttentionKind = Literal["none", "additive", "dot", "multi-head"]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Shared by every configuration dataclass: no unknown keys, no silent conversions (`"5"` is not 5), no infinities."""
 
-Languages = Annotated[tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...], Field(min_length=1)]
+Language = Annotated[str, Field(pattern="^[a-z]{2}$")]
+Languages = Annotated[tuple[Language, ...], Field(min_length=1)]
 T = TypeVar("T")
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Channel = Annotated[float, Field(ge=0, le=1)]

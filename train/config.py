@@ -15,6 +15,7 @@ from captioner.config import (
     DecoderSettings,
     ImageConfig,
     ImageEncoderConfig,
+    Language,
     Languages,
     ModelConfig,
     Probability,
@@ -27,6 +28,7 @@ from captioner.config import (
 )
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import UsageError
+from captioner.text import ENGLISH
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -229,6 +231,7 @@ class TranslationConfig:
     Attributes:
         name: what the run is called.
         languages: those it learns to write, two letters each.
+        source: the one it reads.
     """
 
     name: str
@@ -239,6 +242,7 @@ class TranslationConfig:
     decoder: DecoderSettings = dataclasses.field(default_factory=DecoderSettings)
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
     training: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+    source: Language = ENGLISH
 
     def __post_init__(self) -> None:
         """Check the fields against each other.

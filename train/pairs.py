@@ -1,4 +1,4 @@
-"""English sentences and their translations, as Multi30k has them: a file a language, line by line."""
+"""Sentences and their translations, as Multi30k has them: a file a language, line by line."""
 
 import gzip
 from collections.abc import Container, Sequence
@@ -29,7 +29,7 @@ class Pair:
     """A sentence and its translations.
 
     Attributes:
-        source: in English.
+        source: to be translated; English unless a run reads another language.
         targets: by language.
     """
 
@@ -38,7 +38,7 @@ class Pair:
 
 
 def read_pairs(
-    root: Path, split: str, languages: Sequence[str], *, without: frozenset[str] = frozenset()
+    root: Path, split: str, languages: Sequence[str], *, read: str = ENGLISH, without: frozenset[str] = frozenset()
 ) -> list[Pair]:
     """Sentences of a split and their translations, line by line.
 
@@ -46,19 +46,20 @@ def read_pairs(
         root: the directory.
         split: `train`, `val` or a test set's name.
         languages: those wanted; all must be there.
+        read: the one that is translated.
         without: photos (`photo_number`) whose sentences are left out.
 
     Raises:
-        UsageError: a file is missing, the files have different numbers of lines, or an English one is empty.
+        UsageError: a file is missing, the files have different numbers of lines, or one to translate is empty.
     """
-    source, *targets = (read_lines(root, f"{split}.{language}") for language in (ENGLISH, *languages))
+    source, *targets = (read_lines(root, f"{split}.{language}") for language in (read, *languages))
     photos = read_lines(root, f"images_{split}.txt") if without else [""] * len(source)
     for name, lines in zip((*languages, "images"), (*targets, photos), strict=True):
         if len(lines) != len(source):
             raise UsageError(f"{root}: {split} has {len(source)} sentences, but {len(lines)} lines in {name!r}.")
     empty = next((number for number, sentence in enumerate(source, start=1) if not sentence), None)
     if empty:
-        raise UsageError(f"{root}: line {empty} of {split}.{ENGLISH} is empty; take it out of all its files.")
+        raise UsageError(f"{root}: line {empty} of {split}.{read} is empty; take it out of all its files.")
     return [
         Pair(sentence, dict(zip(languages, translations, strict=True)))
         for photo, sentence, *translations in zip(photos, source, *targets, strict=True)
@@ -114,13 +115,13 @@ def with_copied_words(pair: Pair, subwords: Subwords) -> Pair:
     return _marked(pair, {word for word in words if all(word in others for others in written)})
 
 
-def with_copied_number(pair: Pair) -> Pair | None:
-    """A pair with `MARK` for the first of `NUMBERS` that stands in it in all languages; None if none does, or
-    a language is not among them.
+def with_copied_number(pair: Pair, read: str = ENGLISH) -> Pair | None:
+    """A pair, its source in the language `read`, with `MARK` for the first of `NUMBERS` that stands in it in all languages.
 
-    Few captions have figures, and so the numbers that are written as words show where one belongs.
+    Few captions have figures, and so the numbers that are written as words show where one belongs. None if none does, or a
+    language is not among them.
     """
-    texts = {ENGLISH: pair.source, **pair.targets}
+    texts = {read: pair.source, **pair.targets}
     if not texts.keys() <= NUMBERS.keys():
         return None
     words = {language: [bare(token).lower() for token in text.split(" ")] for language, text in texts.items()}

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ class Translating:
         if not data.root:
             raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
         without = held_out_photos(Path(data.held_out)) if data.held_out else frozenset()
-        self.train = read_pairs(Path(data.root), "train", config.languages, without=without)[: data.limit or None]
-        self.validation = read_pairs(Path(data.root), "val", config.languages, without=without)
-        self.validation = self.validation[: data.validation_limit or None]
+        read = partial(read_pairs, Path(data.root), languages=config.languages, read=config.source, without=without)
+        self.train = read("train")[: data.limit or None]
+        self.validation = read("val")[: data.validation_limit or None]
         if not (self.train and self.validation):
             raise UsageError(f"{data.root}: no sentences to learn from, or none to validate on.")
         self.source = Subwords.learn((pair.source for pair in self.train), size=data.source_size)
@@ -141,7 +142,11 @@ class PairFeed:
         self._seed = task.config.training.seed
         self._batch_size = phase.batch_size
         self._pairs = [with_copied_words(pair, task.source) for pair in task.train]
-        self._numbers = {number: pair for number, one in enumerate(self._pairs) if (pair := with_copied_number(one))}
+        self._numbers = {
+            number: pair
+            for number, one in enumerate(self._pairs)
+            if (pair := with_copied_number(one, task.config.source))
+        }
         self._source, self._target = Segmenter(task.source), Segmenter(task.target)
         self._starts = {language: task.target.language_token(language) for language in task.config.languages}
         # Of the longest translation: that is what a step takes time for.

@@ -131,7 +131,7 @@ class Decoder(nn.Module):
             vectors: of B photos or sentences.
             tokens: (B, K, T), ids that begin with `<bos>`.
         """
-        sets, sentences, length = tokens.shape
+        sets, sentences, _ = tokens.shape
         state = self.init_state(vectors)
         device = tokens.device
         state = state.select(
@@ -139,8 +139,8 @@ class Decoder(nn.Module):
         )
         words = self.dropout(self.embedding(tokens))  # (B, K, T, E)
         outputs, attention = [], []
-        for t in range(length):
-            state = self._advance(words[:, :, t], state)
+        for word in words.unbind(2):  # taken by index, each would have a gradient as large as all of `words`
+            state = self._advance(word, state)
             outputs.append(state.output)
             attention.append(state.attention)
         return Forced(self._classify(self.dropout(torch.stack(outputs, 2))), torch.stack(attention, 2))
