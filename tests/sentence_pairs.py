@@ -51,6 +51,19 @@ def write_pairs(root: Path) -> None:
         (root / f"images_{split}.txt").write_text(names)
 
 
+def write_descriptions(root: Path, captions: dict[str, list[str]]) -> None:
+    """Five times the same German caption of a photo, by split; the photos are called 0.jpg and so on."""
+    root.mkdir(parents=True)
+    for split in ("train", "val", "test_2016"):
+        lines = captions.get(split, [])
+        names = (
+            [f"{number}.jpg" for number in range(len(lines))] if split == "train" else [f"{split}.jpg" for _ in lines]
+        )
+        (root / f"images_{split}_images.txt").write_text("\n".join(names) + "\n")
+        for number in range(1, 6):
+            (root / f"{split}.{number}.de").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def settings(root: Path, **phase: object) -> TranslationConfig:
     data = {
         "name": "ten",

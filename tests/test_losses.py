@@ -153,10 +153,8 @@ def test_equally_good_samples_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_student_learns_most_from_teachers_by_agreeing_with_them() -> None:
-    teachers = torch.randn(2, 2, 7, len(VOCABULARY), generator=torch.Generator().manual_seed(3))
+    teachers = torch.randn(17, len(VOCABULARY), generator=torch.Generator().manual_seed(3))
     taught = teachers.softmax(-1)
-    entropy = -(taught * taught.log()).sum(-1)[TOKENS[..., 1:] != PAD].mean()
-    torch.testing.assert_close(distillation(teachers, taught, TOKENS), entropy)
-    assert distillation(teachers + torch.randn_like(teachers), taught, TOKENS) > entropy
-    filling = (TOKENS[..., 1:] == PAD)[..., None]
-    assert distillation(torch.where(filling, teachers + 9 * taught, teachers), taught, TOKENS) == entropy
+    entropy = -(taught * taught.log()).sum(-1).mean()
+    torch.testing.assert_close(distillation(teachers, taught), entropy)
+    assert distillation(teachers + torch.randn_like(teachers), taught) > entropy

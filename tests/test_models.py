@@ -128,6 +128,11 @@ def test_stepping_gives_what_teacher_forcing_gives(
         torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(B, K))
 
 
+def test_what_is_not_wanted_has_no_logits() -> None:
+    model, wanted = decoder(tie_weights=True), torch.rand(B, K, T) < 0.5
+    torch.testing.assert_close(model(vectors(), tokens(), wanted).logits, model(vectors(), tokens()).logits[wanted])
+
+
 @pytest.mark.parametrize("attention", get_args(AttentionKind))
 def test_padding_changes_nothing(attention: AttentionKind) -> None:
     model = decoder(attention=attention)

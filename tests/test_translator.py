@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from captioner.models.encoders import TextEncoder
 from captioner.subwords import Subwords
 from captioner.translator import LONGEST, Translator
 from captioner.words import draw_words
-from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_pairs
+from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_descriptions, write_pairs
 from train.__main__ import main as train_main
 from train.config import TranslationConfig, read_config
 from train.loop import Run
@@ -148,6 +149,67 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
     (tmp_path / "train.cs").write_text("Jeden.\n")
     with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
         read_pairs(tmp_path, "train", ["cs"])
+
+
+def test_a_run_goes_on_from_a_model_with_further_pairs(learned: Path, tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    further = tmp_path / "further"
+    further.mkdir()
+    (further / "train.en").write_text("A dog.\nA red cat runs.\nA boy reads.\nSnow.\nA bus.\n")
+    (further / "train.de").write_text("Ein Hund.\nEine Katze rennt.\nEin Junge liest.\nSchnee.\nEin Bus.\n")
+    config = settings(tmp_path, epochs=1, batch_size=2)
+    config = replace(config, start=str(learned), data=replace(config.data, also=(str(further),)))
+    task = Translating(config)
+    run = Run(task, tmp_path / "run")
+    run.start()
+    assert [one.text for one in task.translator(run.model).translate_batch(ENGLISH)] == GERMAN
+    feed = task.feed(config.phase[0], run.model, lambda *_: torch.zeros(0))
+    groups = feed.groups("0/0")
+    assert sorted(number for group in groups for number in group) == list(range(15))
+    shapes = [tuple(feed.batch(group, 0).tokens.shape[:2]) for group in groups]
+    assert sorted(shapes) == [(1, 1), *[(2, 2)] * 5, (4, 1)]  # as many translations in each, of one kind
+    assert shapes != sorted(shapes)
+    run.directory.mkdir()
+    run.fit()
+    facts = checkpoint.read_translator(run.directory / "best").training
+    assert (facts["sentences"], facts["translations"], facts["config"]["start"]) == (15, 25, "best")
+    with pytest.raises(UsageError, match="best writes de, cs; name these languages in this order"):
+        Translating(replace(config, languages=("cs", "de")))
+    photos = tmp_path / "captions.json"
+    photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
+    with pytest.raises(UsageError, match=r"images_train\.txt: there is no such file"):  # whose photos may be held out
+        Translating(replace(config, data=replace(config.data, held_out=str(photos))))
+    with pytest.raises(UsageError, match="further: has train files in none of the languages cs"):
+        Translating(replace(config, start="", languages=("cs",)))
+
+
+def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "task1").mkdir()
+    write_pairs(tmp_path / "task1")
+    for language, lines in PAIRS.items():
+        (tmp_path / "task1" / f"train.{language}").write_text("\n".join(lines * 100) + "\n", encoding="utf-8")
+    config = settings(tmp_path / "task1")
+    run = Run(Translating(replace(config, source="de", languages=("en",))), tmp_path / "run")
+    run.directory.mkdir()
+    run.start()
+    run.fit()
+    write_pairs(tmp_path / "task1")  # a photo a line again
+    write_descriptions(tmp_path / "task2", {"train": [*GERMAN, "Ohne Übersetzung."], "val": ["Nein."]})
+    photos = tmp_path / "captions.json"
+    photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
+    out = tmp_path / "further"
+    command = ["backtranslate", str(out), "--data", str(tmp_path), "--held-out", str(photos), "--captions", "2"]
+    assert train_main([*command, "--model", str(run.directory / "best")]) == 0
+    assert "18 German captions with an English" in capsys.readouterr().out
+    kept = [number for number in range(10) if number != 3 for _ in range(2)]
+    for name, lines in {
+        "train.en": ENGLISH,
+        "train.de": GERMAN,
+        "images_train.txt": [f"{n}.jpg" for n in range(10)],
+    }.items():
+        assert (out / name).read_text(encoding="utf-8").splitlines() == [lines[number] for number in kept]
+    assert train_main([*command, "--model", str(learned)]) == 2
+    assert "best: writes de, cs; name a model that writes English" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError
-from train.cli import average, benchmark, bleu, curves, fit, german, label, record, speed, study, transformer
+from train.cli import (
+    average,
+    backtranslate,
+    benchmark,
+    bleu,
+    curves,
+    fit,
+    german,
+    label,
+    record,
+    speed,
+    study,
+    transformer,
+)
 
 VERBS = {
     "fit": fit,
@@ -20,6 +33,7 @@ VERBS = {
     "bleu": bleu,
     "transformer": transformer,
     "german": german,
+    "backtranslate": backtranslate,
     "study": study,
 }
 

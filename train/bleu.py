@@ -11,7 +11,7 @@ from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.predict import Captioner
 from captioner.translator import Translator
-from train.pairs import photo_number, read_descriptions, read_pairs
+from train.pairs import find_lines, photo_number, read_descriptions, read_pairs
 from train.record import record_scores
 from train.splits import find_captions
 from train.translation import translate
@@ -53,7 +53,7 @@ def score_translations(translator: Translator, root: Path) -> list[Score]:
     scores = []
     for name in TEST_SETS:
         for language in translator.languages:
-            if not any((root / f"{name}.{language}{suffix}").is_file() for suffix in ("", ".gz")):
+            if not find_lines(root, f"{name}.{language}"):
                 continue
             pairs = read_pairs(root, name, [language])
             written = translate(translator, [pair.source for pair in pairs], language)

@@ -206,6 +206,7 @@ class PairSettings:
             given on the command line (`--set data.root=DIR`).
         held_out: a file of captioned photos (see `train.splits`); what describes one of its photos for validation or
             testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
+        also: directories with further sentences to train on: `train.en` and the same in one of the languages or more.
         source_size: subwords of the language that is read.
         target_size: subwords of all languages that are written, together.
         subword_dropout: probability that a merge of two pieces is left out, at each reading anew (Provilkov et al. 2020).
@@ -216,6 +217,7 @@ class PairSettings:
 
     root: str = ""
     held_out: str = ""
+    also: tuple[str, ...] = ()
     source_size: Annotated[int, Field(ge=5)] = 4000
     target_size: Annotated[int, Field(ge=5)] = 8000
     subword_dropout: Probability = 0.0
@@ -231,10 +233,13 @@ class TranslationConfig:
     Attributes:
         name: what the run is called.
         languages: those it learns to write, two letters each.
-        source: the one it reads.
+        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with.
+            Empty: random weights, and subwords of what is in `data.root`.
+        source: the language that is read.
     """
 
     name: str
+    start: str = ""
     languages: Languages
     data: PairSettings
     phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
@@ -253,7 +258,7 @@ class TranslationConfig:
         """
         if self.training.select_by != "Bleu_4":
             raise ValueError('training.select_by: of translations there is only "Bleu_4"')
-        if not self.phase[0].encoder_learning_rate:
+        if not (self.start or self.phase[0].encoder_learning_rate):
             raise ValueError(
                 f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder knows nothing yet"
             )

@@ -54,14 +54,14 @@ class Teachers:
 
     @torch.no_grad()
     def probabilities(self, views: Sequence[Vectors], tokens: Tensor) -> Tensor:
-        """The teachers' mean probabilities of the token after each: (B, K, T - 1, V).
+        """The teachers' mean probabilities of each of the P tokens that follow another: (P, V).
 
         Args:
             views: for each teacher what its encoder gives of the B photos.
             tokens: (B, K, T), `<bos> … <eos>`, filled up with `<pad>`.
         """
         said = [
-            model.decoder(vectors, tokens[..., :-1]).logits.float().softmax(-1)
+            model.decoder(vectors, tokens[..., :-1], tokens[..., 1:] != PAD).logits.float().softmax(-1)
             for model, vectors in zip(self._models, views, strict=True)
         ]
         return torch.stack(said).mean(0)
@@ -108,15 +108,11 @@ class _States:
         return _States(tuple(state.select(rows, beams) for state in self.each))
 
 
-def distillation(logits: Tensor, taught: Tensor, tokens: Tensor) -> Tensor:
+def distillation(logits: Tensor, taught: Tensor) -> Tensor:
     """Cross-entropy of the student under the teachers' probabilities, a mean over tokens; least where they agree.
 
     Args:
-        logits: (B, K, T - 1, V), the student's.
+        logits: (P, V), the student's.
         taught: the same shape, see `Teachers.probabilities`.
-        tokens: (B, K, T).
     """
-    present = tokens[..., 1:] != PAD
-    surprise = -(taught * F.log_softmax(logits.float(), -1)).sum(-1)
-    mean: Tensor = surprise[present].mean()
-    return mean
+    return F.cross_entropy(logits.float(), taught)

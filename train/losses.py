@@ -40,17 +40,17 @@ def cross_entropy(
         seed: of those guesses.
 
     Returns:
-        The loss, and what the decoder said.
+        The loss, and what the decoder said of the tokens that are none of `<pad>`.
     """
     read, targets = tokens[..., :-1], tokens[..., 1:]
     if own_words:
         with torch.no_grad():
             guesses = decoder(vectors, read).logits
         read = mix_in_guesses(read, guesses, own_words, seed)
-    forced: Forced = decoder(vectors, read)
-    logits = forced.logits.float().flatten(0, 2)
-    value = F.cross_entropy(logits, targets.flatten(), ignore_index=PAD, label_smoothing=smoothing)
-    return Loss(value, int((targets != PAD).sum())), forced
+    present = targets != PAD
+    forced: Forced = decoder(vectors, read, present)
+    value = F.cross_entropy(forced.logits.float(), targets[present], label_smoothing=smoothing)
+    return Loss(value, len(forced.logits)), forced
 
 
 def mix_in_guesses(read: Tensor, guesses: Tensor, share: float, seed: int) -> Tensor:

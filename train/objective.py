@@ -61,7 +61,7 @@ class Objective:
         value, facts = people.value, people.facts
         if self.teachers:
             taught = self.teachers.probabilities(self._views(batch), batch.tokens)
-            value = (1 - self.weight) * value + self.weight * distillation(forced.logits, taught, batch.tokens)
+            value = (1 - self.weight) * value + self.weight * distillation(forced.logits, taught)
         if self.settings.attention_regularisation:
             penalty = attention_penalty(forced.attention, batch.tokens)
             value = value + self.settings.attention_regularisation * penalty

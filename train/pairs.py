@@ -67,6 +67,20 @@ def read_pairs(
     ]
 
 
+def read_further_pairs(
+    root: Path, languages: Sequence[str], *, read: str = ENGLISH, without: frozenset[str] = frozenset()
+) -> list[Pair]:
+    """Sentences to train on with their translations into some of the languages; see `read_pairs`.
+
+    Raises:
+        UsageError: there are none, or as for `read_pairs`.
+    """
+    written = [language for language in languages if find_lines(root, f"train.{language}")]
+    if not written:
+        raise UsageError(f"{root}: has train files in none of the languages {', '.join(languages)}.")
+    return read_pairs(root, "train", written, read=read, without=without)
+
+
 def read_descriptions(root: Path) -> dict[str, list[str]]:
     """The five German captions of each photo (`photo_number`) in Multi30k's task 2, which people wrote without the English.
 
@@ -98,14 +112,19 @@ def read_lines(root: Path, name: str) -> list[str]:
     Raises:
         UsageError: it is missing or damaged.
     """
-    for path in (root / name, root / f"{name}.gz"):
-        if path.is_file():
-            try:
-                content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-                return [normalize(line) for line in content.decode("utf-8").removesuffix("\n").split("\n")]
-            except (OSError, EOFError, ValueError) as problem:
-                raise UsageError(f"{path}: cannot be read ({problem}).") from None
-    raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
+    path = find_lines(root, name)
+    if not path:
+        raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return [normalize(line) for line in content.decode("utf-8").removesuffix("\n").split("\n")]
+    except (OSError, EOFError, ValueError) as problem:
+        raise UsageError(f"{path}: cannot be read ({problem}).") from None
+
+
+def find_lines(root: Path, name: str) -> Path | None:
+    """The file of that name, or the same with `.gz`, if there is one."""
+    return next((path for path in (root / name, root / f"{name}.gz") if path.is_file()), None)
 
 
 def with_copied_words(pair: Pair, subwords: Subwords) -> Pair:

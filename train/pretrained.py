@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint
+from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, TranslatorCheckpoint
 from captioner.errors import UsageError
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
@@ -32,7 +32,7 @@ def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
 
 
 @torch.no_grad()
-def load_start(model: EncoderDecoder, start: Checkpoint) -> None:
+def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) -> None:
     """Fill a model with a checkpoint's weights. Words that the checkpoint does not know begin as improbable average ones.
 
     Args:
@@ -44,7 +44,7 @@ def load_start(model: EncoderDecoder, start: Checkpoint) -> None:
         ModelError: its weights are missing or damaged.
     """
     weights = load_model(start).state_dict()
-    known = len(start.vocabulary)
+    known = start.config.decoder.vocabulary_size
     for name, value in model.state_dict().items():
         found = weights.get(name)
         by_word = name in {EMBEDDING, OUTPUT, OUTPUT_BIAS}

@@ -7,6 +7,7 @@ the others (Luo 2020, "A better variant of self-critical sequence training"), wh
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
 from captioner.decoding import sample
@@ -94,10 +95,9 @@ class SelfCritic:
         samples = self.draw(decoder, vectors, count, seed)
         rewards, facts = self.reward(photos, samples)
         advantage = (rewards - rewards.mean(1, keepdim=True)) * count / (count - 1)
-        log_probs = decoder(vectors, samples[..., :-1]).logits.float().log_softmax(-1)
         targets = samples[..., 1:]
-        chosen = log_probs.gather(-1, targets[..., None])[..., 0]
         present = targets != PAD
-        tokens = int(present.sum())
-        value = -(advantage[..., None] * chosen * present).sum() / tokens
-        return Loss(value, tokens, facts)
+        logits = decoder(vectors, samples[..., :-1], present).logits.float()
+        surprise = F.cross_entropy(logits, targets[present], reduction="none")
+        value = (advantage[..., None].expand_as(targets)[present] * surprise).mean()
+        return Loss(value, len(logits), facts)

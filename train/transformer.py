@@ -87,7 +87,7 @@ class TransformerDecoder(nn.Module):
         logits = self(state.vectors, state.tokens).logits[..., -1, :]
         return torch.log_softmax(logits.float(), dim=-1), state
 
-    def forward(self, vectors: Vectors, tokens: Tensor) -> Forced:
+    def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
         """Read given sentences (B, K, T); see `Decoder.forward`. Where it looked is not told."""
         sets, sentences, length = tokens.shape
         read = self.dropout(_placed(self.embedding(tokens.flatten(0, 1))))  # (B · K, T, width)
@@ -96,7 +96,8 @@ class TransformerDecoder(nn.Module):
         )
         future = torch.ones(length, length, dtype=torch.bool, device=tokens.device).triu(1)
         said = self.layers(read, values, tgt_mask=future, memory_key_padding_mask=padding)
-        logits = self.classify(self.dropout(said)).unflatten(0, (sets, sentences))
+        said = self.dropout(said).unflatten(0, (sets, sentences))
+        logits = self.classify(said if wanted is None else said[wanted])
         return Forced(logits, logits.new_zeros(sets, sentences, length, vectors.values.shape[1]))
 
 

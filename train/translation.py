@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from captioner import checkpoint
 from captioner.checkpoint import TranslatorCheckpoint
 from captioner.errors import UsageError
 from captioner.evaluation.scores import score
@@ -24,7 +25,14 @@ from train.config import PairSettings, PhaseSettings, TranslationConfig, without
 from train.data import batches, hash_of, pad
 from train.feed import Batch
 from train.objective import Objective
-from train.pairs import held_out_photos, read_pairs, with_copied_number, with_copied_words
+from train.pairs import (
+    held_out_photos,
+    read_further_pairs,
+    read_pairs,
+    with_copied_number,
+    with_copied_words,
+)
+from train.pretrained import load_start
 from train.segmenter import Segmenter
 from train.task import Encode
 
@@ -39,9 +47,14 @@ class Translating:
         """Read the sentences and learn the subwords.
 
         Raises:
-            UsageError: there is no data where the settings say.
+            UsageError: there is no data where the settings say, or the run starts from a model of other languages.
+            ModelError: the model that it starts from is missing or damaged.
         """
         self.config = config
+        self._start = checkpoint.read_translator(config.start) if config.start else None
+        if self._start and self._start.config.languages != config.languages:
+            known = ", ".join(self._start.config.languages)
+            raise UsageError(f"start: {self._start.path} writes {known}; name these languages in this order.")
         data = config.data
         if not data.root:
             raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
@@ -51,12 +64,17 @@ class Translating:
         self.validation = read("val")[: data.validation_limit or None]
         if not (self.train and self.validation):
             raise UsageError(f"{data.root}: no sentences to learn from, or none to validate on.")
-        self.source = Subwords.learn((pair.source for pair in self.train), size=data.source_size)
-        self.target = Subwords.learn(
-            (target for pair in self.train for target in pair.targets.values()),
-            size=data.target_size,
-            languages=config.languages,
-        )
+        if self._start:
+            self.source, self.target = self._start.source, self._start.target
+        else:
+            self.source = Subwords.learn((pair.source for pair in self.train), size=data.source_size)
+            self.target = Subwords.learn(
+                (target for pair in self.train for target in pair.targets.values()),
+                size=data.target_size,
+                languages=config.languages,
+            )
+        for root in map(Path, data.also):
+            self.train += read_further_pairs(root, config.languages, read=config.source, without=without)
 
     @property
     def key(self) -> str:
@@ -76,14 +94,22 @@ class Translating:
 
     def settings(self) -> dict[str, Any]:
         """The configuration without places on this machine."""
-        return without_places(self.config, ("data", "root"), ("data", "held_out"))
+        places = (("data", key) for key in ("root", "held_out", "also"))
+        return without_places(self.config, *places) | {"start": Path(self.config.start).name}
 
     def build(self) -> EncoderDecoder:
         """A model with random weights."""
         return EncoderDecoder(self.config.model(len(self.source), len(self.target)))
 
     def start(self, model: EncoderDecoder) -> None:
-        """It begins with random weights."""
+        """Give it a checkpoint's weights, where there is one.
+
+        Raises:
+            UsageError: they belong to another network.
+            ModelError: they are missing or damaged.
+        """
+        if self._start:
+            load_start(model, self._start)
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> "PairFeed":  # noqa: ARG002
         """Sentences with their translations."""
@@ -140,7 +166,7 @@ class PairFeed:
     def __init__(self, task: Translating, phase: PhaseSettings) -> None:
         self._data: PairSettings = task.config.data
         self._seed = task.config.training.seed
-        self._batch_size = phase.batch_size
+        self._batch_size = phase.batch_size * len(task.config.languages)  # translations
         self._pairs = [with_copied_words(pair, task.source) for pair in task.train]
         self._numbers = {
             number: pair
@@ -154,7 +180,15 @@ class PairFeed:
 
     def groups(self, key: str) -> list[list[int]]:
         """The batches of one pass as numbers of sentences; the same key, the same batches."""
-        return batches(self._lengths, self._batch_size, f"{self._seed}/{key}")
+        seed = f"{self._seed}/{key}"
+        counts = [len(pair.targets) for pair in self._pairs]
+        groups = []
+        for count in sorted(set(counts)):  # a sentence has as many translations as the others of its batch
+            lengths = [length if own == count else 0 for length, own in zip(self._lengths, counts, strict=True)]
+            groups += batches(lengths, self._batch_size // count, seed)
+        if len(set(counts)) > 1:  # otherwise they are in a random order already
+            random.Random(seed).shuffle(groups)
+        return groups
 
     def batch(self, numbers: list[int], step: int) -> Batch:
         """Sentences (B, N) and their translations (B, K, T), cut into pieces anew at each step."""

@@ -22,7 +22,7 @@ class Forced(NamedTuple):
     """What the decoder says under teacher forcing.
 
     Attributes:
-        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`.
+        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`. Or (P, V), of P wanted places alone.
         attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N.
     """
 
@@ -124,12 +124,14 @@ class Decoder(nn.Module):
         state = self._advance(self.embedding(tokens), state)
         return torch.log_softmax(self._classify(state.output).float(), dim=-1), state
 
-    def forward(self, vectors: Vectors, tokens: Tensor) -> Forced:
+    def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
         """Read given sentences (teacher forcing).
 
         Args:
             vectors: of B photos or sentences.
             tokens: (B, K, T), ids that begin with `<bos>`.
+            wanted: (B, K, T), True where logits are asked for; None for everywhere. The vocabulary is most of the
+                work where it is large, and where sentences differ in length a third of the places are empty.
         """
         sets, sentences, _ = tokens.shape
         state = self.init_state(vectors)
@@ -143,7 +145,8 @@ class Decoder(nn.Module):
             state = self._advance(word, state)
             outputs.append(state.output)
             attention.append(state.attention)
-        return Forced(self._classify(self.dropout(torch.stack(outputs, 2))), torch.stack(attention, 2))
+        said = self.dropout(torch.stack(outputs, 2))
+        return Forced(self._classify(said if wanted is None else said[wanted]), torch.stack(attention, 2))
 
     def _advance(self, words: Tensor, state: DecoderState) -> DecoderState:
         """One step of the recurrence; `words` (B, K, E)."""

@@ -60,11 +60,12 @@ class OutputAlone(Decoder):
         log_probs, _ = super().step(tokens, state)
         return log_probs, state
 
-    def forward(self, vectors: Vectors, tokens: Tensor) -> Forced:
+    def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
         """Read given sentences (B, K, T), all of their steps at once; the attention is left out."""
         state = spread(self.init_state(vectors), tokens.shape[1] * tokens.shape[2])
         log_probs, _ = self.step(tokens.flatten(1), state)
-        return Forced(log_probs.view(*tokens.shape, -1), log_probs.new_zeros(0))
+        log_probs = log_probs.view(*tokens.shape, -1)
+        return Forced(log_probs if wanted is None else log_probs[wanted], log_probs.new_zeros(0))
 
 
 def spread(state: DecoderState, sentences: int) -> DecoderState:
