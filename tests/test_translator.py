@@ -208,6 +208,11 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
         "images_train.txt": [f"{n}.jpg" for n in range(10)],
     }.items():
         assert (out / name).read_text(encoding="utf-8").splitlines() == [lines[number] for number in kept]
+    write_descriptions(tmp_path / "other" / "task2", {"val": ["Nein."]})
+    shutil.copytree(tmp_path / "task1", tmp_path / "other" / "task1")
+    nothing = [*command[:3], str(tmp_path / "other"), *command[4:], "--model", str(run.directory / "best")]
+    assert train_main(nothing) == 2
+    assert "other: no photo to train on has a German caption" in capsys.readouterr().err
     assert train_main([*command, "--model", str(learned)]) == 2
     assert "best: writes de, cs; name a model that writes English" in capsys.readouterr().err
 

@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> None:
         for caption in german.get(photo_number(file), ())[: options.captions]
         if caption
     ]
+    if not chosen:
+        raise UsageError(f"{options.data}: no photo to train on has a German caption.")
     options.out.mkdir(parents=True)
     written = translate(translator, [caption for _, caption in chosen], ENGLISH)
     rows = [(english, caption, file) for english, (file, caption) in zip(written, chosen, strict=True) if english]
