@@ -333,7 +333,11 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     assert [epoch["phase"] for epoch in epochs(tmp_path / "taught")] == ["decoder", "joint"]
     assert steps(tmp_path / "taught")[0]["loss"] != steps(run)[0]["loss"]
     assert str(data) not in (tmp_path / "taught" / "best" / "config.json").read_text()
-    assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 2
+    assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 0  # its words are its teachers'
+    words = [captioner.load(one / "best", device="cpu").checkpoint.vocabulary for one in (run, tmp_path / "other")]
+    assert words[0] == words[1]
+    teach[1] = f'distillation.teachers=["{run / "best"}", "photo-en"]'
+    assert fit(data, tmp_path / "both", *teach) == 2
     assert "has another vocabulary than the models beside it" in capsys.readouterr().err
 
 

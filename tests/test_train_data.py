@@ -10,10 +10,12 @@ import pytest
 import torch
 import torchvision
 
+from captioner import checkpoint
 from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
+from captioner.weights import load_model
 from train.augment import crops, jitter, may_be_mirrored
 from train.config import EncoderSettings
 from train.data import PhotoSet, batches, load_photos, pad, read_texts
@@ -37,6 +39,16 @@ def test_weights_may_be_a_classic_state_dict_but_nothing_that_runs(tmp_path: Pat
     torch.save({"network": Path("anything")}, tmp_path / "object.pth")
     with pytest.raises(UsageError, match="is no state dict"):
         load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "object.pth")))
+
+
+def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:
+    encoder = ImageEncoder(ImageEncoderConfig(), ImageConfig())
+    load_pretrained(encoder, EncoderSettings(weights="photo-en"))
+    found = load_model(checkpoint.read("photo-en")).encoder.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in encoder.state_dict().items())
+    other = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
+    with pytest.raises(UsageError, match=r"photo-en: no fitting .* not weights of resnet18"):
+        load_pretrained(other, EncoderSettings(backbone="resnet18", weights="photo-en"))
 
 
 def test_batches_hold_every_photo_once_and_captions_of_one_length() -> None:

@@ -65,7 +65,8 @@ class EncoderSettings(ImageEncoderConfig):
     """The encoder, and where its pretrained weights come from.
 
     Attributes:
-        weights: a safetensors file, or `torchvision` for torchvision's own default weights (downloaded once).
+        weights: a safetensors file, a checkpoint (directory, or name of an embedded model) whose encoder is taken, or
+            `torchvision` for torchvision's own default weights (downloaded once).
     """
 
     weights: str = "torchvision"
@@ -157,7 +158,7 @@ class DistillationSettings:
     """Models to learn from, in phases whose objective is `captions`.
 
     Attributes:
-        teachers: checkpoints (directories, or names of embedded models) with the student's vocabulary.
+        teachers: checkpoints (directories, or names of embedded models) of one vocabulary, which a new student takes over.
         weight: of what they say; that of people's captions is what is left to 1.
     """
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto
@@ -20,7 +21,7 @@ class Corpus:
         train: the P training photos.
         validation: the photos that the model is measured on.
         vocabulary: tokens seen often enough in the training captions and texts, behind those of the checkpoint that the
-            run starts from.
+            run starts from; of a new student, its teachers'.
         words: by training photo, its captions as tokens; empty captions are left out.
         captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
         mirrored: by training photo, whether its mirror image fits its captions.
@@ -60,6 +61,7 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
 
     Raises:
         UsageError: no photo of a split can be read, or no word is frequent enough.
+        ModelError: there is no such teacher.
     """
     data = config.data
     images, cache = Path(data.root) / IMAGES, Path(data.cache)
@@ -74,6 +76,8 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
     )
     if start:
         vocabulary = start.vocabulary.extended(vocabulary)
+    elif config.distillation.teachers:
+        vocabulary = checkpoint.read(config.distillation.teachers[0]).vocabulary
     if len(vocabulary) <= len(SPECIAL_TOKENS):
         raise UsageError(f"no word stands in {data.min_count} captions; lower data.min_count.")
     return Corpus(

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from captioner import checkpoint
 from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, TranslatorCheckpoint
 from captioner.errors import UsageError
 from captioner.models.encoder_decoder import EncoderDecoder
@@ -22,7 +23,7 @@ def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
     Raises:
         UsageError: they cannot be had, or belong to another network.
     """
-    weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(Path(settings.weights))
+    weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(settings.weights)
     expected = encoder.network.state_dict()
     wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
     if wrong:
@@ -73,7 +74,12 @@ def _download(backbone: str) -> dict[str, Tensor]:
     return weights
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(name: str) -> dict[str, Tensor]:
+    path = Path(name)
+    if path.is_dir() or name in checkpoint.embedded_models():
+        encoder = load_model(checkpoint.read(name)).encoder
+        assert isinstance(encoder, ImageEncoder)
+        return encoder.network.state_dict()
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
