@@ -317,10 +317,15 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
 
 @pytest.mark.parametrize(
     "change",
-    ["training.attention_regularisation=1.0", "text.tokens=char", "decoder.cell=gru", "decoder.attention=none"],
+    [
+        ["training.attention_regularisation=1.0"],
+        ["text.tokens=char", "decoding.no_repeat_ngram=0"],
+        ["decoder.cell=gru"],
+        ["decoder.attention=none"],
+    ],
 )
-def test_a_lever_changes_what_is_learned(data: Path, run: Path, tmp_path: Path, change: str) -> None:
-    assert fit(data, tmp_path, "--set", change, "--set", "phase.0.epochs=1") == 0
+def test_a_lever_changes_what_is_learned(data: Path, run: Path, tmp_path: Path, change: list[str]) -> None:
+    assert fit(data, tmp_path, *(word for one in (*change, "phase.0.epochs=1") for word in ("--set", one))) == 0
     assert steps(tmp_path)[0]["loss"] != steps(run)[0]["loss"]
     assert captioner.load(tmp_path / "best", device="cpu").checkpoint.scores["validation"]
 
@@ -384,6 +389,7 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
         ("data.root=/nowhere", "/nowhere"),
         ("decoder.cel=lstm", "unknown key 'decoder.cel'"),
         ("decoder.heads=7", "hidden_size 16 is not a multiple of heads 7"),
+        ("text.tokens=char", "no_repeat_ngram counts tokens, which are characters here; set it to 0"),
         ("data.min_count=99", "no word stands in 99 captions"),
         ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
         ("encoder.weights=none.safetensors", "none.safetensors cannot be read"),

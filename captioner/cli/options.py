@@ -15,7 +15,7 @@ DECODING_FLAGS = {
     "length_penalty": (float, "how much longer sentences are favoured; 0 favours short ones"),
     "no_repeat_ngram": (int, "no run of so many words stands twice; 0 allows all"),
 }
-PHOTO_EN = {"beam_size": 3, "max_length": 20, "min_length": 0, "length_penalty": 0.7, "no_repeat_ngram": 3}
+PHOTO_EN = {"beam_size": 3, "max_length": 20, "min_length": 0, "length_penalty": 0.7, "no_repeat_ngram": 2}
 """What `--help` shows: the embedded model's defaults, repeated here so that help need not read it (a test compares)."""
 
 

@@ -58,7 +58,7 @@ class DecodingOptions:
     max_length: int = 20
     min_length: int = 0
     length_penalty: float = 0.7
-    no_repeat_ngram: int = 3
+    no_repeat_ngram: int = 2
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():

@@ -37,8 +37,8 @@ _LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "cs": "Češt
 # Longer side in pixels of the copy that stays: enough for a sharp picture on a page, a tenth of a megabyte.
 _SHOWN = 1000
 
-# By the tenths of the validation photos in docs/experiments.md: captions from 0.52 up score 58 to 110 in CIDEr-D,
-# those below 0.44 25 to 29.
+# By the tenths of the validation photos in docs/experiments.md: captions from 0.52 up score 56 to 110 in CIDEr-D,
+# those below 0.44 25 to 27.
 _SURE, _FAIRLY_SURE = 0.52, 0.44
 
 

@@ -103,7 +103,7 @@ def train_decoders(data: CaptionData, seed: int, steps: int) -> list[Decoder]:
 @torch.inference_mode()
 def measure(decoders: list[Decoder], data: CaptionData) -> list[float]:
     """BLEU-4 of captions: onward, backward, onward judged by backward, onward judged by another onward."""
-    options = DecodingOptions(beam_size=BEAM, num_captions=BEAM, max_length=MAX_LENGTH)
+    options = DecodingOptions(beam_size=BEAM, num_captions=BEAM, max_length=MAX_LENGTH, no_repeat_ngram=3)
     vectors = Vectors(data.test.vectors)
     onward, backward = (generate(decoder, vectors, options) for decoder in decoders[:2])
     ids = [[list(one.tokens) for one in photo] for photo in onward]

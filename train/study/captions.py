@@ -34,7 +34,7 @@ MAX_LENGTH = 20
 PHOTOS, EACH = 16, 2
 """In a training step: photos, and captions of each. On one core small steps come further in the same time."""
 
-OPTIONS = DecodingOptions(beam_size=3, max_length=MAX_LENGTH)
+OPTIONS = DecodingOptions(beam_size=3, max_length=MAX_LENGTH, no_repeat_ngram=3)
 SETTINGS = DecoderSettings(hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
 """The decoder of all these studies; each changes what it is about."""
 
