@@ -96,12 +96,37 @@ def test_list(write: Callable[[object], Path]) -> None:
 
 
 def test_official_text_files(official: Path) -> None:
+    assert read_flickr8k(official / "Flickr8k.token.txt").photos == read_flickr8k(official).photos
     assert list(read_flickr8k(official)) == [
         CaptionedPhoto("a.jpg", "a.jpg", ("A dog .", "A brown dog #1 runs"), "train"),
         CaptionedPhoto("b.jpg", "b.jpg", ("Cats .",), "dev"),
         CaptionedPhoto("c.jpg", "c.jpg", ("A\u2028bus",), "test"),
         CaptionedPhoto("d.jpg.1", "d.jpg.1", ("Lost",), "unused"),
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["captions.json", "dataset_flickr8k.json", "dataset.json", "captions_val2017.json", "annotations.json"],
+)
+def test_captions_are_found_by_their_usual_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "sizes.json").touch()
+    (tmp_path / name).write_text(json.dumps(LIST), encoding="utf-8")
+    assert read_captioned_photos(tmp_path).photos == read_captioned_photos(tmp_path / name).photos
+
+
+def test_no_captions_and_several_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"holds no captions; looked for captions\.csv, captions\.jsonl, captions\.json,"
+    ):
+        read_captioned_photos(tmp_path)
+    (tmp_path / "captions_train2017.json").touch()
+    (tmp_path / "captions_val2017.json").touch()
+    with pytest.raises(
+        UsageError, match=r"several files of captions \(captions_train2017\.json, captions_val2017\.json\)"
+    ):
+        read_captioned_photos(tmp_path)
 
 
 MINE = """\

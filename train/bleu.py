@@ -13,7 +13,6 @@ from captioner.predict import Captioner
 from captioner.translator import Translator
 from train.pairs import find_lines, photo_number, read_descriptions, read_pairs
 from train.record import record_scores
-from train.splits import find_captions
 from train.translation import translate
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
@@ -122,4 +121,4 @@ def _sacrebleu() -> Any:
 
 
 def _test_photos(photos: Path) -> list[CaptionedPhoto]:
-    return list(read_captioned_photos(find_captions(photos)).select("test"))
+    return list(read_captioned_photos(photos).select("test"))

@@ -21,7 +21,7 @@ from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.images import open_image, to_pixels
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
-from train.splits import divide, find_captions
+from train.splits import divide
 
 IMAGES = "images"
 """The directory of photos beside the captions."""
@@ -61,7 +61,7 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     """
     if not data.root:
         raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
-    train, validation = divide(read_captioned_photos(find_captions(Path(data.root)), problems=problems), problems)
+    train, validation = divide(read_captioned_photos(Path(data.root), problems=problems), problems)
     train, validation = train[: data.limit or None], validation[: data.validation_limit or None]
     for file in map(Path, data.also):
         images = (file.parent / IMAGES).absolute()

@@ -10,7 +10,6 @@ from captioner.errors import UsageError
 from captioner.evaluation.data import read_captioned_photos
 from captioner.subwords import Subwords, normalize
 from captioner.text import ENGLISH
-from train.splits import find_captions
 
 NUMBERS = {
     "en": ("five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty"),
@@ -102,7 +101,7 @@ def photo_number(file: str) -> str:
 
 def held_out_photos(file: Path) -> frozenset[str]:
     """The photos (`photo_number`) of a file of captioned photos that are neither for training nor unused."""
-    photos = read_captioned_photos(find_captions(file) if file.is_dir() else file)
+    photos = read_captioned_photos(file)
     return frozenset(photo_number(photo.file) for photo in photos if photo.split in {"dev", "val", "test"})
 
 

@@ -1,41 +1,13 @@
-"""Where the captions are, and which photos are learned from and which measured on."""
+"""Which photos are learned from and which measured on."""
 
 import hashlib
-from pathlib import Path
 
 from captioner.errors import UsageError
-from captioner.evaluation.data import TOKEN_FILE, CaptionedPhoto, CaptionedPhotos
+from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
 from captioner.evaluation.structure import refuse
-
-CAPTIONS = (
-    "captions.csv",
-    "captions.jsonl",
-    "captions.json",
-    "dataset*.json",  # Karpathy's splits
-    "captions_*.json",  # COCO's own
-    "annotations.json",
-    TOKEN_FILE,
-)
-"""What the file of captions in a data directory may be called."""
 
 SPLITS = frozenset({"train", "dev", "val", "validation", "test", "restval", "unused"})
 """What a split may be called; of the last three nothing is learned, and nothing is measured on them while learning."""
-
-
-def find_captions(root: Path) -> Path:
-    """The one file of captions in a data directory, or the directory itself for Flickr8k's text files.
-
-    Raises:
-        UsageError: there is none, or more than one.
-    """
-    found = sorted({file for name in CAPTIONS for file in root.glob(name)})
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found)
-        raise UsageError(
-            f"{root} holds {f'several files of captions ({names}); keep one of them' if found else 'no captions'}; "
-            f"looked for {', '.join(CAPTIONS)}."
-        )
-    return root if found[0].name == TOKEN_FILE else found[0]
 
 
 def divide(

@@ -3,7 +3,7 @@
     read_captioned_photos   any of the following, and somebody's own photos in CSV or JSON lines (see `rows`)
     read_coco               COCO's captions JSON: {"images": [...], "annotations": [...]}
     read_karpathy           Karpathy's splits: dataset_flickr8k.json, dataset_flickr30k.json, dataset_coco.json
-    read_flickr8k           one JSON list of photos, Karpathy's file, or the directory of the official text files
+    read_flickr8k           one JSON list of photos, Karpathy's file, the official text files, or the directory of one of these
     read_results            COCO's results JSON: [{"image_id": ..., "caption": ...}]
 
 All are strict, since half a file gives wrong scores; `read_captioned_photos` can also leave out what is wrong.
@@ -31,8 +31,17 @@ from captioner.evaluation.structure import (
 
 # The names that the published files give to one and the same split.
 _SAME_SPLIT = {"val": "dev", "validation": "dev", "dev": "dev"}
-TOKEN_FILE = "Flickr8k.token.txt"
-"""Of Flickr8k's official text files, the one with the captions."""
+_TOKEN_FILE = "Flickr8k.token.txt"  # of the official text files, the one with the captions
+# What the file of captions in a data directory may be called.
+_CAPTIONS = (
+    "captions.csv",
+    "captions.jsonl",
+    "captions.json",
+    "dataset*.json",  # Karpathy's splits
+    "captions_*.json",  # COCO's own
+    "annotations.json",
+    _TOKEN_FILE,
+)
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,8 @@ def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None
     """Reads any of the formats that this module knows.
 
     Args:
-        path: a file, or the directory of Flickr8k's official text files. CSV and JSON lines are known by their names'
-            endings, the others by what is in them.
+        path: a file, or a directory with one file of captions in it by one of the usual names. CSV and JSON lines are
+            known by their names' endings, the others by what is in them.
         problems: takes one sentence for each photo and each caption that is then left out, instead of an error.
 
     Raises:
@@ -116,7 +125,9 @@ def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None
     """
     path = Path(path)
     if path.is_dir():
-        return _official_flickr8k(path, problems)
+        path = _find(path)
+    if path.name == _TOKEN_FILE:
+        return _official_flickr8k(path.parent, problems)
     if path.suffix == ".csv":
         return _from_rows(path, read_csv(path, problems).values(), problems)
     if path.suffix == ".jsonl":
@@ -152,6 +163,17 @@ def read_flickr8k(path: str | Path, *, problems: list[str] | None = None) -> Cap
     if not any(photo.split for photo in photos):
         raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
     return photos
+
+
+def _find(root: Path) -> Path:
+    found = sorted({file for name in _CAPTIONS for file in root.glob(name)})
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found)
+        raise UsageError(
+            f"{root} holds {f'several files of captions ({names}); keep one of them' if found else 'no captions'}; "
+            f"looked for {', '.join(_CAPTIONS)}."
+        )
+    return found[0]
 
 
 def _from_rows(path: Path, rows: Iterable[Row], problems: list[str] | None) -> CaptionedPhotos:
@@ -198,14 +220,14 @@ def _coco(path: Path, data: object, problems: list[str] | None = None) -> Captio
 
 
 def _official_flickr8k(directory: Path, problems: list[str] | None) -> CaptionedPhotos:
-    rows = read_token_file(directory / TOKEN_FILE, problems)
+    rows = read_token_file(directory / _TOKEN_FILE, problems)
     splits: dict[str, str] = {}
     for split in ("train", "dev", "test"):
         path = directory / f"Flickr_8k.{split}Images.txt"
         files = [line.strip() for _, line in read_lines(path)]
         refuse_twice(str(path), files)
         bare = [file for file in files if file not in rows]
-        refuse_all(f"{path}:", bare, "photo", f"without a caption in {TOKEN_FILE}", problems)
+        refuse_all(f"{path}:", bare, "photo", f"without a caption in {_TOKEN_FILE}", problems)
         both = [file for file in files if file in splits]
         if both:  # never to be passed over: what is learned must not be measured
             raise UsageError(f"{path}: {count_and_first(both, 'photo')} also listed in another split.")

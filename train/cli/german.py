@@ -20,10 +20,9 @@ def run(options: argparse.Namespace) -> None:
     """Join the two."""
     from captioner.evaluation.data import read_flickr8k
     from train.pairs import photo_number, read_descriptions
-    from train.splits import find_captions
 
     german = read_descriptions(options.data / "task2")
-    photos = [photo for photo in read_flickr8k(find_captions(options.photos)) if photo_number(photo.file) in german]
+    photos = [photo for photo in read_flickr8k(options.photos) if photo_number(photo.file) in german]
     options.out.mkdir(parents=True)
     (options.out / "images").symlink_to((options.photos / "images").resolve())
     rows = [

@@ -21,7 +21,6 @@ from captioner.weights import load_model
 from train.data import IMAGES, encode, load_photos, pad
 from train.features import load_features, weights_key
 from train.losses import cross_entropy
-from train.splits import find_captions
 from train.study import toy
 from train.study.learning import learn
 from train.study.setting import Setting
@@ -70,7 +69,7 @@ def read_captions(setting: Setting) -> CaptionData:
     photos, tests = setting.pick(full=(1000, 250), quick=(300, 50), tiny=(12, 4))
     if setting.data:
         root = setting.data / "flickr8k"
-        found = read_captioned_photos(find_captions(root))
+        found = read_captioned_photos(root)
         facts = checkpoint.read()
         encoder = load_model(facts).encoder.eval()
         size = facts.config.image.size

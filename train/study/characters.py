@@ -23,7 +23,6 @@ from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize
 from train.data import encode, pad
 from train.losses import cross_entropy
-from train.splits import find_captions
 from train.study import chart, toy
 from train.study.learning import count_parameters, in_batches, learn
 from train.study.setting import Cell, Finding, Setting
@@ -52,7 +51,7 @@ class Texts:
 def read_texts(setting: Setting) -> Texts:
     """Flickr8k's captions, or those of toy scenes."""
     if setting.data:
-        found = read_captioned_photos(find_captions(setting.data / "flickr8k"))
+        found = read_captioned_photos(setting.data / "flickr8k")
         train, test = (
             [text for photo in found.select(split).photos for text in photo.captions] for split in ("train", "dev")
         )
