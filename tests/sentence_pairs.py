@@ -51,8 +51,8 @@ def write_pairs(root: Path) -> None:
         (root / f"images_{split}.txt").write_text(names)
 
 
-def write_descriptions(root: Path, captions: dict[str, list[str]]) -> None:
-    """Five times the same German caption of a photo, by split; the photos are called 0.jpg and so on."""
+def write_descriptions(root: Path, captions: dict[str, list[str]], language: str = "de") -> None:
+    """Five times the same caption of a photo, by split; the photos are called 0.jpg and so on."""
     root.mkdir(parents=True)
     for split in ("train", "val", "test_2016"):
         lines = captions.get(split, [])
@@ -61,7 +61,7 @@ def write_descriptions(root: Path, captions: dict[str, list[str]]) -> None:
         )
         (root / f"images_{split}_images.txt").write_text("\n".join(names) + "\n")
         for number in range(1, 6):
-            (root / f"{split}.{number}.de").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            (root / f"{split}.{number}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def settings(root: Path, **phase: object) -> TranslationConfig:

@@ -16,6 +16,8 @@ from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
 from captioner.weights import load_model
+from tests.sentence_pairs import write_descriptions
+from train.__main__ import main
 from train.augment import crops, jitter, may_be_mirrored
 from train.config import EncoderSettings
 from train.data import PhotoSet, batches, load_photos, pad, read_texts
@@ -49,6 +51,17 @@ def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:
     other = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
     with pytest.raises(UsageError, match=r"photo-en: no fitting .* not weights of resnet18"):
         load_pretrained(other, EncoderSettings(backbone="resnet18", weights="photo-en"))
+
+
+def test_texts_are_captions_of_photos_that_are_not_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_descriptions(tmp_path / "task2", {"train": ["A dog.", "Held out."], "val": ["Two cats."]}, "en")
+    (tmp_path / "captions.json").write_text('[{"file": "1_a.jpg", "split": "dev", "captions": ["A bird."]}]')
+    command = ["texts", str(tmp_path / "texts.txt"), "--data", str(tmp_path), "--held-out", str(tmp_path)]
+    assert main(command) == 0
+    assert read_texts([str(tmp_path / "texts.txt")]) == ["A dog."] * 5 + ["Two cats."] * 5
+    assert "10 captions in" in capsys.readouterr().out
+    assert main(command) == 4
+    assert "texts.txt: cannot be written (File exists)" in capsys.readouterr().err
 
 
 def test_batches_hold_every_photo_once_and_captions_of_one_length() -> None:

@@ -19,6 +19,7 @@ from train.cli import (
     record,
     speed,
     study,
+    texts,
     transformer,
 )
 
@@ -34,6 +35,7 @@ VERBS = {
     "transformer": transformer,
     "german": german,
     "backtranslate": backtranslate,
+    "texts": texts,
     "study": study,
 }
 
