@@ -23,7 +23,7 @@ from train.corpus import read_corpus
 from train.distillation import Teachers
 from train.validation import caption_photos
 
-WIDE = DecodingOptions(beam_size=5, num_captions=5, max_length=7)
+WIDE = DecodingOptions(beam_size=5, num_captions=5, max_length=7, no_repeat_ngram=3)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_what_makes_no_sense_is_said_before_anything_runs(
 
 def test_data_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "cells", "--quick", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert f"{tmp_path / 'flickr8k'} holds no captions" in capsys.readouterr().err
+    assert f"{tmp_path / 'flickr8k'} cannot be read: No such file" in capsys.readouterr().err
 
 
 def test_a_missing_matplotlib_is_said_before_a_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
