@@ -1,4 +1,4 @@
-"""Training: data made ready, a run that goes on where it was stopped, and mistakes that cost nothing."""
+"""Training: what a run leaves behind, and that it goes on where it was stopped."""
 
 import gzip
 import json
@@ -9,86 +9,20 @@ from typing import Any
 
 import pytest
 import torch
-import torchvision
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import captioner
 from captioner import checkpoint
+from tests.training_runs import RECIPE, epochs, fit, steps, write_data
 from train import loop
-from train.__main__ import main
-
-RECIPE = """
-name = "tiny"
-[data]
-min_count = 1
-[decoder]
-hidden_size = 16
-embedding_size = 8
-heads = 2
-layers = 2
-dropout = 0.2
-[image]
-size = 64
-[decoding]
-beam_size = 2
-max_length = 6
-[training]
-save_every = 1
-precision = "bf16"
-[[phase]]
-name = "decoder"
-epochs = 2
-batch_size = 3
-views = 2
-crop = 0.5
-warmup = 1
-[[phase]]
-name = "joint"
-epochs = 1
-batch_size = 4
-learning_rate = 1e-3
-encoder_learning_rate = 1e-4
-crop = 0.5
-colour = 0.2
-warmup = 1
-"""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> Path:
-    """A data directory: parts of real photos, told apart by their captions; one photo is broken."""
     root = tmp_path_factory.mktemp("data")
-    (root / "images").mkdir()
-    records = []
-    for name, path in photos.items():
-        with Image.open(path) as image:
-            for part in range(2):
-                file = f"{name}-{part}.png"
-                image.convert("RGB").resize((300, 200)).crop((part * 90, 0, part * 90 + 200, 200)).save(
-                    root / "images" / file
-                )
-                captions = [f"a photo of {name}", f"this is {name} again"]
-                records.append({"file": file, "split": "train" if part == 0 else "dev", "captions": captions})
-    (root / "images" / "broken.png").write_bytes(b"no photo")
-    records.append({"file": "broken.png", "split": "train", "captions": ["something broken"]})
-    (root / "captions.json").write_text(json.dumps(records))
-    (root / "recipe.toml").write_text(RECIPE)
-    torch.manual_seed(0)
-    network = torchvision.models.mobilenet_v2(weights=None).train()
-    for _ in range(20):  # statistics that fit, without which nothing comes through so many layers
-        network(torch.randn(8, 3, 64, 64))
-    save_file(network.state_dict(), root / "weights.safetensors")
+    write_data(root, photos)
     return root
-
-
-def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
-    settings = [
-        f"data.root={data}",
-        f"data.cache={data / 'cache'}",
-        f"encoder.weights={data / 'weights.safetensors'}",
-    ]
-    return main(["fit", str(data / recipe), "--out", str(out), *(w for s in settings for w in ("--set", s)), *more])
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +31,6 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
     assert fit(data, out) == 0
     return out
-
-
-def epochs(out: Path) -> list[dict[str, Any]]:
-    records = [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in record.items() if "seconds" not in key} for record in records]
-
-
-def steps(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "steps.jsonl").read_text().splitlines()]
 
 
 def test_a_run_leaves_a_checkpoint_that_captions(run: Path, photos: dict[str, Path]) -> None:
@@ -344,62 +269,3 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     teach[1] = f'distillation.teachers=["{run / "best"}", "photo-en"]'
     assert fit(data, tmp_path / "both", *teach) == 2
     assert "has another vocabulary than the models beside it" in capsys.readouterr().err
-
-
-def test_a_run_that_diverges_stops_with_a_sentence(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert fit(data, tmp_path, "--set", "phase.0.learning_rate=1e30") == 1
-    assert "the loss is no longer a number; lower decoder's learning rates" in capsys.readouterr().err
-
-
-def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fit(data, tmp_path, "--resume") == 2
-    assert "no readable training state" in capsys.readouterr().err
-
-
-def test_a_broken_photo_is_named_and_skipped(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fit(data, tmp_path, "--set", "phase.0.epochs=1") == 0
-    skipped = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped: ")]
-    assert len(skipped) == 1
-    assert "broken.png" in skipped[0]
-
-
-def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "images").symlink_to(data / "images")
-    names = [path.name for path in sorted((data / "images").iterdir())]
-    lines = [f"{name},a photo of {name.split('-')[0]},{'train' if '-0' in name else 'dev'}" for name in names]
-    text = "\n".join(["file,caption,split", *lines, "coffee-0.png,a cup, of coffee,train"])
-    (tmp_path / "captions.csv").write_text(text)
-    assert fit(data, tmp_path / "out", "--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1") == 0
-    err = capsys.readouterr().err
-    assert f"skipped: {tmp_path / 'captions.csv'}, line {len(names) + 2} has too many fields" in err
-    assert "broken.png" in err
-    assert "2 photos or captions skipped in all." in err
-    (tmp_path / "captions.jsonl").touch()
-    assert fit(data, tmp_path / "other", "--set", f"data.root={tmp_path}") == 2
-    assert "several files of captions (captions.csv, captions.jsonl)" in capsys.readouterr().err
-    assert not (tmp_path / "other").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("data.root=", "data.root is not set"),
-        ("data.root=/nowhere", "/nowhere"),
-        ("decoder.cel=lstm", "unknown key 'decoder.cel'"),
-        ("decoder.heads=7", "hidden_size 16 is not a multiple of heads 7"),
-        ("text.tokens=char", "no_repeat_ngram counts tokens, which are characters here; set it to 0"),
-        ("data.min_count=99", "no word stands in 99 captions"),
-        ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
-        ("encoder.weights=none.safetensors", "none.safetensors cannot be read"),
-        ("encoder.backbone=resnet18", "not weights of resnet18"),
-    ],
-)
-def test_mistakes_are_told_before_anything_runs(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, message: str
-) -> None:
-    assert fit(data, tmp_path / "out", "--set", change) == 2
-    err = capsys.readouterr().err
-    assert message in err
-    assert "Traceback" not in err

@@ -1,0 +1,73 @@
+"""Mistakes in a run's data and settings cost nothing but a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training_runs import fit, write_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_data(root, photos)
+    return root
+
+
+def test_a_run_that_diverges_stops_with_a_sentence(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(data, tmp_path, "--set", "phase.0.learning_rate=1e30") == 1
+    assert "the loss is no longer a number; lower decoder's learning rates" in capsys.readouterr().err
+
+
+def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(data, tmp_path, "--resume") == 2
+    assert "no readable training state" in capsys.readouterr().err
+
+
+def test_a_broken_photo_is_named_and_skipped(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(data, tmp_path, "--set", "phase.0.epochs=1") == 0
+    skipped = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped: ")]
+    assert len(skipped) == 1
+    assert "broken.png" in skipped[0]
+
+
+def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "images").symlink_to(data / "images")
+    names = [path.name for path in sorted((data / "images").iterdir())]
+    lines = [f"{name},a photo of {name.split('-')[0]},{'train' if '-0' in name else 'dev'}" for name in names]
+    text = "\n".join(["file,caption,split", *lines, "coffee-0.png,a cup, of coffee,train"])
+    (tmp_path / "captions.csv").write_text(text)
+    assert fit(data, tmp_path / "out", "--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1") == 0
+    err = capsys.readouterr().err
+    assert f"skipped: {tmp_path / 'captions.csv'}, line {len(names) + 2} has too many fields" in err
+    assert "broken.png" in err
+    assert "2 photos or captions skipped in all." in err
+    (tmp_path / "captions.jsonl").touch()
+    assert fit(data, tmp_path / "other", "--set", f"data.root={tmp_path}") == 2
+    assert "several files of captions (captions.csv, captions.jsonl)" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.root=", "data.root is not set"),
+        ("data.root=/nowhere", "/nowhere"),
+        ("decoder.cel=lstm", "unknown key 'decoder.cel'"),
+        ("decoder.heads=7", "hidden_size 16 is not a multiple of heads 7"),
+        ("text.tokens=char", "no_repeat_ngram counts tokens, which are characters here; set it to 0"),
+        ("data.min_count=99", "no word stands in 99 captions"),
+        ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
+        ("encoder.weights=none.safetensors", "none.safetensors cannot be read"),
+        ("encoder.backbone=resnet18", "not weights of resnet18"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, message: str
+) -> None:
+    assert fit(data, tmp_path / "out", "--set", change) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
