@@ -114,6 +114,17 @@ def test_a_whole_sentence_that_ends_on_a_function_word_counts_as_broken_off() ->
     assert facts["broken_off"] == 0.5
 
 
+def test_bleu_is_added_to_the_reward_as_often_as_asked() -> None:
+    samples = torch.tensor([[ids("a dog runs on grass"), ids("a cat on a sofa")]])
+    alone, facts = critic().reward([0], samples)
+    both, more = SelfCritic(REFERENCES, VOCABULARY, max_length=6, bleu_weight=2).reward([0], samples)
+    assert (both - alone).tolist() == [
+        pytest.approx([2, 0], abs=1e-3)
+    ]  # one is a reference, one shares no pair of words
+    assert more["bleu"] == pytest.approx(0.5, abs=1e-3)
+    assert more["reward"] == facts["reward"]
+
+
 def test_samples_are_drawn_without_dropout_and_follow_from_their_seed() -> None:
     decoder = build(dropout=0.5)
     first = critic().draw(decoder, grid(), 4, seed=7)

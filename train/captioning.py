@@ -107,6 +107,7 @@ class Captioning:
                 corpus.words,
                 corpus.vocabulary,
                 max_length=self.config.decoding.max_length,
+                bleu_weight=phase.bleu_weight,
                 direction=self.config.text.direction,
             )
         teachers = self._teachers if phase.objective == "captions" else None

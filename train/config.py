@@ -94,6 +94,7 @@ class PhaseSettings:
         scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
             beginning of the phase in a straight line to this (Bengio et al. 2015).
         samples: of `self-critical`: captions drawn for each photo.
+        bleu_weight: of `self-critical`: the reward is CIDEr-D and so many times a sample's own BLEU-4.
         cross_entropy_share: of `self-critical`: weight of the cross-entropy of people's captions, so that captions stay
             sentences; the reward's is what is left to 1.
     """
@@ -113,6 +114,7 @@ class PhaseSettings:
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
     samples: Annotated[int, Field(ge=2)] = 5
+    bleu_weight: Annotated[float, Field(ge=0)] = 0.0
     cross_entropy_share: Annotated[float, Field(ge=0, le=1)] = 0.2
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
 from captioner.decoding import sample
+from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.evaluation.language import FUNCTION_WORDS
 from captioner.models.decoder import Decoder
@@ -23,7 +24,7 @@ END = "<eos>"
 
 
 class SelfCritic:
-    """The reward, CIDEr-D against the training captions, and the loss that follows from it."""
+    """The reward, CIDEr-D and possibly BLEU-4 against the training captions, and the loss that follows from it."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class SelfCritic:
         vocabulary: Vocabulary,
         *,
         max_length: int,
+        bleu_weight: float = 0.0,
         direction: Direction = "left-to-right",
     ) -> None:
         """Weigh the references once.
@@ -39,14 +41,17 @@ class SelfCritic:
             references: by photo, its captions as tokens; photos without any are never asked about.
             vocabulary: of the model.
             max_length: most tokens in a sample.
+            bleu_weight: what BLEU-4, in [0, 1], is multiplied by before CIDEr-D is added; 0 leaves it out.
             direction: in which the model writes; the references are turned already.
         """
         self.last = -2 if direction == "left-to-right" else 0  # where a sample's last word stands
         self.vocabulary = vocabulary
         self.max_length = max_length
-        self.cider = CiderD(
-            {photo: [[*tokens, END] for tokens in captions] for photo, captions in enumerate(references) if captions}
-        )
+        self.bleu_weight = bleu_weight
+        self.references = {
+            photo: [[*tokens, END] for tokens in captions] for photo, captions in enumerate(references) if captions
+        }
+        self.cider = CiderD(self.references)
 
     def draw(self, decoder: Decoder, vectors: Vectors, count: int, seed: int) -> Tensor:
         """Samples of a decoder as it will be used, without dropout: (B, K, T), `<bos> … <eos>`, then `<pad>`."""
@@ -70,16 +75,19 @@ class SelfCritic:
         return torch.cat([drawn.new_full((*drawn.shape[:2], 1), BOS), drawn.masked_fill(after, PAD)], -1)
 
     def reward(self, photos: Sequence[int], samples: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """CIDEr-D of each sample, (B, K) in [0, 10], and what the log says about them."""
+        """What each sample is worth, (B, K), in [0, 10] without BLEU, and what the log says: CIDEr-D alone is `reward`."""
         texts = [
             [self.vocabulary.tokens[token] for token in sentence if token not in {PAD, BOS}]
             for row in samples.tolist()
             for sentence in row
         ]
-        sentences = samples.shape[1]
-        scores = self.cider.score([(photos[number // sentences], text) for number, text in enumerate(texts)])
+        about = [photo for photo in photos for _ in range(samples.shape[1])]
+        scores = self.cider.score(list(zip(about, texts, strict=True)))
         broken = [text[-1] != END or text[self.last] in FUNCTION_WORDS for text in texts]
         facts = {"reward": float(scores.mean()), "broken_off": sum(broken) / len(broken)}
+        if self.bleu_weight:
+            each = bleu(bleu_statistics(texts, [self.references[photo] for photo in about]))[:, -1]
+            scores, facts = scores + self.bleu_weight * each, facts | {"bleu": float(each.mean())}
         return torch.tensor(scores, dtype=torch.float32, device=samples.device).view(samples.shape[:2]), facts
 
     def loss(self, decoder: Decoder, vectors: Vectors, photos: Sequence[int], *, count: int, seed: int) -> Loss:
