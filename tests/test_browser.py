@@ -137,7 +137,7 @@ def test_a_caption_is_copied_and_a_picture_pasted(visit: "playwright_api.Page", 
     line.click()
     line.press("Control+V")
     visit.get_by_test_id("stChatInputFile").or_(visit.get_by_text("image.png")).first.wait_for()
-    visit.get_by_test_id("stChatInputSubmitButton").click()  # it waits for the upload; Enter would be lost before its end
+    visit.get_by_test_id("stChatInputSubmitButton").click()  # once uploaded; Enter would be lost
     visit.get_by_role("heading", name="Your 2 photos").wait_for()
 
 

@@ -217,6 +217,31 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
     assert "best: writes de, cs; name a model that writes English" in capsys.readouterr().err
 
 
+def test_english_captions_get_translations(learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "task1").mkdir()
+    write_pairs(tmp_path / "task1")
+    captions = [f"A dog sees {n} balls." for n in range(10)]
+    captions[4] = "a man climbs a rock"  # but for case and full stop, people have translated it
+    write_descriptions(tmp_path / "task2", {"train": captions, "test_2016": ["No."]}, "en")
+    photos = tmp_path / "captions.json"
+    photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
+    out = tmp_path / "further"
+    command = ["forwardtranslate", str(out), "--data", str(tmp_path), "--held-out", str(photos)]
+    assert train_main([*command, "--model", str(learned)]) == 0
+    assert "8 English captions with translations" in capsys.readouterr().out
+    kept = [number for number in range(10) if number not in (3, 4)]
+    translator = Translator.load(learned)
+    assert (out / "images_train.txt").read_text(encoding="utf-8").splitlines() == [f"{n}.jpg" for n in kept]
+    assert (out / "train.en").read_text(encoding="utf-8").splitlines() == [captions[n] for n in kept]
+    for language in ("de", "cs"):
+        assert (out / f"train.{language}").read_text(encoding="utf-8").splitlines() == [
+            translator.translate(captions[n], to=language).text for n in kept
+        ]
+    photos.write_text(json.dumps([{"file": f"{n}_a.jpg", "split": "test", "captions": ["A dog."]} for n in range(10)]))
+    assert train_main([*command, "--model", str(learned)]) == 2
+    assert "no photo to train on has an English caption without a translation" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -14,6 +14,7 @@ from train.cli import (
     bleu,
     curves,
     fit,
+    forwardtranslate,
     german,
     label,
     record,
@@ -35,6 +36,7 @@ VERBS = {
     "transformer": transformer,
     "german": german,
     "backtranslate": backtranslate,
+    "forwardtranslate": forwardtranslate,
     "texts": texts,
     "study": study,
 }

@@ -1,7 +1,7 @@
 """Sentences and their translations, as Multi30k has them: a file a language, line by line."""
 
 import gzip
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,24 @@ def read_descriptions(root: Path, language: str = "de") -> dict[str, list[str]]:
         written = [read_lines(root, f"{split}.{number}.{language}") for number in range(1, DESCRIPTIONS + 1)]
         captions.update(zip(numbers, map(list, zip(*written, strict=True)), strict=True))
     return captions
+
+
+def write_further_pairs(out: Path, files: Sequence[str], texts: Mapping[str, Sequence[str]]) -> int:
+    """Write sentences for `read_further_pairs` into a directory; those that are empty in a language are left out.
+
+    Args:
+        out: the directory, which is there.
+        files: each line's photo.
+        texts: the lines of each language.
+
+    Returns:
+        How many lines were written.
+    """
+    rows = [row for row in zip(files, *texts.values(), strict=True) if all(row)]
+    names = ("images_train.txt", *(f"train.{language}" for language in texts))
+    for name, lines in zip(names, zip(*rows, strict=True), strict=True):
+        (out / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(rows)
 
 
 def photo_number(file: str) -> str:

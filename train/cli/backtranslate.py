@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     from captioner.errors import UsageError
     from captioner.text import ENGLISH
     from captioner.translator import Translator
-    from train.pairs import held_out_photos, photo_number, read_descriptions, read_lines
+    from train.pairs import held_out_photos, photo_number, read_descriptions, read_lines, write_further_pairs
     from train.translation import translate
 
     translator = Translator.load(options.model)
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> None:
     ]
     if not chosen:
         raise UsageError(f"{options.data}: no photo to train on has a German caption.")
+    photos, captions = zip(*chosen, strict=True)
     options.out.mkdir(parents=True)
-    written = translate(translator, [caption for _, caption in chosen], ENGLISH)
-    rows = [(english, caption, file) for english, (file, caption) in zip(written, chosen, strict=True) if english]
-    for name, lines in zip(("train.en", "train.de", "images_train.txt"), zip(*rows, strict=True), strict=True):
-        (options.out / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{len(rows):,} German captions with an English in {options.out}")
+    count = write_further_pairs(
+        options.out, photos, {ENGLISH: translate(translator, captions, ENGLISH), "de": captions}
+    )
+    print(f"{count:,} German captions with an English in {options.out}")
