@@ -25,7 +25,7 @@ from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_
 from train.__main__ import main as train_main
 from train.config import TranslationConfig, read_config
 from train.loop import Run
-from train.pairs import read_pairs
+from train.pairs import held_out_photos, read_pairs
 from train.translation import Translating
 
 RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
@@ -147,6 +147,14 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"train\.fr: there is no such file"):
         read_pairs(tmp_path, "train", ["fr"])
     (tmp_path / "train.cs").write_text("Jeden.\n")
+    photos = tmp_path / "captions.json"
+    splits = ("train", "validation", "unused", "test")
+    rows = [{"file": f"{n}_a.jpg", "split": split, "captions": ["A dog."]} for n, split in enumerate(splits)]
+    photos.write_text(json.dumps(rows))
+    assert held_out_photos(photos) == {"1", "3"}
+    photos.write_text(json.dumps([row | {"split": ""} for row in rows]))
+    with pytest.raises(UsageError, match="has no splits"):
+        held_out_photos(photos)
     with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
         read_pairs(tmp_path, "train", ["cs"])
 

@@ -118,9 +118,15 @@ def photo_number(file: str) -> str:
 
 
 def held_out_photos(file: Path) -> frozenset[str]:
-    """The photos (`photo_number`) of a file of captioned photos that are neither for training nor unused."""
+    """The photos (`photo_number`) of a file of captioned photos that are neither for training nor unused.
+
+    Raises:
+        UsageError: the file cannot be read, or has no splits.
+    """
     photos = read_captioned_photos(file)
-    return frozenset(photo_number(photo.file) for photo in photos if photo.split in {"dev", "val", "test"})
+    if not any(photo.split for photo in photos):
+        raise UsageError(f"{photos.source}: has no splits, so it does not say which photos to hold out.")
+    return frozenset(photo_number(photo.file) for photo in photos if photo.split not in {"train", "restval", "unused"})
 
 
 def read_lines(root: Path, name: str) -> list[str]:
