@@ -189,9 +189,6 @@ def test_nothing_can_run_a_pickle_or_print_in_the_library() -> None:
         for call in calls:
             name = ast.unparse(call.func)
             assert not name.startswith("pickle."), path
-            if name == "torch.load":
-                assert any(
-                    word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in call.keywords
-                ), path
+            assert name != "torch.load", path
             if name == "print":
                 assert path.is_relative_to(ROOT / "captioner" / "cli") or path.is_relative_to(ROOT / "train"), path

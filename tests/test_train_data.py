@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from captioner import checkpoint
 from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
@@ -34,13 +35,17 @@ def test_features_of_another_normalisation_are_other_features(small_config: Mode
     assert weights_key(encoder) != before
 
 
-def test_weights_may_be_a_classic_state_dict_but_nothing_that_runs(tmp_path: Path) -> None:
+def test_weights_are_a_safetensors_file_and_no_pickle(tmp_path: Path) -> None:
     encoder = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "weights.pth")
-    load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "weights.pth")))
-    torch.save({"network": Path("anything")}, tmp_path / "object.pth")
-    with pytest.raises(UsageError, match="is no state dict"):
-        load_pretrained(encoder, EncoderSettings(backbone="resnet18", weights=str(tmp_path / "object.pth")))
+    weights = torchvision.models.resnet18(weights=None).state_dict()
+    save_file(weights, tmp_path / "weights.safetensors")
+    settings = EncoderSettings(backbone="resnet18", weights=str(tmp_path / "weights.safetensors"))
+    load_pretrained(encoder, settings)
+    assert all(torch.equal(value, weights[name]) for name, value in encoder.network.state_dict().items())
+    for content in (weights, {"network": Path("anything")}):
+        torch.save(content, tmp_path / "pickle.pth")
+        with pytest.raises(UsageError, match=r"pickle\.pth is no safetensors file .* becomes one by"):
+            load_pretrained(encoder, replace(settings, weights=str(tmp_path / "pickle.pth")))
 
 
 def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:

@@ -26,6 +26,24 @@ def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "no readable training state" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("capability", "said"), [("AVX2", True), ("AVX512", False)])
+def test_a_processor_that_is_slow_at_bf16_is_named(
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    capability: str,
+    said: bool,
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for precision in ("bf16", "float32"):
+        assert fit(data, tmp_path, "--resume", "--set", f"training.precision={precision}") == 2  # nothing to resume
+        told = "--set training.precision=float32 is faster" in capsys.readouterr().err
+        assert told == (said and precision == "bf16")
+
+
 def test_a_broken_photo_is_named_and_skipped(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(data, tmp_path, "--set", "phase.0.epochs=1") == 0
     skipped = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped: ")]

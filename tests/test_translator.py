@@ -147,6 +147,11 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"train\.fr: there is no such file"):
         read_pairs(tmp_path, "train", ["fr"])
     (tmp_path / "train.cs").write_text("Jeden.\n")
+    with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
+        read_pairs(tmp_path, "train", ["cs"])
+
+
+def test_all_splits_but_those_to_learn_from_are_held_out(tmp_path: Path) -> None:
     photos = tmp_path / "captions.json"
     splits = ("train", "validation", "unused", "test")
     rows = [{"file": f"{n}_a.jpg", "split": split, "captions": ["A dog."]} for n, split in enumerate(splits)]
@@ -155,8 +160,6 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
     photos.write_text(json.dumps([row | {"split": ""} for row in rows]))
     with pytest.raises(UsageError, match="has no splits"):
         held_out_photos(photos)
-    with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
-        read_pairs(tmp_path, "train", ["cs"])
 
 
 def test_a_run_goes_on_from_a_model_with_further_pairs(learned: Path, tmp_path: Path) -> None:

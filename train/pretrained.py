@@ -64,12 +64,12 @@ def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) 
 def _download(backbone: str) -> dict[str, Tensor]:
     try:
         named = torchvision.models.get_model_weights(backbone).DEFAULT
-        # `weights_only` admits tensors and nothing that could run.
+        # A pickle, the only kind there is: from torchvision's own address, with the hash that it announces.
         weights: dict[str, Tensor] = named.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as problem:  # no network, or another file than was announced
         raise UsageError(
             f"encoder.weights: torchvision's weights for {backbone} cannot be downloaded ({problem});"
-            " name a file with --set encoder.weights=FILE."
+            " name a safetensors file with --set encoder.weights=FILE."
         ) from None
     return weights
 
@@ -81,11 +81,11 @@ def _read(name: str) -> dict[str, Tensor]:
         assert isinstance(encoder, ImageEncoder)
         return encoder.network.state_dict()
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        # A classic state dict; `weights_only` admits tensors and nothing that could run.
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as problem:
+        return load_file(path)
+    except OSError as problem:
         raise UsageError(f"encoder.weights: {path} cannot be read ({problem}).") from None
-    except Exception as problem:  # unpickling errors have no common root short of this one
-        raise UsageError(f"encoder.weights: {path} is no state dict ({type(problem).__name__}).") from None
+    except SafetensorError as problem:
+        raise UsageError(
+            f"encoder.weights: {path} is no safetensors file ({problem}); a state dict that you trust becomes one"
+            " by safetensors.torch.save_file(torch.load(FILE), NEW)."
+        ) from None

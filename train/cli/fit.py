@@ -33,11 +33,16 @@ def run(options: argparse.Namespace) -> None:
 
     config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
 
-    from train.loop import Run
+    from torch.backends.cpu import get_cpu_capability
+
+    from train.loop import Run, find_device
     from train.parallel import join_team
     from train.translation import Translating
 
     team = join_team()
+    slow = find_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
+    if slow and config.training.precision == "bf16" and team.leads:
+        print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
     task = _captioning(config, team) if isinstance(config, TrainConfig) else Translating(config)
     train(Run(task, directory, team), resume=options.resume)
