@@ -244,6 +244,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_torn(directory: Path) -> None:
+    """Remove what processes that were killed have left of the files that they were replacing there; see `replacing`."""
+    for torn in directory.rglob(".*.????????.part"):
+        torn.unlink(missing_ok=True)
+
+
 def files(path: Path) -> list[tuple[str, int, str]]:
     """Name, size in bytes and SHA-256 of every file of a checkpoint directory."""
     found = [(file.name, file.read_bytes()) for file in sorted(path.iterdir()) if file.is_file()]

@@ -76,12 +76,23 @@ def test_settings_are_changed_from_the_shell() -> None:
         ("phase.0.epochs=0", "phase.0.epochs: input should be greater than or equal to 1, not 0."),
         ("phase.0.epoch=1", "unknown key 'phase.0.epoch'. Did you mean 'epochs'?"),
         ("name.x=1", "there is no such place"),
+        ("phase.0.encoder_blocks=4", "phase decoder: encoder_blocks does nothing where encoder_learning_rate is 0"),
+        ("phase.0.colour=0.2", "phase decoder: colour does nothing where encoder_learning_rate is 0"),
+        ("phase.0.views=1", "phase decoder: crop does nothing where encoder_learning_rate is 0 and views is 1"),
+        ("phase.1.views=2", "phase joint: views does nothing where the encoder learns: every pass sees other crops"),
+        ("phase.0.objective=text", "phase decoder: views does nothing where there are no photos"),
+        ("phase.0.samples=3", "phase decoder: samples does nothing unless objective is 'self-critical'"),
     ],
 )
 def test_wrong_changes_are_refused(change: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
-        read_config(RECIPES[0], [change])
+        read_config(RECIPES[0].with_name("photo-en.toml"), [change])
     assert sentence in str(caught.value)
+
+
+def test_a_translator_has_no_photos_to_crop() -> None:
+    with pytest.raises(UsageError, match="phase translation: flip does nothing where there are no photos"):
+        read_config(RECIPES[0].with_name("text-en-de-fr-cs.toml"), ["phase.0.flip=true"])
 
 
 def test_a_config_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,8 +13,10 @@ from safetensors.torch import load_file
 
 import captioner
 from captioner import checkpoint
-from tests.training_runs import RECIPE, epochs, fit, steps, write_data
-from train import loop
+from tests.training_runs import RECIPE, epochs, fit, kill_runs, steps, write_data
+
+MOMENTS = list(range(1, 12))
+MOMENTS_OF_OBJECTIVES = [1, 3, 4, 6, 8, 9, 10, 11, 13]
 
 
 @pytest.fixture(scope="module")
@@ -193,51 +194,48 @@ def test_a_start_from_another_model_is_refused(
     assert "nowhere: no such checkpoint directory" in capsys.readouterr().err
 
 
-def killed(monkeypatch: pytest.MonkeyPatch, moment: int, out: Path, *more: str, data: Path, recipe: str) -> None:
-    """Kill a run at the n-th time the state is written, before or after the new one took the old one's place; resume it."""
-    saved = loop.save_state
-    calls = 0
-
-    def killing(path: Path, *arguments: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == moment and moment % 2:
-            path.with_name(f".{path.name}.torn").write_bytes(b"half of a state")
-            raise KeyboardInterrupt
-        saved(path, *arguments)
-        if calls == moment:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_state", killing)
-        assert fit(data, out, *more, recipe=recipe) == 130
-    again = ["--resume"] if (out / "state.safetensors").exists() else []
-    assert fit(data, out, *more, *again, recipe=recipe) == 0
+@pytest.fixture(scope="module")
+def killed_runs(data: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("killed")
+    kill_runs(data, out, MOMENTS, recipe="recipe.toml")
+    return out
 
 
-def assert_same(one: Path, other: Path) -> None:
-    assert steps(one) == steps(other)
-    assert epochs(one) == epochs(other)
-    ours, theirs = load_file(one / "state.safetensors"), load_file(other / "state.safetensors")
+@pytest.fixture(scope="module")
+def killed_refined_runs(
+    data: Path, refined_run: Path, refined: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("killed-refined")
+    kill_runs(data, out, MOMENTS_OF_OBJECTIVES, *refined, recipe="refined.toml")
+    return out
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, data: Path, killed_runs: Path, moment: int) -> None:
+    assert_goes_on(killed_runs / str(moment), run, data=data, recipe="recipe.toml")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("moment", MOMENTS_OF_OBJECTIVES)
+def test_every_objective_goes_on_as_if_nothing_had_been(
+    refined_run: Path, refined: list[str], data: Path, killed_refined_runs: Path, moment: int
+) -> None:
+    assert_goes_on(killed_refined_runs / str(moment), refined_run, *refined, data=data, recipe="refined.toml")
+
+
+def assert_goes_on(killed: Path, unkilled: Path, *more: str, data: Path, recipe: str) -> None:
+    torn = list(killed.glob(".*.part"))
+    assert len(torn) == int(killed.name) % 2
+    again = ["--resume"] if (killed / "state.safetensors").exists() else []
+    assert fit(data, killed, *more, *again, recipe=recipe) == 0
+    assert steps(killed) == steps(unkilled)
+    assert epochs(killed) == epochs(unkilled)
+    ours, theirs = load_file(killed / "state.safetensors"), load_file(unkilled / "state.safetensors")
     assert set(ours) == set(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert (one / "best" / "model.safetensors").read_bytes() == (other / "best" / "model.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize("moment", range(1, 12))
-def test_a_killed_run_goes_on_as_if_nothing_had_been(
-    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
-) -> None:
-    killed(monkeypatch, moment, tmp_path, data=data, recipe="recipe.toml")
-    assert_same(tmp_path, run)
-
-
-@pytest.mark.parametrize("moment", [1, 3, 4, 6, 8, 9, 10, 11, 13])
-def test_every_objective_goes_on_as_if_nothing_had_been(
-    refined_run: Path, refined: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
-) -> None:
-    killed(monkeypatch, moment, tmp_path, *refined, data=data, recipe="refined.toml")
-    assert_same(tmp_path, refined_run)
+    assert (killed / "best" / "model.safetensors").read_bytes() == (unkilled / "best" / "model.safetensors").read_bytes()
+    assert not list(killed.glob(".*.part"))
 
 
 @pytest.mark.parametrize(

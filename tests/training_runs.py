@@ -1,6 +1,10 @@
 """What tests of training need: a small data directory, a recipe, and what a run has logged."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 
+from train import loop, state
 from train.__main__ import main
 
 RECIPE = """
@@ -72,13 +77,49 @@ def write_data(root: Path, photos: dict[str, Path]) -> None:
     save_file(network.state_dict(), root / "weights.safetensors")
 
 
-def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
+def words_of_fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> list[str]:
     settings = [
         f"data.root={data}",
         f"data.cache={data / 'cache'}",
         f"encoder.weights={data / 'weights.safetensors'}",
     ]
-    return main(["fit", str(data / recipe), "--out", str(out), *(w for s in settings for w in ("--set", s)), *more])
+    return ["fit", str(data / recipe), "--out", str(out), *(w for s in settings for w in ("--set", s)), *more]
+
+
+def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
+    return main(words_of_fit(data, out, *more, recipe=recipe))
+
+
+def kill_runs(data: Path, out: Path, moments: list[int], *more: str, recipe: str) -> None:
+    """Start a run for each moment, in OUT/moment, and kill its process there; see `be_killed`.
+
+    They are children of a process of their own, which has only imported what they need: PyTorch's threads outlive no fork.
+    """
+    runs = [(moment, words_of_fit(data, out / str(moment), *more, recipe=recipe)) for moment in moments]
+    subprocess.run([sys.executable, "-m", "tests.training_runs"], input=json.dumps(runs), text=True, check=True)
+
+
+def be_killed(moment: int, words: list[str]) -> None:
+    """Train and die by SIGKILL at the n-th time the state is saved: half-way through writing it, or once it stands (even)."""
+    save_state, save_file = loop.save_state, state.save_file
+    calls = 0
+
+    def torn(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+        save_file(tensors, path, metadata)
+        os.truncate(path, path.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def fatal(*arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == moment and moment % 2:
+            state.save_file = torn
+        save_state(*arguments)
+        if calls == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    loop.save_state = fatal
+    main(words)
 
 
 def epochs(out: Path) -> list[dict[str, Any]]:
@@ -88,3 +129,17 @@ def epochs(out: Path) -> list[dict[str, Any]]:
 
 def steps(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "steps.jsonl").read_text().splitlines()]
+
+
+if __name__ == "__main__":
+    import matplotlib.pyplot  # noqa: F401  (what takes seconds to import, once for all of them)
+    import nltk.translate  # noqa: F401
+
+    torch.set_num_threads(1)  # as in conftest.py: with two, sums come in another order
+    for at, fit_words in json.load(sys.stdin):
+        child = os.fork()
+        if not child:
+            be_killed(at, fit_words)
+            os._exit(1)  # it lived
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL:
+            sys.exit(f"moment {at}: not killed")

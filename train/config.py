@@ -121,10 +121,31 @@ class PhaseSettings:
         """Check the fields against each other.
 
         Raises:
-            ValueError: where two fields exclude each other.
+            ValueError: where two fields exclude each other, or one would do nothing.
         """
         if self.objective == "text" and self.encoder_learning_rate:
             raise ValueError(f"phase {self.name}: text has no photo from which an encoder could learn")
+        text, learns = self.objective == "text", self.encoder_learning_rate > 0
+        if text:
+            self.refuse("views", "crop", "flip", reason="where there are no photos")
+        if learns:
+            self.refuse("views", reason="where the encoder learns: every pass sees other crops")
+        else:
+            self.refuse("colour", "encoder_blocks", reason="where encoder_learning_rate is 0")
+        if self.views == 1 and not learns:
+            self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
+        if self.objective != "self-critical":
+            self.refuse("samples", "bleu_weight", "cross_entropy_share", reason="unless objective is 'self-critical'")
+
+    def refuse(self, *names: str, reason: str) -> None:
+        """Refuse settings that were made and would do nothing.
+
+        Raises:
+            ValueError: one of them has another value than if it were left out.
+        """
+        for field in dataclasses.fields(self):
+            if field.name in names and getattr(self, field.name) != field.default:
+                raise ValueError(f"phase {self.name}: {field.name} does nothing {reason}")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -277,6 +298,7 @@ class TranslationConfig:
         for phase in self.phase:
             if phase.objective != "captions":
                 raise ValueError(f"phase {phase.name}: a translator learns by objective 'captions' only")
+            phase.refuse("crop", "flip", "colour", reason="where there are no photos")
 
     def model(self, source_size: int, target_size: int) -> TranslatorConfig:
         """The configuration of the model that this run trains."""

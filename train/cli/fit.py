@@ -66,9 +66,11 @@ def claim(options: argparse.Namespace, name: str) -> Path:
 
 def train(training: "Run", *, resume: bool) -> None:
     """Train from the beginning or from the last saved state to the end."""
+    from captioner.checkpoint import remove_torn
     from train.loop import STATE
 
     training.directory.mkdir(parents=True, exist_ok=True)
+    remove_torn(training.directory)
     if resume:
         training.resume()
     else:
