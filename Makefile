@@ -4,7 +4,7 @@ BIN := .venv/bin
 SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray check format app screenshots load study clean
+.PHONY: help demo test test-ray check format app screenshots load study bench clean
 
 help:
 	@echo "make demo     set everything up and caption five sample photos"
@@ -15,7 +15,8 @@ help:
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
 	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
 	@echo "make study    try what the lecture notes claim, in three minutes"
-	@echo "make bench    captioning beside other models and the machine's limits (Linux, about 10 minutes)"
+	@echo "make bench    captioning beside other models and the machine's limits (Linux, about 10 minutes);"
+	@echo "              PHOTOS=DIR takes your JPEG files, JSON=FILE writes what was measured"
 	@echo "make format   format the code"
 	@echo "make clean    delete .venv and everything computed"
 
@@ -51,7 +52,7 @@ study: .venv/dev
 	$(BIN)/python -m train study all --quick
 
 bench: .venv/dev
-	$(BIN)/python -m train benchmark
+	$(BIN)/python -m train benchmark $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(JSON),--json "$(JSON)")
 
 clean:
 	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -30,7 +30,7 @@ def hide(sentence: str, subwords: Subwords) -> tuple[str, list[str]]:
     """
     tokens, words = sentence.split(" "), []
     # Where everything has a capital, as in a headline, a capital makes no name.
-    plain = sum(token[:1].islower() for token in tokens) > sum(token[:1].isupper() for token in tokens[1:])
+    plain = sum(token[:1].islower() for token in tokens) >= sum(token[:1].isupper() for token in tokens[1:])
     for place, token in enumerate(tokens):
         word = bare(token)
         if UNK in subwords.encode(token.replace(word, "", 1)):  # the punctuation cannot be spelt either

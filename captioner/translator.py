@@ -21,8 +21,8 @@ from captioner.weights import load_model
 if TYPE_CHECKING:
     from captioner.models.encoder_decoder import EncoderDecoder
 
-LONGEST = 200
-"""Subwords of a source sentence at most: some ten captions."""
+LONGEST = 60
+"""Subwords of a source sentence at most: some four captions. The embedded model has learned from no longer ones."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -192,3 +192,14 @@ def test_nothing_can_run_a_pickle_or_print_in_the_library() -> None:
             assert name != "torch.load", path
             if name == "print":
                 assert path.is_relative_to(ROOT / "captioner" / "cli") or path.is_relative_to(ROOT / "train"), path
+
+
+def test_decoder_and_search_know_no_encoder() -> None:
+    """They meet vectors, whatever these stand for: `Vectors` is all that they may name of the encoders."""
+    for path in (ROOT / "captioner" / "models" / "decoder.py", *(ROOT / "captioner" / "decoding").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and str(node.module).endswith("encoders"):
+                assert {name.name for name in node.names} == {"Vectors"}, path
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            assert "encoder" not in name.lower(), f"{path}: {name}"

@@ -15,7 +15,7 @@ from captioner.images import open_image
 from captioner.predict import Captioner
 from captioner.weights import load_model
 from train.__main__ import main
-from train.benchmark import everything, ours, peers, processes, table
+from train.benchmark import everything, gpu, ours, peers, processes, table
 from train.benchmark.everything import Plan
 from train.benchmark.photos import find_photos, make_photos
 
@@ -126,6 +126,25 @@ def test_operations_are_counted(photos: dict[str, Path]) -> None:
     found = ours.work(model, [model.prepare(photos["coffee"])])
     assert found["encoder_gflop"] == pytest.approx(0.6, rel=0.05)  # 300 million multiply-adds (Sandler et al. 2018)
     assert found["decoder_gflop"] > 0.1
+
+
+def test_a_gpu_is_measured_by_precision_and_batch(few: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the processor, which has the same precisions."""
+    batches = []
+    caption_batch = Captioner.caption_batch
+
+    def seen(self: Captioner, photos: Any, *more: Any) -> Any:
+        batches.append((len(photos), torch.is_autocast_enabled("cpu")))
+        return caption_batch(self, photos, *more)
+
+    monkeypatch.setattr(Captioner, "caption_batch", seen)
+    found = gpu.measure(few, gflop=1.2, batches=(1, 2), sizes=(64,), device="cpu")
+    assert {(size, half) for size, half in batches if half} == {(1, True), (2, True)}
+    for name in gpu.PRECISIONS:
+        best = max(found[f"gpu_photos_per_s_{name}_batch_{size}"] for size in (1, 2))
+        assert found[f"gpu_share_of_peak_{name}"] == pytest.approx(best * 1.2 / found[f"gpu_matmul_gflops_{name}"])
+    assert found["gpu_photos_per_s"] == max(found[f"gpu_photos_per_s_files_batch_{size}"] for size in (1, 2))
+    assert len(table.to_table(found).splitlines()) == 2 + 1 + 3
 
 
 @linux

@@ -35,6 +35,7 @@ def subwords() -> Subwords:
         ("Two dogs and 35 oranges.", ["35"]),
         ("A bus at 12:30, line 402.", ["12:30", "402"]),
         ("A man reads the Anderson news.", ["Anderson"]),
+        ("The Anderson officer.", ["Anderson"]),
         ("Anderson reads.", []),  # the first word has a capital anyway
         ("A DOG SAT ON ANDERSON", []),  # where all is in capitals, they tell nothing
         ("Two Young Girls Play Outside", []),

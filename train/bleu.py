@@ -28,7 +28,7 @@ class Score:
         sentences: how many.
         cased: sacreBLEU as it is by default, 0 to 100.
         lower: the same of lower-cased text, as the field's older papers have it.
-        signature: of `cased`, sacreBLEU's.
+        signatures: of `cased` and of `lower`, sacreBLEU's.
     """
 
     data: str
@@ -36,7 +36,7 @@ class Score:
     sentences: int
     cased: float
     lower: float
-    signature: str
+    signatures: tuple[str, str]
 
 
 def score_translations(translator: Translator, root: Path) -> list[Score]:
@@ -90,13 +90,17 @@ def record(directory: Path, scores: Sequence[Score]) -> None:
 
 
 def to_table(scores: Sequence[Score]) -> str:
-    """The scores in Markdown, with the signature below."""
+    """The scores in Markdown, with the signatures of both columns below."""
     lines = ["| data | language | sentences | BLEU, cased | BLEU, lower case |", "|---|---|---|---|---|"]
     lines += [
         f"| {one.data} | {one.language} | {one.sentences:,} | {one.cased:.1f} | {one.lower:.1f} |" for one in scores
     ]
-    signatures = sorted({one.signature for one in scores})
-    return "\n".join([*lines, "", *(f"sacreBLEU signature: {signature}" for signature in signatures)])
+    signatures = [
+        f"sacreBLEU signature, {column}: {signature}"
+        for column, found in zip(("cased", "lower case"), zip(*(one.signatures for one in scores), strict=True), strict=True)
+        for signature in sorted(set(found))
+    ]
+    return "\n".join([*lines, "", *signatures])
 
 
 def _score(data: str, language: str, written: list[str], references: list[list[str]]) -> Score:
@@ -108,7 +112,7 @@ def _score(data: str, language: str, written: list[str], references: list[list[s
         len(written),
         cased.corpus_score(written, references).score,
         lower.corpus_score(written, references).score,
-        str(cased.get_signature()),
+        (str(cased.get_signature()), str(lower.get_signature())),
     )
 
 

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import itertools
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -54,12 +55,14 @@ def _ways(plain: nn.Module, folded: Any, images: Tensor) -> Iterator[tuple[str, 
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         session = _onnx(first.network, floats)
         ways.append(("folded, ONNX Runtime", lambda: session.run(None, {"images": floats.numpy()})))
+    else:
+        print("folded, ONNX Runtime: not measured; pip install onnx onnxruntime", file=sys.stderr)
     for name, encode in ways:
         try:
             with torch.inference_mode():
                 encode()
         except Exception as problem:  # a compiler that is missing, say
-            print(f"{name}: {type(problem).__name__}")
+            print(f"{name}: not measured ({type(problem).__name__})", file=sys.stderr)
         else:
             yield name, encode
 

@@ -98,7 +98,7 @@ def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dic
     result["share_of_matmul_peak"] = speed * gflop / peak
     if torch.cuda.is_available():
         say("GPU")
-        result |= gpu.measure(prepared, gflop=gflop)
+        result |= gpu.measure(photos, gflop=gflop)
     return result
 
 

@@ -1,36 +1,48 @@
 """The same on a GPU, where PyTorch finds one."""
 
-import contextlib
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from captioner.predict import Captioner, PreparedPhoto
-from train.benchmark.ours import OPTIONS, matmul_peak
+from captioner.predict import Captioner
+from train.benchmark.ours import OPTIONS, describe, matmul_peak
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def measure(photos: Sequence[PreparedPhoto], *, batches: Sequence[int] = (16, 64, 256), gflop: float) -> dict[str, Any]:
-    """Photos a second from prepared photos to captions, by precision and batch size, and the share of the arithmetic's peak.
+def measure(
+    photos: Sequence[Path],
+    *,
+    gflop: float,
+    batches: Sequence[int] = (16, 64, 256),
+    sizes: Sequence[int] = (4096, 8192),
+    device: str = "cuda",
+) -> dict[str, Any]:
+    """Photos a second from files to captions, and of prepared photos by precision, each by batch size; shares of the arithmetic's peak.
 
     Args:
-        photos: repeated until a batch is full.
-        batches: sizes to try.
+        photos: files.
         gflop: floating-point operations of a photo, in billions; see `ours.work`.
+        batches: sizes to try.
+        sizes: of the matrix products that give the peak.
+        device: PyTorch's name of it.
     """
-    model = Captioner.load(device="cuda")
-    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
+    model = Captioner.load(device=device)
+    prepared = [model.prepare(path) for path in photos[: max(batches)]]
+    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name() if device == "cuda" else device}
+    describe(model, photos[: min(batches)])  # to warm up
+    for size in batches:
+        found[f"gpu_photos_per_s_files_batch_{size}"] = describe(model, photos, batch_size=size)[0]
     for name, dtype in PRECISIONS.items():
-        peak = matmul_peak(device="cuda", dtype=dtype, sizes=(4096, 8192))
+        peak = matmul_peak(device=device, dtype=dtype, sizes=sizes)
         found[f"gpu_matmul_gflops_{name}"] = peak
         best = 0.0
         for size in batches:
-            batch = [photos[number % len(photos)] for number in range(size)]
-            half = torch.autocast("cuda", dtype) if dtype != torch.float32 else contextlib.nullcontext()
-            with half:
+            batch = [prepared[number % len(prepared)] for number in range(size)]
+            with torch.autocast(device, dtype, enabled=dtype != torch.float32):
                 model.caption_batch(batch, OPTIONS)
                 begun = time.perf_counter()
                 for _ in range(3):
@@ -39,5 +51,5 @@ def measure(photos: Sequence[PreparedPhoto], *, batches: Sequence[int] = (16, 64
             found[f"gpu_photos_per_s_{name}_batch_{size}"] = speed
             best = max(best, speed)
         found[f"gpu_share_of_peak_{name}"] = best * gflop / peak
-    found["gpu_photos_per_s"] = max(value for key, value in found.items() if key.startswith("gpu_photos_per_s"))
+    found["gpu_photos_per_s"] = max(value for key, value in found.items() if key.startswith("gpu_photos_per_s_files"))
     return found

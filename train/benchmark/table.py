@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import OutputError
+from train.benchmark.gpu import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ GOALS = (
     Goal("memory of 1,000 photos over these imports", "peak_rss_over_imports_mb", "MB", most=300),
     Goal("the same, 10,000 photos", "peak_rss_over_imports_mb_10000", "MB", most=300),
     Goal("captions unlike the plain way's", "captions_different", "", most=0),
-    Goal("the GPU: prepared photos to captions", "gpu_photos_per_s", "/s"),
+    Goal("the GPU: photos from files to captions", "gpu_photos_per_s", "/s"),
+    *(Goal(f"the GPU's share of its peak, {name}", f"gpu_share_of_peak_{name}", "") for name in PRECISIONS),
 )
 
 
