@@ -207,6 +207,23 @@ def as_sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "…")) else text.rstrip(",;: ") + "."
 
 
+_ENDS = re.compile(r"(\S*?)[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])")
+_NO_ENDS = frozenset(f"{_ABBREVIATIONS} {_ABBREVIATIONS_CAPITAL} {_ABBREVIATIONS_NUMBER} e.g i.e vs".lower().split())
+
+
+def split_sentences(text: str) -> list[str]:
+    """English text, sentence by sentence: cut before a capital or a figure that comes after an end, but after no abbreviation,
+    acronym or initial."""
+    sentences, start = [], 0
+    for end in _ENDS.finditer(text):
+        word = end[1].lower()
+        if word in _NO_ENDS or "." in word or len(word) == 1 or not any(map(str.isalnum, text[start : end.end()])):
+            continue
+        sentences.append(text[start : end.end()].rstrip())
+        start = end.end()
+    return [*sentences, text[start:]]
+
+
 def _join_words(tokens: Sequence[str]) -> str:
     words = [_SPELT.get(token, token) for token in tokens]
     parts: list[str] = []

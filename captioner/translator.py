@@ -1,7 +1,8 @@
 """What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by threads."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +16,7 @@ from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.inference import attention_of, confidence_of, find_device, generate
 from captioner.subwords import SPACE, as_text, normalize
-from captioner.text import EOS, PAD, as_sentence
+from captioner.text import EOS, PAD, as_sentence, split_sentences
 from captioner.weights import load_model
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LONGEST = 60
 """Subwords of a source sentence at most: some four captions. The embedded model has learned from no longer ones."""
+AT_ONCE = 64
+"""Sentences in a batch at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,8 @@ class Translator:
         """Translate one sentence.
 
         Args:
-            sentence: in English; a capital in front and a full stop are added where they are missing.
+            sentence: in English, or several, each of which is translated by itself; a capital in front and a full stop are
+                added where they are missing.
             options: what to search for; the checkpoint's own defaults if None.
             to: the language; `self.language` if empty.
             attention: also say which words it looked at for each word.
@@ -141,25 +145,40 @@ class Translator:
         if not sentences:
             return []
         read = [self._read(sentence) for sentence in sentences]
+        found = self._translate(
+            [part for parts in read for part in parts], options or self.decoding, language, attention
+        )
+        return [_joined([next(found) for _ in parts]) for parts in read]
+
+    def _translate(
+        self, read: Sequence["_Read"], options: DecodingOptions, language: str, attention: bool
+    ) -> Iterator[tuple[Translation, int]]:
+        """Translations of single sentences, and how many tokens each has with its end."""
         bos = self._starts[language]
-        with torch.inference_mode():
-            vectors = self._model.encoder(self._pad([sentence.ids for sentence in read]))
-            found = generate(
-                self._model.decoder,
-                vectors,
-                options or self.decoding,
-                bos=bos,
-                banned=self._starts.values(),
-                unknown=torch.tensor([len(sentence.copied) for sentence in read]),
-            )
-            if not all(found):
-                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
-            best = [hypotheses[0] for hypotheses in found]
-            maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
-        return [
-            self._translation(sentence, found[row], language, None if maps is None else maps[row])
-            for row, sentence in enumerate(read)
-        ]
+        for start in range(0, len(read), AT_ONCE):
+            some = read[start : start + AT_ONCE]
+            with torch.inference_mode():
+                vectors = self._model.encoder(self._pad([sentence.ids for sentence in some]))
+                found = generate(
+                    self._model.decoder,
+                    vectors,
+                    options,
+                    bos=bos,
+                    banned=self._starts.values(),
+                    unknown=torch.tensor([len(sentence.copied) for sentence in some]),
+                )
+                if not all(found):
+                    raise ModelError(
+                        f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged."
+                    )
+                best = [hypotheses[0] for hypotheses in found]
+                maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
+            for row, sentence in enumerate(some):
+                shown = None if maps is None else maps[row]
+                yield (
+                    self._translation(sentence, found[row], language, shown),
+                    len(best[row].tokens) + best[row].finished,
+                )
 
     def check_sentence(self, sentence: str) -> None:
         """Check that a sentence can be translated.
@@ -169,12 +188,16 @@ class Translator:
         """
         self._read(sentence)
 
-    def _read(self, sentence: str) -> "_Read":
+    def _read(self, text: str) -> list["_Read"]:
+        """The sentences of a text."""
         try:
-            sentence.encode()
+            text.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"{sentence[:40]!a} holds bytes that are not UTF-8; convert it.") from None
-        written = as_sentence(normalize(sentence))
+            raise UsageError(f"{text[:40]!a} holds bytes that are not UTF-8; convert it.") from None
+        return [self._read_one(sentence) for sentence in split_sentences(normalize(text))]
+
+    def _read_one(self, sentence: str) -> "_Read":
+        written = as_sentence(sentence)
         hidden, copied = hide(written, self.checkpoint.source)
         ids = self.checkpoint.source.encode(hidden)
         shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
@@ -182,7 +205,7 @@ class Translator:
             raise UsageError(f"{shown!r} holds no words to translate.")
         if len(ids) > LONGEST:
             raise UsageError(
-                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); translate sentence by sentence."
+                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); make shorter sentences of it."
             )
         return _Read(written, [*ids, EOS], copied)
 
@@ -227,6 +250,34 @@ class _Read:
     sentence: str
     ids: list[int]
     copied: list[str]
+
+
+def _joined(parts: Sequence[tuple[Translation, int]]) -> Translation:
+    """The translations of sentences that came together as one; each looks at its own sentence alone."""
+    first, _ = parts[0]
+    if len(parts) == 1:
+        return first
+    each = [part for part, _ in parts]
+    log_prob = sum(part.log_prob for part in each)
+    source_words = tuple(word for part in each for word in part.source_words)
+    rows = []
+    before = 0
+    for part in each:
+        after = len(source_words) - before - len(part.source_words)
+        rows += [(0.0,) * before + row + (0.0,) * after for row in part.attention or ()]
+        before += len(part.source_words)
+    alternatives = tuple(" ".join(texts) for texts in zip(*(part.alternatives for part in each), strict=False))
+    return Translation(
+        text=alternatives[0],
+        source=" ".join(part.source for part in each),
+        language=first.language,
+        log_prob=log_prob,
+        confidence=math.exp(log_prob / sum(tokens for _, tokens in parts)),
+        alternatives=alternatives,
+        words=tuple(word for part in each for word in part.words),
+        source_words=source_words,
+        attention=None if first.attention is None else tuple(rows),
+    )
 
 
 def _words(pieces: Sequence[str]) -> list[list[int]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from captioner.errors import CaptionerError, ModelError, UsageError
-from captioner.text import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Tokenizer, Vocabulary, ptb_tokenize
+from captioner.text import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Tokenizer, Vocabulary, ptb_tokenize, split_sentences
 
 # Sentences of our own; the tokens are what COCO's tokeniser gives (test_cases_agree_with_coco holds them to it).
 CASES = {
@@ -324,3 +324,19 @@ def test_vocabulary_is_immutable_and_shared_by_threads() -> None:
     for thread in threads:
         thread.join()
     assert results == [True] * 8
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["A dog runs.", "A cat sits on it!", "3 birds?"],
+        ["A dog runs ... and barks.", '"It is red," he says.', "(A cat.)", "End"],
+        ["Mr. Smith of the U.S. Army reads at no. 5."],
+        ["J. Doe, e.g. A. Doe, arrives at 5 p.m. Monday."],
+        ["... A dog."],
+        ["A dog runs.a cat"],
+        [""],
+    ],
+)
+def test_text_is_cut_into_sentences(sentences: list[str]) -> None:
+    assert split_sentences(" ".join(sentences)) == sentences

@@ -234,7 +234,9 @@ def assert_goes_on(killed: Path, unkilled: Path, *more: str, data: Path, recipe:
     ours, theirs = load_file(killed / "state.safetensors"), load_file(unkilled / "state.safetensors")
     assert set(ours) == set(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert (killed / "best" / "model.safetensors").read_bytes() == (unkilled / "best" / "model.safetensors").read_bytes()
+    assert (killed / "best" / "model.safetensors").read_bytes() == (
+        unkilled / "best" / "model.safetensors"
+    ).read_bytes()
     assert not list(killed.glob(".*.part"))
 
 

@@ -78,6 +78,28 @@ def test_attention_is_between_whole_words(translator: Translator, monkeypatch: p
         draw_words(translator.translate("A dog runs."))
 
 
+def test_several_sentences_are_translated_each_by_itself(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captioner.translator.AT_ONCE", 2)
+    text = " ".join([ENGLISH[0], *ENGLISH, "12!"])
+    whole, one = translator.translate_batch([text, ENGLISH[1]], attention=True)
+    each = translator.translate_batch([ENGLISH[0], *ENGLISH, "12!"], attention=True)
+    assert one.text == each[2].text
+    assert whole.text == " ".join(found.text for found in each)
+    assert whole.alternatives[0] == whole.text
+    assert whole.source == text
+    assert whole.log_prob == pytest.approx(sum(found.log_prob for found in each))
+    assert min(found.confidence for found in each) < whole.confidence < max(found.confidence for found in each)
+    assert whole.attention is not None
+    assert whole.source_words == tuple(text.split())
+    last = each[-1].attention
+    assert last is not None
+    assert [row[-1] for row in whole.attention[-len(last) :]] == [row[0] for row in last]
+    assert {len(row) for row in whole.attention} == {len(whole.source_words)}
+    assert all(sum(row) == pytest.approx(1, abs=1e-3) for row in whole.attention)
+
+
 @pytest.mark.parametrize(
     ("language", "news", "dog"),
     [
@@ -108,8 +130,8 @@ def test_what_cannot_be_translated_is_said_in_a_sentence(translator: Translator)
     for empty in ("", "  \n", "...", "\u200b"):
         with pytest.raises(UsageError, match="holds no words to translate"):
             translator.translate(empty)
-    with pytest.raises(UsageError, match=f"at most {LONGEST}.*sentence by sentence"):
-        translator.translate("A dog runs on the beach. " * 100)
+    with pytest.raises(UsageError, match=f"'Two.*at most {LONGEST}.*make shorter sentences"):
+        translator.translate("A dog. " + "Two dogs run on the beach and " * 20)
     with pytest.raises(UsageError, match=r"'en'.*choose one of: de, cs"):
         translator.translate("A dog.", to="en")
     with pytest.raises(UsageError, match="bytes that are not UTF-8"):
@@ -317,7 +339,10 @@ def test_scores_are_sacrebleus_and_are_written_down(
     assert train_main(["bleu", str(model), "--data", str(tmp_path), "--record"]) == 0
     table = capsys.readouterr().out
     assert "| test_2016_flickr | cs | 10 | 100.0 | 100.0 |" in table
-    assert re.findall(r"signature, (.*): .*case:(.*)\|eff:no\|tok:13a", table) == [("cased", "mixed"), ("lower case", "lc")]
+    assert re.findall(r"signature, (.*): .*case:(.*)\|eff:no\|tok:13a", table) == [
+        ("cased", "mixed"),
+        ("lower case", "lc"),
+    ]
     scores = checkpoint.read_translator(model).scores["test_2016_flickr, de"]
     assert scores["BLEU"] < 0.9 < scores["BLEU_lower_case"] == 1
     assert train_main(["bleu", str(model), "--data", str(tmp_path / "task1")]) == 2

@@ -97,7 +97,9 @@ def to_table(scores: Sequence[Score]) -> str:
     ]
     signatures = [
         f"sacreBLEU signature, {column}: {signature}"
-        for column, found in zip(("cased", "lower case"), zip(*(one.signatures for one in scores), strict=True), strict=True)
+        for column, found in zip(
+            ("cased", "lower case"), zip(*(one.signatures for one in scores), strict=True), strict=True
+        )
         for signature in sorted(set(found))
     ]
     return "\n".join([*lines, "", *signatures])
