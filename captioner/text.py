@@ -212,8 +212,7 @@ _NO_ENDS = frozenset(f"{_ABBREVIATIONS} {_ABBREVIATIONS_CAPITAL} {_ABBREVIATIONS
 
 
 def split_sentences(text: str) -> list[str]:
-    """English text, sentence by sentence: cut before a capital or a figure that comes after an end, but after no abbreviation,
-    acronym or initial."""
+    """English text, sentence by sentence: cut between an end and a capital or figure, but after no abbreviation or initial."""
     sentences, start = [], 0
     for end in _ENDS.finditer(text):
         word = end[1].lower()
