@@ -22,14 +22,12 @@ from train.cli import (
     study,
     texts,
     transformer,
-    widen,
 )
 
 VERBS = {
     "fit": fit,
     "label": label,
     "average": average,
-    "widen": widen,
     "record": record,
     "curves": curves,
     "speed": speed,
