@@ -207,7 +207,7 @@ def as_sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "…")) else text.rstrip(",;: ") + "."
 
 
-_ENDS = re.compile(r"(\S*?)[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])")
+_ENDS = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s++(?=[\"'“‘(\[]*+[A-Z0-9])")
 _NO_ENDS = frozenset(f"{_ABBREVIATIONS} {_ABBREVIATIONS_CAPITAL} {_ABBREVIATIONS_NUMBER} e.g i.e vs".lower().split())
 
 
@@ -215,8 +215,9 @@ def split_sentences(text: str) -> list[str]:
     """English text, sentence by sentence: cut between an end and a capital or figure, but after no abbreviation or initial."""
     sentences, start = [], 0
     for end in _ENDS.finditer(text):
-        word = end[1].lower()
-        if word in _NO_ENDS or "." in word or len(word) == 1 or not any(map(str.isalnum, text[start : end.end()])):
+        word = text[max(start, text.rfind(" ", start, end.start()) + 1) : end.start()].lower()
+        has_words = any(text[place].isalnum() for place in range(start, end.start()))
+        if word in _NO_ENDS or "." in word or len(word) == 1 or not has_words:
             continue
         sentences.append(text[start : end.end()].rstrip())
         start = end.end()

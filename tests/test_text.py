@@ -336,6 +336,9 @@ def test_vocabulary_is_immutable_and_shared_by_threads() -> None:
         ["... A dog."],
         ["A dog runs.a cat"],
         [""],
+        ["a" * 300_000],
+        ["A dog." + "." * 300_000 + "x"],  # long, and done at once
+        ["Mr. " * 100_000 + "Smith"],
     ],
 )
 def test_text_is_cut_into_sentences(sentences: list[str]) -> None:
