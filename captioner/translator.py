@@ -220,7 +220,7 @@ class Translator:
         source, target = self.checkpoint.source, self.checkpoint.target
         best = hypotheses[0]
         written = [put_back([target.pieces[index] for index in one.tokens], read.copied) for one in hypotheses]
-        texts = tuple(map(as_text, written))
+        texts = tuple(_ended(as_text(pieces), read.sentence[-1], language) for pieces in written)
         pieces = written[0]
         return Translation(
             text=texts[0],
@@ -250,6 +250,13 @@ class _Read:
     sentence: str
     ids: list[int]
     copied: list[str]
+
+
+def _ended(text: str, end: str, language: str) -> str:
+    """A sentence that ends as its source does (`end`), if it has no end: captions, from which the model has learned, neither ask nor shout."""
+    if not text[-1:].isalnum():
+        return text
+    return f"{text}\N{NO-BREAK SPACE}{end}" if language == "fr" and end in "!?" else text + end
 
 
 def _joined(parts: Sequence[tuple[Translation, int]]) -> Translation:

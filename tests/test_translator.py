@@ -20,7 +20,7 @@ from captioner.decoding import DecodingOptions
 from captioner.errors import ModelError, UsageError
 from captioner.models.encoders import TextEncoder
 from captioner.subwords import Subwords
-from captioner.translator import LONGEST, Translator
+from captioner.translator import LONGEST, Translator, _ended
 from captioner.words import draw_words
 from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_descriptions, write_pairs
 from train.__main__ import main as train_main
@@ -112,6 +112,16 @@ def test_the_embedded_translator_writes_what_it_wrote(language: str, news: str, 
     sentences = ["An old woman is reading the newspaper.", "A brown dog is running through the snow."]
     found = Translator.load().translate_batch(sentences, to=language)
     assert [one.text for one in found] == [news, dog]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("de", "Zwei Hunde!"), ("fr", "Deux chiens\u00a0!"), ("cs", "Dva psi!")]
+)
+def test_a_sentence_ends_as_its_source_does(language: str, text: str) -> None:
+    bare, ended = text.rstrip("!\u00a0"), "Ja."
+    assert _ended(bare, "!", language) == text
+    assert _ended(bare, ".", language) == bare + "."
+    assert _ended(ended, "!", language) == ended
 
 
 @pytest.mark.parametrize(
