@@ -5,7 +5,7 @@ import random
 import pytest
 
 from captioner.subwords import Subwords
-from tests.test_translator import CZECH, GERMAN
+from tests.sentence_pairs import CZECH, GERMAN
 from train.segmenter import Segmenter
 
 TEXT = GERMAN + CZECH
