@@ -9,14 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 import captioner
 from captioner import checkpoint
 from tests.training_runs import RECIPE, epochs, fit, kill_runs, steps, write_data
+from train.loop import Run
 
-MOMENTS = list(range(1, 12))
-MOMENTS_OF_OBJECTIVES = [1, 3, 4, 6, 8, 9, 10, 11, 13]
+MOMENTS = [
+    *(f"state-{n}" for n in range(1, 15)),
+    "after-2",
+    "after-8",
+    "after-11",
+    *(f"best-{n}" for n in (1, 2, 4, 6, 11)),
+]
+MOMENTS_OF_OBJECTIVES = [*(f"state-{n}" for n in (1, 3, 5, 6, 8, 11)), "after-4", "after-7", "after-10"]
 
 
 @pytest.fixture(scope="module")
@@ -212,21 +220,37 @@ def killed_refined_runs(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, data: Path, killed_runs: Path, moment: int) -> None:
-    assert_goes_on(killed_runs / str(moment), run, data=data, recipe="recipe.toml")
+def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, data: Path, killed_runs: Path, moment: str) -> None:
+    assert_goes_on(killed_runs / moment, run, data=data, recipe="recipe.toml")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", MOMENTS_OF_OBJECTIVES)
 def test_every_objective_goes_on_as_if_nothing_had_been(
-    refined_run: Path, refined: list[str], data: Path, killed_refined_runs: Path, moment: int
+    refined_run: Path, refined: list[str], data: Path, killed_refined_runs: Path, moment: str
 ) -> None:
-    assert_goes_on(killed_refined_runs / str(moment), refined_run, *refined, data=data, recipe="refined.toml")
+    assert_goes_on(killed_refined_runs / moment, refined_run, *refined, data=data, recipe="refined.toml")
+
+
+def test_a_pass_outlives_a_stop_during_its_validation(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: Run) -> None:
+        raise KeyboardInterrupt
+
+    seldom = ("--set", "training.save_every=200")
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_validate", stopped)
+        assert fit(data, tmp_path, *seldom) == 130
+    with safe_open(tmp_path / "state.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["facts"])["at"]["step"] == 2
+    assert fit(data, tmp_path, *seldom, "--resume") == 0
+    assert steps(tmp_path) == steps(run)
+    assert epochs(tmp_path) == epochs(run)
 
 
 def assert_goes_on(killed: Path, unkilled: Path, *more: str, data: Path, recipe: str) -> None:
-    torn = list(killed.glob(".*.part"))
-    assert len(torn) == int(killed.name) % 2
+    assert len(list(killed.rglob(".*.part"))) == (not killed.name.startswith("after"))
     again = ["--resume"] if (killed / "state.safetensors").exists() else []
     assert fit(data, killed, *more, *again, recipe=recipe) == 0
     assert steps(killed) == steps(unkilled)
@@ -237,7 +261,7 @@ def assert_goes_on(killed: Path, unkilled: Path, *more: str, data: Path, recipe:
     assert (killed / "best" / "model.safetensors").read_bytes() == (
         unkilled / "best" / "model.safetensors"
     ).read_bytes()
-    assert not list(killed.glob(".*.part"))
+    assert not list(killed.rglob(".*.part"))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
         ("decoder.heads=7", "hidden_size 16 is not a multiple of heads 7"),
         ("text.tokens=char", "no_repeat_ngram counts tokens, which are characters here; set it to 0"),
         ("data.min_count=99", "no word stands in 99 captions"),
+        ('phase=[{name="read", epochs=1, objective="text"}]', "phase read reads captions without photos"),
         ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
         ("encoder.weights=none.safetensors", "none.safetensors cannot be read"),
         ("encoder.backbone=resnet18", "not weights of resnet18"),

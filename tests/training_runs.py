@@ -1,10 +1,12 @@
 """What tests of training need: a small data directory, a recipe, and what a run has logged."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 
+from captioner import checkpoint
 from train import loop, state
 from train.__main__ import main
 
@@ -90,35 +93,53 @@ def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
     return main(words_of_fit(data, out, *more, recipe=recipe))
 
 
-def kill_runs(data: Path, out: Path, moments: list[int], *more: str, recipe: str) -> None:
+def kill_runs(data: Path, out: Path, moments: list[str], *more: str, recipe: str) -> None:
     """Start a run for each moment, in OUT/moment, and kill its process there; see `be_killed`.
 
     They are children of a process of their own, which has only imported what they need: PyTorch's threads outlive no fork.
     """
-    runs = [(moment, words_of_fit(data, out / str(moment), *more, recipe=recipe)) for moment in moments]
+    runs = [(moment, words_of_fit(data, out / moment, *more, recipe=recipe)) for moment in moments]
     subprocess.run([sys.executable, "-m", "tests.training_runs"], input=json.dumps(runs), text=True, check=True)
 
 
-def be_killed(moment: int, words: list[str]) -> None:
-    """Train and die by SIGKILL at the n-th time the state is saved: half-way through writing it, or once it stands (even)."""
-    save_state, save_file = loop.save_state, state.save_file
+def be_killed(moment: str, words: list[str]) -> None:
+    """Train and die by SIGKILL: "state-3" half-way through the third write of the state, "after-3" once that stands, and "best-3"
+    half-way through the third file of checkpoints (four each)."""
+    kind, _, number = moment.partition("-")
+    save_state, save_file, replacing = loop.save_state, state.save_file, checkpoint.replacing
     calls = 0
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def torn(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
         save_file(tensors, path, metadata)
         os.truncate(path, path.stat().st_size // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
 
     def fatal(*arguments: Any) -> None:
         nonlocal calls
         calls += 1
-        if calls == moment and moment % 2:
+        if calls == int(number) and kind == "state":
             state.save_file = torn
         save_state(*arguments)
-        if calls == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if calls == int(number):
+            die()
 
-    loop.save_state = fatal
+    @contextlib.contextmanager
+    def torn_file(path: Path) -> Iterator[Path]:
+        nonlocal calls
+        calls += 1
+        with replacing(path) as temporary:
+            yield temporary
+            if calls == int(number):
+                os.truncate(temporary, temporary.stat().st_size // 2)
+                die()
+
+    if kind == "best":
+        checkpoint.replacing = torn_file
+    else:
+        loop.save_state = fatal
     main(words)
 
 

@@ -60,10 +60,13 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         start: the checkpoint that the run starts from.
 
     Raises:
-        UsageError: no photo of a split can be read, or no word is frequent enough.
+        UsageError: no photo of a split can be read, no word is frequent enough, or a phase has no text to read.
         ModelError: there is no such teacher.
     """
     data = config.data
+    texts_wanted = [phase.name for phase in config.phase if phase.objective == "text"]
+    if texts_wanted and not data.text:
+        raise UsageError(f"phase {texts_wanted[0]} reads captions without photos; name files of them with data.text.")
     images, cache = Path(data.root) / IMAGES, Path(data.cache)
     train, validation = (
         load_photos(chosen, images, size=config.image.size, cache=cache, name=split) for split, chosen in photos.items()

@@ -109,6 +109,7 @@ class Run:
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
                 self._epoch(phase, optimizer, feed, objective)
+                self._save(optimizer)  # validation takes a while, and whoever stops it keeps the pass
                 if self.log:
                     self._record(self.log, phase, self._validate())
                 self.at = replace(self.at, epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
@@ -188,7 +189,7 @@ class Run:
         begun = time.monotonic()
         found = self.task.validate(model, self._arithmetic())
         found["seconds"] = time.monotonic() - begun
-        if found[self.config.training.select_by] > self.at.best:
+        if found[self.config.training.select_by] >= self.at.best:  # of equals the one that has learned longer
             self.at.best = found[self.config.training.select_by]
             self.save_best(model, found)
         return found
