@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,10 +245,18 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_torn(directory: Path) -> None:
-    """Remove what processes that were killed have left of the files that they were replacing there; see `replacing`."""
-    for torn in directory.rglob(".*.????????.part"):
-        torn.unlink(missing_ok=True)
+def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
+    """Remove what processes that were killed have left of the files that they were replacing there; see `replacing`.
+
+    Args:
+        directory: where they are, at any depth.
+        name: the files' names, with wildcards.
+        age: seconds for which nobody has written to them.
+    """
+    for torn in directory.rglob(f".{name}.????????.part"):
+        with contextlib.suppress(FileNotFoundError):  # another process does the same
+            if time.time() - torn.stat().st_mtime >= age:
+                torn.unlink()
 
 
 def files(path: Path) -> list[tuple[str, int, str]]:

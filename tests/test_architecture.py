@@ -14,6 +14,7 @@ LIBRARY = {
     "captioner.cli": {
         "cluster",
         "run",
+        "interrupt",
         "journal",
         "sidecars",
         "folders",
@@ -36,6 +37,7 @@ LIBRARY = {
     "captioner.sidecars": {"journal", "folders", "checkpoint", "errors"},
     "captioner.journal": {"errors"},
     "captioner.locks": {"errors"},
+    "captioner.interrupt": set(),
     "captioner.folders": {"errors"},
     "captioner.spreadsheet": set(),
     "captioner.batch": {"predict", "images", "decoding", "errors"},

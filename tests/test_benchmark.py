@@ -208,6 +208,17 @@ def test_a_missing_matplotlib_is_said_before_anything_is_measured(
     assert "--plot draws a picture, and matplotlib is missing; it comes with: pip" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_missing_directory_is_said_before_anything_is_measured(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(everything, "run", lambda *_, **__: pytest.fail("measured"))
+    assert main(["benchmark", "--quick", option, str(tmp_path / "none" / "file")]) == 4
+    assert "cannot be written (there is no such directory)" in capsys.readouterr().err
+    assert main(["benchmark", "--quick", option, str(tmp_path)]) == 4
+    assert "cannot be written (it is a directory)" in capsys.readouterr().err
+
+
 def test_mistakes_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(CaptionerError, match="cannot be written"):
         table.draw_growth({"photos": {1: 1.0, 2: 2.0}}, tmp_path / "missing" / "g.png")

@@ -80,8 +80,10 @@ def alone(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def train_together(command: list[str], *more: str) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "train"]
+def train_together(
+    command: list[str], *more: str, program: tuple[str, ...] = ("-m", "train")
+) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
         [*launcher, *command, *more],
@@ -133,6 +135,37 @@ def test_two_processes_go_on_where_one_was_stopped(
     done = train_together(command, "--out", str(tmp_path), "--resume")
     assert done.returncode == 0, done.stderr
     assert_same(tmp_path, alone)
+
+
+INTERRUPTED = """
+import os, signal, sys
+from train import loop
+from train.__main__ import main
+
+rate = loop.learning_rate
+
+def interrupted(step, *more):
+    if os.environ["RANK"] == "1" and step == 1:
+        os.kill(os.getpid(), signal.SIGINT)
+    return rate(step, *more)
+
+loop.learning_rate = interrupted
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_an_end_that_one_process_is_asked_for_all_make_at_the_same_step(
+    command: list[str], alone: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    out = ("--out", str(tmp_path / "out"), "--set", "training.save_every=200")
+    done = train_together(command, *out, program=(str(tmp_path / "interrupted.py"),))
+    assert done.stderr.count("train: --resume goes on from the last saved state.") == 1
+    assert len(records(tmp_path / "out", "steps.jsonl")) == 2
+    done = train_together(command, *out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert_same(tmp_path / "out", alone)
 
 
 def test_a_mistake_ends_all_processes(command: list[str], tmp_path: Path) -> None:

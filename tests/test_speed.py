@@ -63,5 +63,13 @@ def test_what_was_measured_is_printed_and_written(
     assert main(["speed", "--threads", "3", "--json", str(tmp_path / "speed.json")]) == 0
     assert json.loads((tmp_path / "speed.json").read_text()) == RESULT | {"threads": 3}
     assert speed.to_table(RESULT) in capsys.readouterr().out
+
+
+def test_mistakes_are_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speed, "compare", lambda _: pytest.fail("measured"))
     assert main(["speed", "--threads", "0"]) == 2
     assert "--threads 0: at least 1 is needed" in capsys.readouterr().err
+    assert main(["speed", "--json", str(tmp_path / "none" / "speed.json")]) == 4
+    assert "speed.json: cannot be written (there is no such directory)" in capsys.readouterr().err

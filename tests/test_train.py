@@ -4,6 +4,9 @@ import gzip
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,10 @@ from safetensors.torch import load_file
 
 import captioner
 from captioner import checkpoint
-from tests.training_runs import RECIPE, epochs, fit, kill_runs, steps, write_data
+from tests.training_runs import RECIPE, epochs, fit, kill_runs, steps, words_of_fit, write_data
+from train import loop
 from train.loop import Run
+from train.optimizer import learning_rate
 
 MOMENTS = [
     *(f"state-{n}" for n in range(1, 15)),
@@ -24,6 +29,7 @@ MOMENTS = [
     "after-11",
     *(f"best-{n}" for n in (1, 2, 4, 6, 11)),
 ]
+SELDOM = "--set", "training.save_every=200"
 MOMENTS_OF_OBJECTIVES = [*(f"state-{n}" for n in (1, 3, 5, 6, 8, 11)), "after-4", "after-7", "after-10"]
 
 
@@ -82,7 +88,7 @@ def test_a_run_is_never_overwritten(run: Path, data: Path, capsys: pytest.Captur
     assert fit(data, run) == 2
     assert "holds a run already; --resume goes on with it" in capsys.readouterr().err
     assert fit(data, run, "--resume", "--set", "training.seed=2") == 2
-    assert "made with another configuration" in capsys.readouterr().err
+    assert "made with another configuration (training.seed was 1 and is 2)" in capsys.readouterr().err
     assert (run / "state.safetensors").read_bytes() == before
 
 
@@ -221,7 +227,7 @@ def killed_refined_runs(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, data: Path, killed_runs: Path, moment: str) -> None:
-    assert_goes_on(killed_runs / moment, run, data=data, recipe="recipe.toml")
+    assert_goes_on(killed_runs / moment, run, data=data, recipe="recipe.toml", torn=not moment.startswith("after"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -229,7 +235,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, data: Path, kill
 def test_every_objective_goes_on_as_if_nothing_had_been(
     refined_run: Path, refined: list[str], data: Path, killed_refined_runs: Path, moment: str
 ) -> None:
-    assert_goes_on(killed_refined_runs / moment, refined_run, *refined, data=data, recipe="refined.toml")
+    torn = not moment.startswith("after")
+    assert_goes_on(killed_refined_runs / moment, refined_run, *refined, data=data, recipe="refined.toml", torn=torn)
 
 
 def test_a_pass_outlives_a_stop_during_its_validation(
@@ -238,19 +245,64 @@ def test_a_pass_outlives_a_stop_during_its_validation(
     def stopped(self: Run) -> None:
         raise KeyboardInterrupt
 
-    seldom = ("--set", "training.save_every=200")
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_validate", stopped)
-        assert fit(data, tmp_path, *seldom) == 130
-    with safe_open(tmp_path / "state.safetensors", framework="pt") as file:
-        assert json.loads(file.metadata()["facts"])["at"]["step"] == 2
-    assert fit(data, tmp_path, *seldom, "--resume") == 0
-    assert steps(tmp_path) == steps(run)
-    assert epochs(tmp_path) == epochs(run)
+        assert fit(data, tmp_path, *SELDOM) == 130
+    assert step_of_state(tmp_path) == 2
+    assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
 
 
-def assert_goes_on(killed: Path, unkilled: Path, *more: str, data: Path, recipe: str) -> None:
-    assert len(list(killed.rglob(".*.part"))) == (not killed.name.startswith("after"))
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 5)])
+def test_a_run_that_is_asked_to_end_loses_no_step(
+    run: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    step: int,
+) -> None:
+    begun = 0
+
+    def rate(*arguments: int) -> float:
+        nonlocal begun
+        begun += 1
+        if begun == step:
+            os.kill(os.getpid(), number)
+        return learning_rate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "learning_rate", rate)
+        assert fit(data, tmp_path, *SELDOM) == 130
+    assert "--resume goes on from the last saved state" in capsys.readouterr().err
+    assert step_of_state(tmp_path) == begun == step
+    assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_a_process_that_is_ended_between_steps_leaves_no_torn_file(data: Path, tmp_path: Path) -> None:
+    words = words_of_fit(data, tmp_path / "out", "--set", f"data.cache={tmp_path / 'cache'}")
+    code = (
+        "import os, runpy, signal, train.data;"
+        "decode, signals = train.data.to_pixels, iter([signal.SIGTERM]);"
+        "train.data.to_pixels = lambda *photo: (os.kill(os.getpid(), next(signals, 0)), decode(*photo))[1];"
+        "runpy.run_module('train', run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.endswith("train: interrupted.\n")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def step_of_state(out: Path) -> int:
+    with safe_open(out / "state.safetensors", framework="pt") as file:
+        step: int = json.loads(file.metadata()["facts"])["at"]["step"]
+    return step
+
+
+def assert_goes_on(killed: Path, unkilled: Path, *more: str, data: Path, recipe: str, torn: int) -> None:
+    assert len(list(killed.rglob(".*.part"))) == torn
     again = ["--resume"] if (killed / "state.safetensors").exists() else []
     assert fit(data, killed, *more, *again, recipe=recipe) == 0
     assert steps(killed) == steps(unkilled)

@@ -12,7 +12,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from captioner import checkpoint
-from captioner.config import ImageConfig, ImageEncoderConfig, ModelConfig
+from captioner.config import ModelConfig
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
@@ -24,7 +24,7 @@ from train.config import EncoderSettings
 from train.data import PhotoSet, batches, load_photos, pad, read_texts
 from train.features import weights_key
 from train.optimizer import exponential_average, learning_rate
-from train.pretrained import load_pretrained
+from train.pretrained import pretrained_encoder
 
 
 def test_features_of_another_normalisation_are_other_features(small_config: ModelConfig) -> None:
@@ -36,26 +36,23 @@ def test_features_of_another_normalisation_are_other_features(small_config: Mode
 
 
 def test_weights_are_a_safetensors_file_and_no_pickle(tmp_path: Path) -> None:
-    encoder = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
     weights = torchvision.models.resnet18(weights=None).state_dict()
     save_file(weights, tmp_path / "weights.safetensors")
     settings = EncoderSettings(backbone="resnet18", weights=str(tmp_path / "weights.safetensors"))
-    load_pretrained(encoder, settings)
-    assert all(torch.equal(value, weights[name]) for name, value in encoder.network.state_dict().items())
+    found = pretrained_encoder(settings)
+    assert all(torch.equal(value, weights[name]) for name, value in found.network.state_dict().items())
     for content in (weights, {"network": Path("anything")}):
         torch.save(content, tmp_path / "pickle.pth")
         with pytest.raises(UsageError, match=r"pickle\.pth is no safetensors file .* becomes one by"):
-            load_pretrained(encoder, replace(settings, weights=str(tmp_path / "pickle.pth")))
+            pretrained_encoder(replace(settings, weights=str(tmp_path / "pickle.pth")))
 
 
 def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:
-    encoder = ImageEncoder(ImageEncoderConfig(), ImageConfig())
-    load_pretrained(encoder, EncoderSettings(weights="photo-en"))
+    ours = pretrained_encoder(EncoderSettings(weights="photo-en"))
     found = load_model(checkpoint.read("photo-en")).encoder.state_dict()
-    assert all(torch.equal(value, found[name]) for name, value in encoder.state_dict().items())
-    other = ImageEncoder(ImageEncoderConfig(backbone="resnet18"), ImageConfig())
+    assert all(torch.equal(value, found[name]) for name, value in ours.state_dict().items())
     with pytest.raises(UsageError, match=r"photo-en: no fitting .* not weights of resnet18"):
-        load_pretrained(other, EncoderSettings(backbone="resnet18", weights="photo-en"))
+        pretrained_encoder(EncoderSettings(backbone="resnet18", weights="photo-en"))
 
 
 def test_texts_are_captions_of_photos_that_are_not_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,16 @@
 """Mistakes in a run's data and settings cost nothing but a sentence."""
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from captioner.errors import UsageError
 from tests.training_runs import fit, write_data
+from train.config import DataSettings
+from train.data import read_splits
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +28,10 @@ def test_a_run_that_diverges_stops_with_a_sentence(
 
 
 def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(data, tmp_path / "none", "--resume", "--set", "data.root=/nowhere") == 2  # before any data is read
+    assert "none: holds no saved state to resume from; leave --resume away to begin" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "state.safetensors").write_bytes(b"no state")
     assert fit(data, tmp_path, "--resume") == 2
     assert "no readable training state" in capsys.readouterr().err
 
@@ -90,3 +100,75 @@ def test_mistakes_are_told_before_anything_runs(
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_are_looked_for_before_photos_are_decoded(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    change = ["--set", f"data.cache={cache}", "--set", "encoder.weights=none.safetensors"]
+    assert fit(data, tmp_path / "out", *change) == 2
+    assert not cache.exists()
+
+
+def test_captions_without_a_word_are_named_and_neither_learned_nor_measured(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").symlink_to(data / "images")
+    rows = [
+        {"file": "coffee-0.png", "split": "train", "captions": ["a cup", "..."]},
+        {"file": "rocket-0.png", "split": "train", "captions": ["!"]},
+        {"file": "coffee-1.png", "split": "dev", "captions": ["a cup", "?"]},
+        {"file": "rocket-1.png", "split": "dev", "captions": ["--"]},
+        {"file": "a\0name.png", "split": "dev", "captions": ["no name"]},
+    ]
+    (tmp_path / "captions.json").write_text(json.dumps(rows))
+    root = ("--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1")
+    assert fit(data, tmp_path / "out", *root) == 0
+    err = capsys.readouterr().err
+    for row, caption in ((0, "..."), (1, "!"), (2, "?"), (3, "--")):
+        assert f"skipped: {rows[row]['file']}: the caption {caption!r} holds no word." in err
+    assert "5 photos or captions skipped in all." in err
+    assert "CIDEr-D of one photo is always 0; --set training.select_by=Bleu_4" in err
+    config = json.loads((tmp_path / "out" / "best" / "config.json").read_text())
+    assert (config["training"]["photos"], config["training"]["captions"]) == (1, 1)
+    (tmp_path / "captions.json").write_text(json.dumps([rows[0], rows[3]]))
+    assert fit(data, tmp_path / "other", *root) == 2
+    assert "validation: no caption holds a word" in capsys.readouterr().err
+
+
+def test_further_photos_are_none_to_validate_or_test_on(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ours", "further"):
+        shutil.copytree(data / "images", tmp_path / name / "images")
+    (tmp_path / "ours" / "captions.csv").write_text(
+        "file,caption,split\ncoffee-0.png,a cup,train\ncoffee-1.png,cups,dev\nrocket-1.png,up,test\nrocket-0.png,it,unused"
+    )
+    further = tmp_path / "further" / "captions.csv"
+    further.write_text("file,caption\ncoffee-1.png,a cup\nrocket-1.png,a rocket\nrocket-0.png,a rocket")
+    settings = DataSettings(root=str(tmp_path / "ours"), also=(str(further),))
+    problems: list[str] = []
+    assert [Path(photo.file).name for photo in read_splits(settings, problems)["train"]] == [
+        "coffee-0.png",
+        "rocket-0.png",
+    ]
+    assert len(problems) == 2
+    assert "photo 'rocket-1.png' for validation or testing in" in problems[1]
+    with pytest.raises(UsageError, match=r"2 photos .* for validation or testing in"):
+        read_splits(settings)
+
+
+def test_torn_files_of_other_runs_leave_the_cache_after_a_day(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    old, new, other = (
+        cache / name for name in (".pixels-1.npy.0a0a0a0a.part", ".features-2.npy.1b1b1b1b.part", ".x.part")
+    )
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    assert fit(data, tmp_path / "out", "--set", f"data.cache={cache}", "--set", "data.min_count=99") == 2
+    assert not old.exists()
+    assert new.exists()
+    assert other.exists()

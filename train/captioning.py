@@ -21,7 +21,7 @@ from train.corpus import Corpus
 from train.distillation import Teachers
 from train.feed import PhotoFeed
 from train.objective import Objective
-from train.pretrained import load_pretrained, load_start
+from train.pretrained import load_start
 from train.self_critical import SelfCritic
 from train.task import Encode
 from train.validation import caption_photos, sample_captions
@@ -30,13 +30,15 @@ from train.validation import caption_photos, sample_captions
 class Captioning:
     """Learning to caption photos; see `Task`."""
 
-    def __init__(self, config: TrainConfig, corpus: Corpus, start: Checkpoint | None, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainConfig, corpus: Corpus, start: Checkpoint | ImageEncoder | None, device: torch.device
+    ) -> None:
         """Keep the data, and load the teachers if there are any.
 
         Args:
             config: of the run.
             corpus: what is learned from and measured on.
-            start: the checkpoint that the run starts from, if any.
+            start: the checkpoint or the encoder that the run starts from; None if it goes on.
             device: where teachers work.
         """
         self.config = config
@@ -76,16 +78,16 @@ class Captioning:
         return EncoderDecoder(self.config.model(len(self.corpus.vocabulary)))
 
     def start(self, model: EncoderDecoder) -> None:
-        """Give it a checkpoint's weights or, where there is none, a pretrained encoder's.
+        """Give it a checkpoint's weights, or an encoder's.
 
         Raises:
-            UsageError: they cannot be had, or belong to another network.
+            UsageError: they belong to another network.
             ModelError: the checkpoint's weights are missing or damaged.
         """
-        if self._start:
+        if isinstance(self._start, ImageEncoder):
+            _photo_encoder(model).network.load_state_dict(self._start.network.state_dict())
+        elif self._start:
             load_start(model, self._start)
-        else:
-            load_pretrained(_photo_encoder(model), self.config.encoder)
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> PhotoFeed:
         """The photos' views, or their grids where the encoder is frozen, with captions."""

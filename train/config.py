@@ -40,7 +40,7 @@ class DataSettings:
 
     Attributes:
         root: directory with the captions (see `train.splits`) and `images/`; given on the command line (`--set data.root=DIR`).
-        also: further files of captioned photos, all of them for training; the photos are in `images/` beside each file.
+        also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside each file.
         text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
             key `captions`; `.gz` is unpacked.
         cache: directory for features and pixels computed from the photos; safe to delete.

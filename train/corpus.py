@@ -1,6 +1,7 @@
 """All that a run learns from and is measured on, read once: photos, captions as ids, captions without photos, the vocabulary."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from captioner import checkpoint
@@ -22,7 +23,7 @@ class Corpus:
         validation: the photos that the model is measured on.
         vocabulary: tokens seen often enough in the training captions and texts, behind those of the checkpoint that the
             run starts from; of a new student, its teachers'.
-        words: by training photo, its captions as tokens; empty captions are left out.
+        words: by training photo, its captions as tokens.
         captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
         mirrored: by training photo, whether its mirror image fits its captions.
         texts: captions without photos, as ids.
@@ -40,8 +41,8 @@ class Corpus:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of the longest caption of each training photo, 0 where it has none."""
-        return [max(map(len, captions), default=0) for captions in self.captions]
+        """Tokens of the longest caption of each training photo."""
+        return [max(map(len, captions)) for captions in self.captions]
 
     @property
     def key(self) -> str:
@@ -60,7 +61,7 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         start: the checkpoint that the run starts from.
 
     Raises:
-        UsageError: no photo of a split can be read, no word is frequent enough, or a phase has no text to read.
+        UsageError: no photo or caption of a split can be used, no word is frequent enough, or a phase has no text to read.
         ModelError: there is no such teacher.
     """
     data = config.data
@@ -68,11 +69,19 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
     if texts_wanted and not data.text:
         raise UsageError(f"phase {texts_wanted[0]} reads captions without photos; name files of them with data.text.")
     images, cache = Path(data.root) / IMAGES, Path(data.cache)
-    train, validation = (
-        load_photos(chosen, images, size=config.image.size, cache=cache, name=split) for split, chosen in photos.items()
-    )
     tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
-    words = [[tokens for tokens in map(tokenize, photo.captions) if tokens] for photo in train.photos]
+    wordless: list[str] = []
+    train, validation = (
+        load_photos(
+            _with_words(chosen, tokenize, split, wordless),
+            images,
+            size=config.image.size,
+            cache=cache,
+            name=split,
+        )
+        for split, chosen in photos.items()
+    )
+    words = [[tokenize(caption) for caption in photo.captions] for photo in train.photos]
     texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
     vocabulary = Vocabulary.build(
         [*texts, *(tokens for captions in words for tokens in captions)], min_count=data.min_count
@@ -91,14 +100,28 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         captions=[[encode(tokens, vocabulary, data.max_length) for tokens in captions] for captions in words],
         mirrored=[may_be_mirrored(photo.captions) for photo in train.photos],
         texts=[encode(tokens, vocabulary, data.max_length) for tokens in texts],
-        skipped=[
-            *train.skipped,
-            *validation.skipped,
-            *(
-                f"{photo.file}: the caption {caption!r} holds no word."
-                for photo in train.photos
-                for caption in photo.captions
-                if not tokenize(caption)
-            ),
-        ],
+        skipped=[*wordless, *train.skipped, *validation.skipped],
     )
+
+
+def _with_words(
+    photos: Sequence[CaptionedPhoto], tokenize: Callable[[str], list[str]], split: str, problems: list[str]
+) -> list[CaptionedPhoto]:
+    """Photos with those of their captions that hold a word, if there are any; the others are named in `problems`.
+
+    Raises:
+        UsageError: no photo is left.
+    """
+    usable = []
+    for photo in photos:
+        captions = tuple(filter(tokenize, photo.captions))
+        if captions:
+            usable.append(replace(photo, captions=captions))
+        problems += [
+            f"{photo.file}: the caption {caption!r} holds no word."
+            for caption in photo.captions
+            if caption not in captions
+        ]
+    if not usable:
+        raise UsageError(f"{split}: no caption holds a word. The last problem: {problems[-1]}")
+    return usable

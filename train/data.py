@@ -18,6 +18,7 @@ from tqdm import tqdm
 from captioner.checkpoint import replacing
 from captioner.errors import ImageError, UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
+from captioner.evaluation.structure import refuse_all
 from captioner.images import open_image, to_pixels
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
@@ -25,6 +26,8 @@ from train.splits import divide
 
 IMAGES = "images"
 """The directory of photos beside the captions."""
+CACHED = "pixels-*", "features-*"
+"""Names of the files in a cache."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class PhotoSet:
 def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[str, list[CaptionedPhoto]]:
     """The training and the validation photos, `train` and `validation`.
 
+    A further photo (`data.also`) that is in the data's validation or test split, by its name and size, is left out.
+
     Args:
         data: the settings.
         problems: takes one sentence for each photo or caption that is left out; without it, the first is an error.
@@ -61,12 +66,19 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     """
     if not data.root:
         raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
-    train, validation = divide(read_captioned_photos(Path(data.root), problems=problems), problems)
+    root = Path(data.root)
+    photos = read_captioned_photos(root, problems=problems)
+    train, validation = divide(photos, problems)
+    held_out = {
+        _identity(root / IMAGES, photo) for photo in (*validation, *(one for one in photos if one.split == "test"))
+    }
     train, validation = train[: data.limit or None], validation[: data.validation_limit or None]
     for file in map(Path, data.also):
         images = (file.parent / IMAGES).absolute()
         also = read_captioned_photos(file, problems=problems)
-        train += [replace(photo, file=str(images / photo.file)) for photo in also]
+        known = [photo.file for photo in also if _identity(images, photo) in held_out]
+        refuse_all(f"{file}:", known, "photo", f"for validation or testing in {root}", problems)
+        train += [replace(photo, file=str(images / photo.file)) for photo in also if photo.file not in set(known)]
     return {"train": train, "validation": validation}
 
 
@@ -181,10 +193,15 @@ def batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int
     return groups
 
 
+def _identity(images: Path, photo: CaptionedPhoto) -> tuple[str, int]:
+    """Name and size: a photo has the same in every copy of its folder."""
+    return Path(photo.file).name, _stamp(images / photo.file)[0]
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # not there, or no name that a file could have
         return (0, 0)
     return (stat.st_size, stat.st_mtime_ns)
 

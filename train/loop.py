@@ -5,6 +5,7 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
+from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.config import PhaseSettings
 from train.log import Log
@@ -81,6 +83,7 @@ class Run:
         """Train from where the run stands to its end.
 
         Raises:
+            KeyboardInterrupt: somebody wanted an end; the state is that after the last step.
             CaptionerError: the loss is no longer a number.
             OutputError: the state or a checkpoint cannot be written.
         """
@@ -131,7 +134,8 @@ class Run:
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {self.at.epoch + 1}/{phase.epochs}"
-        with tqdm(desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=self.log is None) as bar:
+        bar = tqdm(desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=self.log is None)
+        with bar, Interrupt() as interrupt:
             for number, group in list(enumerate(groups))[self.at.batch :]:
                 begun = time.monotonic()
                 seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
@@ -168,8 +172,11 @@ class Run:
                 bar.set_postfix(
                     {"loss": f"{at.loss_sum / at.tokens:.3f}", "norm": f"{norm:.2f}", "captions/s": f"{speed:.0f}"}
                 )
-                if at.step % settings.save_every == 0:
+                stopped = self.team.any(interrupt.requested)
+                if stopped or at.step % settings.save_every == 0:
                     self._save(optimizer)
+                if stopped:
+                    raise KeyboardInterrupt
 
     def _encode(self, encoder: nn.Module, images: Tensor) -> Tensor:
         encoder.eval()
@@ -269,10 +276,23 @@ class Run:
         path = self.directory / STATE
         tensors, facts = load_state(path)
         if facts["config"] != self.task.settings():
-            raise UsageError(f"{path}: made with another configuration; resume with that one or choose another --out.")
+            difference = _difference(facts["config"], self.task.settings())
+            raise UsageError(
+                f"{path}: made with another configuration ({difference}); resume with that one or choose another --out."
+            )
         if facts["data"] != self.task.key:
             raise UsageError(f"{path}: made with other photos or captions; resume with those or choose another --out.")
         self.at = Position(**facts["at"])
         self.model.load_state_dict(without_prefix("model.", tensors))
         self.average.load_state_dict(without_prefix("average.", tensors))
         self.moments = without_prefix("optimizer.", tensors)
+
+
+def _difference(then: Any, now: Any, key: str = "") -> str:
+    """Where two configurations differ first, and how."""
+    if isinstance(then, list) and isinstance(now, list):
+        then, now = dict(enumerate(then)), dict(enumerate(now))
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return f"{key} was {then!r} and is {now!r}"
+    name = next(name for name in then | now if then.get(name) != now.get(name))
+    return _difference(then.get(name), now.get(name), f"{key}.{name}" if key else str(name))

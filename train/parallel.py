@@ -69,6 +69,14 @@ class Team:
                 if parameter.grad is not None:
                     distributed.all_reduce(parameter.grad)
 
+    def any(self, value: bool) -> bool:
+        """Whether it is so for one of the processes: what all do then, they do at the same step."""
+        if self.size == 1:
+            return value
+        so = torch.tensor(float(value), device="cuda" if torch.cuda.is_available() else "cpu")
+        distributed.all_reduce(so)
+        return bool(so)
+
     def wait(self) -> None:
         """Go on when all processes are here."""
         if self.size > 1:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, TranslatorCheckpoint
+from captioner.config import ImageConfig, ImageEncoderConfig
 from captioner.errors import UsageError
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
@@ -17,12 +18,14 @@ from captioner.weights import load_model
 from train.config import EncoderSettings
 
 
-def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
-    """Fill an encoder with the weights that the settings name.
+def pretrained_encoder(settings: EncoderSettings) -> ImageEncoder:
+    """An encoder with the weights that the settings name.
 
     Raises:
         UsageError: they cannot be had, or belong to another network.
+        ModelError: they are a checkpoint's, and it is damaged.
     """
+    encoder = ImageEncoder(ImageEncoderConfig(backbone=settings.backbone), ImageConfig())
     weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(settings.weights)
     expected = encoder.network.state_dict()
     wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
@@ -30,6 +33,7 @@ def load_pretrained(encoder: ImageEncoder, settings: EncoderSettings) -> None:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise UsageError(f"{settings.weights}: no fitting {wrong[0]}{more}: not weights of {settings.backbone}.")
     encoder.network.load_state_dict({name: weights[name] for name in expected})  # the classifier is left behind
+    return encoder
 
 
 @torch.no_grad()

@@ -13,8 +13,9 @@ from unicodedata import category
 
 from captioner.cli.options import add_model_options, decoding_options, not_negative, positive
 from captioner.cli.output import abandon_output, write_line
-from captioner.cli.progress import Interrupt, Progress, say
+from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
+from captioner.interrupt import Interrupt
 
 if TYPE_CHECKING:
     from captioner.checkpoint import Checkpoint

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioner.cli.options import add_model_options, positive
-from captioner.cli.output import write_files, write_line
+from captioner.cli.output import require_place, write_files, write_line
 from captioner.cli.predictions import Predictions, captioned, given
 from captioner.cli.progress import say
-from captioner.errors import ImageError, OutputError, UsageError
+from captioner.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from captioner.evaluation.comparison import Comparison
@@ -117,8 +117,7 @@ def _check(options: argparse.Namespace) -> None:
         from captioner.evaluation.official import require_official
 
         require_official()
-    if options.results_out and not options.results_out.parent.is_dir():
-        raise OutputError(f"{options.results_out}: cannot be written (there is no such directory).")
+    require_place(options.results_out)
     if options.report:
         write_files(options.report, {})
 

@@ -33,6 +33,19 @@ def abandon_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def require_place(*files: Path | None) -> None:
+    """Say before the work, and not after it, that files of results could not be written.
+
+    Raises:
+        OutputError: one of them has no directory to stand in, or is one.
+    """
+    for file in files:
+        if file and not file.parent.is_dir():
+            raise OutputError(f"{file}: cannot be written (there is no such directory).")
+        if file and file.is_dir():
+            raise OutputError(f"{file}: cannot be written (it is a directory).")
+
+
 def write_files(directory: Path, files: Mapping[str, str]) -> None:
     """Write files of text, each at once or not at all, into a directory that is made if need be.
 

@@ -1,13 +1,10 @@
-"""How far a run is: a bar on a terminal, a line now and then elsewhere; what became of the photos; and Ctrl-C."""
+"""How far a run is: a bar on a terminal, a line now and then elsewhere; and what became of the photos."""
 
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from captioner.run import Counts
@@ -97,30 +94,6 @@ class Progress:
     def _rate(self) -> float:
         """Photos a second."""
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)
-
-
-class Interrupt:
-    """Ctrl-C asks for an end, so that what was started can be finished; a second one does not ask any more."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._mine = threading.current_thread() is threading.main_thread()  # elsewhere no signal arrives
-
-    def __enter__(self) -> Self:
-        if self._mine:
-            self._before = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._mine:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
 
 
 def _duration(seconds: float) -> str:

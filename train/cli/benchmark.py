@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from captioner.cli.output import require_place
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure it."""
+    require_place(options.json, options.plot)
     from train.benchmark import candidates, everything, table
     from train.benchmark.photos import find_photos
     from train.drawing import require_matplotlib

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from captioner.errors import UsageError
 
+A_DAY = 24 * 3600.0
+
 if TYPE_CHECKING:
     from train.captioning import Captioning
     from train.config import TrainConfig
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     if slow and config.training.precision == "bf16" and team.leads:
         print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
-    task = _captioning(config, team) if isinstance(config, TrainConfig) else Translating(config)
+    task = _captioning(config, team, resume=options.resume) if isinstance(config, TrainConfig) else Translating(config)
     train(Run(task, directory, team), resume=options.resume)
     if team.leads:
         print(f"done: the best checkpoint is {directory / 'best'}")
@@ -54,13 +56,15 @@ def claim(options: argparse.Namespace, name: str) -> Path:
     """The run's directory; it is only made once the data has been read.
 
     Raises:
-        UsageError: another run is in it.
+        UsageError: another run is in it, or none that could be resumed.
     """
     from train.loop import STATE
 
     directory: Path = options.out or Path("runs") / name
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
+    if options.resume and not (directory / STATE).exists():
+        raise UsageError(f"{directory}: holds no saved state to resume from; leave --resume away to begin.")
     return directory
 
 
@@ -69,29 +73,34 @@ def train(training: "Run", *, resume: bool) -> None:
     from captioner.checkpoint import remove_torn
     from train.loop import STATE
 
-    training.directory.mkdir(parents=True, exist_ok=True)
-    remove_torn(training.directory)
     if resume:
         training.resume()
     else:
         training.start()
+    training.directory.mkdir(parents=True, exist_ok=True)
+    remove_torn(training.directory)
     try:
         training.fit()
     except KeyboardInterrupt:
-        if (training.directory / STATE).exists():
+        if training.team.leads and (training.directory / STATE).exists():
             print("train: --resume goes on from the last saved state.", file=sys.stderr)
         raise
 
 
-def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
+def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":
     """The photos and captions of a run; what cannot be read is named."""
     from captioner import checkpoint
+    from captioner.checkpoint import remove_torn
     from train.captioning import Captioning
     from train.corpus import read_corpus
-    from train.data import read_splits
+    from train.data import CACHED, read_splits
     from train.loop import find_device
+    from train.pretrained import pretrained_encoder
 
     start = checkpoint.read(config.start) if config.start else None
+    encoder = None if start or resume else pretrained_encoder(config.encoder)
+    for name in CACHED:
+        remove_torn(Path(config.data.cache), name, age=A_DAY)  # what is younger, another run may be writing
     skipped: list[str] = []
     splits = read_splits(config.data, skipped)
     with team.leader_first():
@@ -101,4 +110,8 @@ def _captioning(config: "TrainConfig", team: "Team") -> "Captioning":
         print(f"skipped: {sentence}", file=sys.stderr)
     if skipped and team.leads:
         print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
-    return Captioning(config, corpus, start, find_device())
+    if len(corpus.validation) == 1 and config.training.select_by == "CIDEr" and team.leads:
+        print(
+            "train: CIDEr-D of one photo is always 0; --set training.select_by=Bleu_4 chooses better.", file=sys.stderr
+        )
+    return Captioning(config, corpus, start or encoder, find_device())

@@ -8,6 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
+from captioner.cli.output import require_place
 from captioner.errors import UsageError
 
 
@@ -21,6 +22,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure it."""
     if options.threads < 1:
         raise UsageError(f"--threads {options.threads}: at least 1 is needed.")
+    require_place(options.json)
     from train.speed import compare, to_table
 
     result = compare(options.threads)
