@@ -157,10 +157,16 @@ if __name__ == "__main__":
     import nltk.translate  # noqa: F401
 
     torch.set_num_threads(1)  # as in conftest.py: with two, sums come in another order
-    for at, fit_words in json.load(sys.stdin):
-        child = os.fork()
-        if not child:
-            be_killed(at, fit_words)
-            os._exit(1)  # it lived
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL:
+    runs = json.load(sys.stdin)
+    children: dict[int, str] = {}
+    while runs or children:
+        while runs and len(children) < (os.cpu_count() or 1):
+            at, fit_words = runs.pop()
+            if not (child := os.fork()):
+                be_killed(at, fit_words)
+                os._exit(1)  # it lived
+            children[child] = at
+        child, status = os.wait()
+        at = children.pop(child)
+        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
             sys.exit(f"moment {at}: not killed")
