@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,15 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def translator(learned: Path) -> Translator:
     """The same, ready to translate."""
     return Translator.load(learned, device="cpu")
+
+
+@pytest.fixture
+def signals_heard() -> Iterator[None]:
+    """Signals end a process as usual, though `nohup` or a shell's background may have switched that off for all of these tests."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

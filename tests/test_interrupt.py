@@ -10,7 +10,10 @@ import pytest
 
 from captioner.interrupt import Interrupt
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals differ"),
+    pytest.mark.usefixtures("signals_heard"),
+]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 

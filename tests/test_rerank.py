@@ -145,7 +145,7 @@ def test_captions_are_learned_from_right_to_left(backwards: Path, photos: dict[s
         text=TextConfig(direction="right-to-left"),
         decoding=WIDE,
     )
-    corpus = read_corpus(config, {"train": records[:3], "validation": records[3:]}, read)
+    corpus = read_corpus(config, {"train": records[:3], "validation": records[3:]}, read, [])
     assert corpus.words[0] == [["beach", "the", "on", "dog", "a"]]
     model = captioner.load(backwards, device="cpu")
     said = caption_photos(load_model(read), corpus.validation, config, read.vocabulary, torch.no_grad())

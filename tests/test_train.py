@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -203,9 +204,21 @@ def test_a_start_from_another_model_is_refused(
     data: Path, refined: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(data, tmp_path, *refined, "--set", "decoder.hidden_size=32", recipe="refined.toml") == 2
-    assert "is another model" in capsys.readouterr().err
+    assert "is another model (decoder.hidden_size was 16 and is 32)" in capsys.readouterr().err
+    assert fit(data, tmp_path, *refined, "--set", "text.direction=right-to-left", recipe="refined.toml") == 2
+    assert "text.direction was 'left-to-right' and is 'right-to-left'" in capsys.readouterr().err
     assert fit(data, tmp_path, *refined, "--set", "start=nowhere", recipe="refined.toml") == 3
     assert "nowhere: no such checkpoint directory" in capsys.readouterr().err
+
+
+def test_text_without_a_photo_pays_no_penalty_for_where_it_looks(
+    data: Path, refined: list[str], refined_run: Path, tmp_path: Path
+) -> None:
+    penalty = ("--set", "training.attention_regularisation=1.0")
+    assert fit(data, tmp_path, *refined, *penalty, recipe="refined.toml") == 0
+    ours, theirs = ([step["loss"] for step in steps(out)] for out in (tmp_path, refined_run))
+    assert ours[0] == theirs[0]
+    assert ours[4] > theirs[4]
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +266,7 @@ def test_a_pass_outlives_a_stop_during_its_validation(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize(("number", "step"), [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 5)])
 def test_a_run_that_is_asked_to_end_loses_no_step(
     run: Path,
@@ -278,6 +292,55 @@ def test_a_run_that_is_asked_to_end_loses_no_step(
     assert "--resume goes on from the last saved state" in capsys.readouterr().err
     assert step_of_state(tmp_path) == begun == step
     assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.usefixtures("signals_heard")
+def test_an_end_asked_for_while_a_pass_is_saved_is_not_forgotten(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = loop.save_state
+
+    def saving(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_state", saving)
+        assert fit(data, tmp_path, *SELDOM) == 130
+    assert step_of_state(tmp_path) == 2
+    assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
+
+
+def test_a_run_whose_reader_is_gone_loses_no_step(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.loop.tqdm.set_postfix", broken)
+        patch.setattr("train.__main__.os.dup2", lambda *_: None)
+        assert fit(data, tmp_path, *SELDOM) == 130
+    assert step_of_state(tmp_path) == 1
+    assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
+
+
+def test_two_runs_are_never_in_one_directory(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "import sys; from pathlib import Path; from captioner.locks import locked\nwith locked(Path(sys.argv[1])): print(flush=True); input()"
+    words = [sys.executable, "-c", code, str(tmp_path / "state.safetensors")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        assert fit(data, tmp_path) == 4
+        other.kill()
+    assert "another run is writing it" in capsys.readouterr().err
+    assert not (tmp_path / "steps.jsonl").exists()
+    shutil.copytree(run / "best", tmp_path / "best")
+    assert fit(data, tmp_path) == 2
+    assert "best: stands there already; --out starts a run elsewhere" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")

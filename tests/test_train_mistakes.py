@@ -1,16 +1,23 @@
 """Mistakes in a run's data and settings cost nothing but a sentence."""
 
+import errno
+import gzip
 import json
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from captioner.errors import UsageError
+import train.data
+from captioner.errors import ImageError, OutputError, UsageError
+from captioner.evaluation.data import CaptionedPhoto
+from captioner.images import Photo, open_image
 from tests.training_runs import fit, write_data
 from train.config import DataSettings
-from train.data import read_splits
+from train.data import load_photos, new_array, read_splits, read_texts
+from train.pairs import read_lines
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +95,7 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
         ("text.tokens=char", "no_repeat_ngram counts tokens, which are characters here; set it to 0"),
         ("data.min_count=99", "no word stands in 99 captions"),
         ('phase=[{name="read", epochs=1, objective="text"}]', "phase read reads captions without photos"),
+        ("training.seed=20261127120000", "training.seed"),
         ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
         ("encoder.weights=none.safetensors", "none.safetensors cannot be read"),
         ("encoder.backbone=resnet18", "not weights of resnet18"),
@@ -101,6 +109,69 @@ def test_mistakes_are_told_before_anything_runs(
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
+
+
+def test_texts_that_hold_nothing_are_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "texts.jsonl"
+    for content, message in (
+        ("", "phase read reads captions without photos; the files of data.text hold none"),
+        ('{"captions": "A dog runs."}', "holds no readable captions"),
+        ('{"captions": [null]}', "holds no readable captions"),
+    ):
+        texts.write_text(content)
+        change = 'phase=[{name="read", epochs=1, objective="text"}]', f'data.text=["{texts}"]'
+        assert fit(data, tmp_path / "out", *(word for one in change for word in ("--set", one))) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [slice(0, 30), slice(20, None)])
+def test_a_damaged_gz_is_a_sentence(tmp_path: Path, damage: slice) -> None:
+    content = gzip.compress(b"a dog runs on the beach\n" * 9)
+    (tmp_path / "texts.gz").write_bytes(content[:12] + content[damage])
+    with pytest.raises(UsageError, match="holds no readable captions"):
+        read_texts([str(tmp_path / "texts.gz")])
+    (tmp_path / "train.en.gz").write_bytes(content[:12] + content[damage])
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_lines(tmp_path, "train.en")
+
+
+def test_what_was_left_out_is_told_where_too_little_is_left(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "captions.csv").write_text("file,caption\na.png,a cup\nb.png,a cup, of tea\n")
+    assert fit(data, tmp_path / "out", "--set", f"data.root={tmp_path}") == 2
+    err = capsys.readouterr().err
+    assert "line 3 has too many fields" in err
+    assert "too few photos (1)" in err
+
+
+def test_a_photo_that_is_readable_again_is_taken(
+    tmp_path: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [CaptionedPhoto(id=path.name, file=path.name, captions=("a",)) for path in photos.values()]
+    for path in photos.values():
+        shutil.copy(path, tmp_path)
+    found = []
+    for refused in ("coffee", "nothing"):
+
+        def opening(file: Path, refused: str = refused, **more: int) -> Photo:
+            if refused in file.name:
+                raise ImageError(f"{file}: Permission denied.")
+            return open_image(file, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(train.data, "open_image", opening)
+        found.append(load_photos(records, tmp_path, size=8, cache=tmp_path / "cache", name="train"))
+    assert [len(one) for one in found] == [len(photos) - 1, len(photos)]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve room")
+def test_a_full_disk_is_told_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OutputError, match=r"no room for 0\.0 GB \(No space left on device\); name another place"):
+        new_array(tmp_path / "a.npy", np.uint8, (3, 4))
 
 
 def test_weights_are_looked_for_before_photos_are_decoded(data: Path, tmp_path: Path) -> None:

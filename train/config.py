@@ -165,7 +165,7 @@ class LoopSettings:
         select_by: the validation score by which the best checkpoint is chosen.
     """
 
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     clip_norm: Positive = 1.0
     label_smoothing: Probability = 0.1
     attention_regularisation: Annotated[float, Field(ge=0)] = 0.0
@@ -357,3 +357,13 @@ def without_places(config: object, *places: tuple[str, str]) -> dict[str, Any]:
     for section, key in places:
         del settings[section][key]
     return settings
+
+
+def first_difference(then: Any, now: Any, key: str = "") -> str:
+    """Where two configurations, as plain data, differ first, and how."""
+    if isinstance(then, list) and isinstance(now, list):
+        then, now = dict(enumerate(then)), dict(enumerate(now))
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return f"{key} was {then!r} and is {now!r}"
+    name = next(name for name in then | now if then.get(name) != now.get(name))
+    return first_difference(then.get(name), now.get(name), f"{key}.{name}" if key else str(name))

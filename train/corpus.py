@@ -27,7 +27,6 @@ class Corpus:
         captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
         mirrored: by training photo, whether its mirror image fits its captions.
         texts: captions without photos, as ids.
-        skipped: a sentence for each photo that cannot be read and each caption without a word.
     """
 
     train: PhotoSet
@@ -37,7 +36,6 @@ class Corpus:
     captions: list[list[list[int]]]
     mirrored: list[bool]
     texts: list[list[int]]
-    skipped: list[str]
 
     @property
     def lengths(self) -> list[int]:
@@ -52,13 +50,16 @@ class Corpus:
         return hash_of(*names, self.vocabulary.tokens, self.words, self.captions, self.texts, measured)
 
 
-def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], start: Checkpoint | None) -> Corpus:
+def read_corpus(
+    config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], start: Checkpoint | None, problems: list[str]
+) -> Corpus:
     """Decode the photos (once; they stay in `data.cache`) and encode the captions.
 
     Args:
         config: of the run.
         photos: the splits `train` and `validation`.
         start: the checkpoint that the run starts from.
+        problems: takes a sentence for each photo that cannot be read and each caption without a word.
 
     Raises:
         UsageError: no photo or caption of a split can be used, no word is frequent enough, or a phase has no text to read.
@@ -70,10 +71,12 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         raise UsageError(f"phase {texts_wanted[0]} reads captions without photos; name files of them with data.text.")
     images, cache = Path(data.root) / IMAGES, Path(data.cache)
     tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
-    wordless: list[str] = []
+    texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
+    if texts_wanted and not texts:
+        raise UsageError(f"phase {texts_wanted[0]} reads captions without photos; the files of data.text hold none.")
     train, validation = (
         load_photos(
-            _with_words(chosen, tokenize, split, wordless),
+            _with_words(chosen, tokenize, split, problems),
             images,
             size=config.image.size,
             cache=cache,
@@ -82,7 +85,7 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         for split, chosen in photos.items()
     )
     words = [[tokenize(caption) for caption in photo.captions] for photo in train.photos]
-    texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
+    problems += [*train.skipped, *validation.skipped]
     vocabulary = Vocabulary.build(
         [*texts, *(tokens for captions in words for tokens in captions)], min_count=data.min_count
     )
@@ -100,7 +103,6 @@ def read_corpus(config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], st
         captions=[[encode(tokens, vocabulary, data.max_length) for tokens in captions] for captions in words],
         mirrored=[may_be_mirrored(photo.captions) for photo in train.photos],
         texts=[encode(tokens, vocabulary, data.max_length) for tokens in texts],
-        skipped=[*wordless, *train.skipped, *validation.skipped],
     )
 
 

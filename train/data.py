@@ -1,13 +1,18 @@
 """Photos and captions made ready for training: pixels and grid features on disk, captions as ids, batches, views."""
 
+import errno
 import gzip
 import hashlib
+import itertools
 import json
+import os
 import random
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +21,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from captioner.checkpoint import replacing
-from captioner.errors import ImageError, UsageError
+from captioner.errors import ImageError, OutputError, UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
-from captioner.evaluation.structure import refuse_all
+from captioner.evaluation.structure import as_texts, refuse_all
 from captioner.images import open_image, to_pixels
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
@@ -96,10 +101,10 @@ def read_texts(files: Sequence[str]) -> list[str]:
             ):
                 lines = [line.strip() for line in file if line.strip()]
             if ".jsonl" in path.suffixes:
-                texts += [str(caption) for line in lines for caption in json.loads(line)["captions"]]
+                texts += [caption for line in lines for caption in as_texts(json.loads(line)["captions"])]
             else:
                 texts += lines
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as problem:
             raise UsageError(f"data.text: {path} holds no readable captions ({problem!r}).") from None
     return texts
 
@@ -120,7 +125,7 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     stamps = [_stamp(images / photo.file) for photo in photos]
     key = hash_of("pixels", size, [(photo.file, *stamp) for photo, stamp in zip(photos, stamps, strict=True)])
     path, notes = cache / f"pixels-{key}.npy", cache / f"pixels-{key}.json"
-    if not (path.is_file() and notes.is_file()):
+    if not (path.is_file() and notes.is_file()) or _mended(images, photos, notes, size):
         cache.mkdir(parents=True, exist_ok=True)
         _decode([images / photo.file for photo in photos], size, path, notes, name)
     skipped: dict[str, str] = json.loads(notes.read_text(encoding="utf-8"))
@@ -133,18 +138,28 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     return PhotoSet(tuple(photos[number] for number in kept), pixels, key, names, tuple(skipped.values()))
 
 
-def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) -> None:
-    def decode(file: Path) -> NDArray[np.uint8] | str:
-        try:
-            return to_pixels(open_image(file, draft=size).image, size)
-        except ImageError as problem:
-            return str(problem)
+def _mended(images: Path, photos: Sequence[CaptionedPhoto], notes: Path, size: int) -> bool:
+    """Whether a photo that could not be read now can: a right or a disk may come back and leave no trace in the file's date."""
+    skipped = json.loads(notes.read_text(encoding="utf-8"))
+    return any(not isinstance(_pixels(images / photos[int(number)].file, size), str) for number in skipped)
 
+
+def _pixels(file: Path, size: int) -> NDArray[np.uint8] | str:
+    """A photo's pixels, or why there are none."""
+    try:
+        return to_pixels(open_image(file, draft=size).image, size)
+    except ImageError as problem:
+        return str(problem)
+
+
+def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) -> None:
     skipped: dict[int, str] = {}
     rows = 0
     with replacing(path) as temporary, ThreadPoolExecutor() as pool:
-        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3))
-        for number, result in enumerate(tqdm(pool.map(decode, files), f"{name} photos", len(files), unit="photo")):
+        pixels: NDArray[np.uint8] = new_array(temporary, np.uint8, (len(files), size, size, 3))
+        for number, result in enumerate(
+            tqdm(pool.map(_pixels, files, itertools.repeat(size)), f"{name} photos", len(files), unit="photo")
+        ):
             if isinstance(result, str):
                 skipped[number] = result
             else:
@@ -153,6 +168,26 @@ def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) ->
         del pixels  # writes it out; Windows does not rename what is mapped
     with replacing(notes) as temporary:
         temporary.write_text(json.dumps(skipped), encoding="utf-8")
+
+
+def new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    """A memory-mapped array in a new file, with its room on the disk: where that ends later, the process would be killed.
+
+    Raises:
+        OutputError: there is not so much room.
+    """
+    array: NDArray[Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as problem:
+                if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                    raise OutputError(
+                        f"{path.parent}: no room for {array.nbytes / 1e9:.1f} GB ({problem.strerror}); "
+                        "name another place with --set data.cache=DIR."
+                    ) from None
+    return array
 
 
 def encode(tokens: Sequence[str], vocabulary: Vocabulary, max_length: int) -> list[int]:

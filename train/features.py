@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from captioner.checkpoint import replacing
 from train.augment import crops
-from train.data import PhotoSet, hash_of
+from train.data import PhotoSet, hash_of, new_array
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def load_features(
                     grid = encode(crops(photos.pixels[part], seeds, smallest=shares, mirror=mirrored))
                     if grids is None:
                         shape = (len(photos), views, *grid.shape[1:])
-                        grids = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+                        grids = new_array(temporary, np.float16, shape)
                     grids[rows.start : rows.stop, view] = grid.to(torch.float16).cpu().numpy()
                     bar.update(len(rows))
             del grids  # writes it out; Windows does not rename what is mapped

@@ -5,7 +5,6 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
-from train.config import PhaseSettings
+from train.config import PhaseSettings, first_difference
 from train.log import Log
 from train.objective import Objective, on_device
 from train.optimizer import (
@@ -111,8 +110,15 @@ class Run:
             objective = self.task.objective(phase)
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
-                self._epoch(phase, optimizer, feed, objective)
-                self._save(optimizer)  # validation takes a while, and whoever stops it keeps the pass
+                with Interrupt() as interrupt:
+                    try:
+                        self._epoch(phase, optimizer, feed, objective, interrupt)
+                    except BrokenPipeError:  # nobody reads along any more: between two steps, so nothing is half done
+                        self._save(optimizer)
+                        raise
+                    self._save(optimizer)  # validation takes a while, and whoever stops it keeps the pass
+                if self.team.any(interrupt.requested):
+                    raise KeyboardInterrupt
                 if self.log:
                     self._record(self.log, phase, self._validate())
                 self.at = replace(self.at, epoch=epoch + 1, batch=0, loss_sum=0.0, tokens=0)
@@ -124,8 +130,15 @@ class Run:
             self.at = replace(self.at, phase=number + 1, epoch=0, phase_step=0)
             self._save(None)
 
-    def _epoch(self, phase: PhaseSettings, optimizer: torch.optim.Optimizer, feed: Feed, objective: Objective) -> None:
-        """One pass over the training photos, from the batch where the run stands."""
+    def _epoch(
+        self,
+        phase: PhaseSettings,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        objective: Objective,
+        interrupt: Interrupt,
+    ) -> None:
+        """One pass over the training photos, from the batch where the run stands, or until somebody wants an end."""
         settings = self.config.training
         groups = feed.groups(f"{self.at.phase}/{self.at.epoch}")
         steps = phase.epochs * len(groups)
@@ -135,7 +148,7 @@ class Run:
                 part.eval()
         title = f"{phase.name} {self.at.epoch + 1}/{phase.epochs}"
         bar = tqdm(desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=self.log is None)
-        with bar, Interrupt() as interrupt:
+        with bar:
             for number, group in list(enumerate(groups))[self.at.batch :]:
                 begun = time.monotonic()
                 seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
@@ -172,11 +185,10 @@ class Run:
                 bar.set_postfix(
                     {"loss": f"{at.loss_sum / at.tokens:.3f}", "norm": f"{norm:.2f}", "captions/s": f"{speed:.0f}"}
                 )
-                stopped = self.team.any(interrupt.requested)
-                if stopped or at.step % settings.save_every == 0:
+                if self.team.any(interrupt.requested):
+                    return
+                if at.step % settings.save_every == 0:
                     self._save(optimizer)
-                if stopped:
-                    raise KeyboardInterrupt
 
     def _encode(self, encoder: nn.Module, images: Tensor) -> Tensor:
         encoder.eval()
@@ -276,7 +288,7 @@ class Run:
         path = self.directory / STATE
         tensors, facts = load_state(path)
         if facts["config"] != self.task.settings():
-            difference = _difference(facts["config"], self.task.settings())
+            difference = first_difference(facts["config"], self.task.settings())
             raise UsageError(
                 f"{path}: made with another configuration ({difference}); resume with that one or choose another --out."
             )
@@ -286,13 +298,3 @@ class Run:
         self.model.load_state_dict(without_prefix("model.", tensors))
         self.average.load_state_dict(without_prefix("average.", tensors))
         self.moments = without_prefix("optimizer.", tensors)
-
-
-def _difference(then: Any, now: Any, key: str = "") -> str:
-    """Where two configurations differ first, and how."""
-    if isinstance(then, list) and isinstance(now, list):
-        then, now = dict(enumerate(then)), dict(enumerate(now))
-    if not (isinstance(then, dict) and isinstance(now, dict)):
-        return f"{key} was {then!r} and is {now!r}"
-    name = next(name for name in then | now if then.get(name) != now.get(name))
-    return _difference(then.get(name), now.get(name), f"{key}.{name}" if key else str(name))

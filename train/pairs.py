@@ -1,6 +1,7 @@
 """Sentences and their translations, as Multi30k has them: a file a language, line by line."""
 
 import gzip
+import zlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def read_lines(root: Path, name: str) -> list[str]:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         return [normalize(line) for line in content.decode("utf-8").removesuffix("\n").split("\n")]
-    except (OSError, EOFError, ValueError) as problem:
+    except (OSError, EOFError, zlib.error, ValueError) as problem:
         raise UsageError(f"{path}: cannot be read ({problem}).") from None
 
 

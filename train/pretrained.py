@@ -1,6 +1,7 @@
 """Weights that a run begins with: a pretrained encoder's, or a whole checkpoint's. Inference never comes here."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, TranslatorCheckpoint
-from captioner.config import ImageConfig, ImageEncoderConfig
+from captioner.config import ImageConfig, ImageEncoderConfig, to_mapping
 from captioner.errors import UsageError
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
 from captioner.weights import load_model
-from train.config import EncoderSettings
+from train.config import EncoderSettings, first_difference
+
+FREE = frozenset({"vocabulary_size", "dropout", "vector_dropout"})
 
 
 def pretrained_encoder(settings: EncoderSettings) -> ImageEncoder:
@@ -48,6 +51,9 @@ def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) 
         UsageError: the checkpoint's model has another shape.
         ModelError: its weights are missing or damaged.
     """
+    then, now = (_learned(to_mapping(config)) for config in (start.config, model.config))
+    if then != now:
+        raise UsageError(f"start: {start.path} is another model ({first_difference(then, now)}); take its settings.")
     weights = load_model(start).state_dict()
     known = start.config.decoder.vocabulary_size
     for name, value in model.state_dict().items():
@@ -63,6 +69,16 @@ def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) 
         value[:known] = found
         if name != EMBEDDING:
             value[known:] = found.min() if name == OUTPUT_BIAS else found.mean(0)
+
+
+def _learned(config: dict[str, Any]) -> dict[str, Any]:
+    """A model's configuration without what may change when it learns on: its words, and dropout."""
+    return {
+        section: {name: value for name, value in settings.items() if name not in FREE}
+        if isinstance(settings, dict)
+        else settings
+        for section, settings in config.items()
+    }
 
 
 def _download(backbone: str) -> dict[str, Tensor]:

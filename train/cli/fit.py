@@ -5,6 +5,7 @@ The best checkpoint by validation score is kept in OUT/best; OUT also holds the 
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +59,13 @@ def claim(options: argparse.Namespace, name: str) -> Path:
     Raises:
         UsageError: another run is in it, or none that could be resumed.
     """
-    from train.loop import STATE
+    from train.loop import BEST, STATE
 
     directory: Path = options.out or Path("runs") / name
     if (directory / STATE).exists() and not options.resume:
         raise UsageError(f"{directory}: holds a run already; --resume goes on with it, --out starts another elsewhere.")
+    if (directory / BEST).exists() and not options.resume:
+        raise UsageError(f"{directory / BEST}: stands there already; --out starts a run elsewhere.")
     if options.resume and not (directory / STATE).exists():
         raise UsageError(f"{directory}: holds no saved state to resume from; leave --resume away to begin.")
     return directory
@@ -71,20 +74,22 @@ def claim(options: argparse.Namespace, name: str) -> Path:
 def train(training: "Run", *, resume: bool) -> None:
     """Train from the beginning or from the last saved state to the end."""
     from captioner.checkpoint import remove_torn
+    from captioner.locks import locked
     from train.loop import STATE
 
     if resume:
         training.resume()
     else:
         training.start()
-    training.directory.mkdir(parents=True, exist_ok=True)
-    remove_torn(training.directory)
-    try:
-        training.fit()
-    except KeyboardInterrupt:
-        if training.team.leads and (training.directory / STATE).exists():
-            print("train: --resume goes on from the last saved state.", file=sys.stderr)
-        raise
+    with locked(training.directory / STATE) if training.team.leads else nullcontext():
+        if training.team.leads:
+            remove_torn(training.directory)
+        try:
+            training.fit()
+        except KeyboardInterrupt:
+            if training.team.leads and (training.directory / STATE).exists():
+                print("train: --resume goes on from the last saved state.", file=sys.stderr)
+            raise
 
 
 def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":
@@ -102,14 +107,15 @@ def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captio
     for name in CACHED:
         remove_torn(Path(config.data.cache), name, age=A_DAY)  # what is younger, another run may be writing
     skipped: list[str] = []
-    splits = read_splits(config.data, skipped)
-    with team.leader_first():
-        corpus = read_corpus(config, splits, start)
-    skipped += corpus.skipped
-    for sentence in skipped if team.leads else []:
-        print(f"skipped: {sentence}", file=sys.stderr)
-    if skipped and team.leads:
-        print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
+    try:
+        splits = read_splits(config.data, skipped)
+        with team.leader_first():
+            corpus = read_corpus(config, splits, start, skipped)
+    finally:  # they may be why too little is left
+        for sentence in skipped if team.leads else []:
+            print(f"skipped: {sentence}", file=sys.stderr)
+        if skipped and team.leads:
+            print(f"{len(skipped)} photos or captions skipped in all.", file=sys.stderr)
     if len(corpus.validation) == 1 and config.training.select_by == "CIDEr" and team.leads:
         print(
             "train: CIDEr-D of one photo is always 0; --set training.select_by=Bleu_4 chooses better.", file=sys.stderr
