@@ -58,12 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaptionerError as problem:
         print(f"train: {problem}", file=sys.stderr)
         return problem.exit_code
-    except (
-        BrokenPipeError
-    ):  # whoever read our output has seen enough; a run's state is saved, and the run is not at its end
+    except BrokenPipeError:  # whoever read our output has seen enough
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return 130 if options.verb in {"fit", "transformer"} else 0
+        return 130 if options.verb in {"fit", "transformer"} else 0  # a run is saved, and not at its end
     except OSError as problem:  # a directory that cannot be made, a full disk
         print(f"train: {problem.filename or 'a file'}: cannot be written ({problem.strerror}).", file=sys.stderr)
         return OutputError.exit_code

@@ -62,9 +62,8 @@ class Objective:
         if self.teachers:
             taught = self.teachers.probabilities(self._views(batch), batch.tokens)
             value = (1 - self.weight) * value + self.weight * distillation(forced.logits, taught)
-        if (
-            self.settings.attention_regularisation and self.phase.objective != "text"
-        ):  # without a photo there is one cell
+        # A caption without a photo has one cell to look at, all the time.
+        if self.settings.attention_regularisation and self.phase.objective != "text":
             penalty = attention_penalty(forced.attention, batch.tokens)
             value = value + self.settings.attention_regularisation * penalty
         tokens = people.tokens
