@@ -170,7 +170,7 @@ def test_a_full_disk_is_told_before_it_is_written_to(tmp_path: Path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OutputError, match=r"no room for 0\.0 GB \(No space left on device\); name another place"):
+    with pytest.raises(OutputError, match=r"no room for 0 MB \(No space left on device\); name another place"):
         new_array(tmp_path / "a.npy", np.uint8, (3, 4))
 
 

@@ -184,7 +184,7 @@ def new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> ND
             except OSError as problem:
                 if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                     raise OutputError(
-                        f"{path.parent}: no room for {array.nbytes / 1e9:.1f} GB ({problem.strerror}); "
+                        f"{path.parent}: no room for {array.nbytes / 1e6:,.0f} MB ({problem.strerror}); "
                         "name another place with --set data.cache=DIR."
                     ) from None
     return array
