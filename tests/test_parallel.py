@@ -155,6 +155,7 @@ sys.exit(main())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.usefixtures("signals_heard")
 def test_an_end_that_one_process_is_asked_for_all_make_at_the_same_step(
     command: list[str], alone: Path, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_the_second_run_on_an_output_is_refused(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.usefixtures("signals_heard")
 def test_ctrl_c_finishes_what_was_started(
     folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

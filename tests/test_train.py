@@ -344,6 +344,7 @@ def test_two_runs_are_never_in_one_directory(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.usefixtures("signals_heard")
 def test_a_process_that_is_ended_between_steps_leaves_no_torn_file(data: Path, tmp_path: Path) -> None:
     words = words_of_fit(data, tmp_path / "out", "--set", f"data.cache={tmp_path / 'cache'}")
     code = (
