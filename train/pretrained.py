@@ -107,5 +107,5 @@ def _read(name: str) -> dict[str, Tensor]:
     except SafetensorError as problem:
         raise UsageError(
             f"encoder.weights: {path} is no safetensors file ({problem}); a state dict that you trust becomes one"
-            " by safetensors.torch.save_file(torch.load(FILE), NEW)."
+            " by safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW)."
         ) from None
