@@ -22,6 +22,7 @@ from captioner.text import SPECIAL_TOKENS, Vocabulary
 from captioner.translator import Translator
 from tests.folder_runs import Fake
 from tests.sentence_pairs import PAIRS, settings, write_pairs
+from tests.training_runs import fit, write_data, write_refined
 from train.loop import Run
 from train.translation import Translating
 
@@ -187,3 +188,31 @@ def signals_heard() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_data(root, photos)
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody interrupted."""
+    out = tmp_path_factory.mktemp("run")
+    assert fit(data, out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def refined(data: Path, run: Path) -> list[str]:
+    """Settings of a run that begins with the checkpoint of `run`, sees further photos and reads texts."""
+    return write_refined(data, run / "best")
+
+
+@pytest.fixture(scope="session")
+def refined_run(data: Path, refined: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("refined")
+    assert fit(data, out, *refined, recipe="refined.toml") == 0
+    return out

@@ -1,8 +1,10 @@
 """What tests of training need: a small data directory, a recipe, and what a run has logged."""
 
 import contextlib
+import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +56,33 @@ crop = 0.5
 colour = 0.2
 warmup = 1
 """
+REFINED = """
+[[phase]]
+name = "text"
+objective = "text"
+epochs = 1
+batch_size = 1
+warmup = 1
+[[phase]]
+name = "blocks"
+epochs = 1
+batch_size = 3
+learning_rate = 1e-3
+encoder_learning_rate = 1e-4
+encoder_blocks = 2
+flip = true
+scheduled_sampling = 0.5
+warmup = 1
+[[phase]]
+name = "reward"
+objective = "self-critical"
+epochs = 1
+batch_size = 3
+samples = 3
+flip = true
+views = 2
+warmup = 1
+"""
 
 
 def write_data(root: Path, photos: dict[str, Path]) -> None:
@@ -78,6 +107,27 @@ def write_data(root: Path, photos: dict[str, Path]) -> None:
     for _ in range(20):  # statistics that fit, without which nothing comes through so many layers
         network(torch.randn(8, 3, 64, 64))
     save_file(network.state_dict(), root / "weights.safetensors")
+
+
+def write_refined(data: Path, start: Path) -> list[str]:
+    """A recipe, refined.toml, that begins with a checkpoint; further photos and texts, and the settings that name them."""
+    more = data / "more"
+    (more / "images").mkdir(parents=True)
+    names = ["chelsea-0.png", "coffee-0.png"]
+    for name in names:
+        shutil.copy(data / "images" / name, more / "images" / name)
+    coco = {
+        "images": [{"id": n, "file_name": name} for n, name in enumerate(names)],
+        "annotations": [{"image_id": n, "caption": f"a brand new thing on the left {n}"} for n in range(2)],
+    }
+    (more / "captions.json").write_text(json.dumps(coco))
+    with gzip.open(data / "texts.jsonl.gz", "wt") as file:
+        file.write('{"captions": ["a photo of words alone", "words alone"]}\n')
+    (data / "plain.txt").write_text("one line\n\nanother line\n")
+    head = RECIPE[: RECIPE.index("[[phase]]")]
+    (data / "refined.toml").write_text(f'start = "{start}"\n' + head + REFINED)
+    texts = f'data.text=["{data / "texts.jsonl.gz"}", "{data / "plain.txt"}"]'
+    return ["--set", f'data.also=["{more / "captions.json"}"]', "--set", texts]
 
 
 def words_of_fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> list[str]:
