@@ -14,17 +14,10 @@ import train.data
 from captioner.errors import ImageError, OutputError, UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import Photo, open_image
-from tests.training_runs import fit, write_data
+from tests.training_runs import fit
 from train.config import DataSettings
 from train.data import load_photos, new_array, read_splits, read_texts
 from train.pairs import read_lines
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    write_data(root, photos)
-    return root
 
 
 def test_a_run_that_diverges_stops_with_a_sentence(

@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from captioner.images import to_pixels
 from tests.training_runs import epochs, fit, kill_runs, steps, words_of_fit
 from train import loop
 from train.loop import Run
@@ -150,6 +154,25 @@ def test_two_runs_are_never_in_one_directory(
     shutil.copytree(run / "best", tmp_path / "best")
     assert fit(data, tmp_path) == 2
     assert "best: stands there already; --out starts a run elsewhere" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+@pytest.mark.usefixtures("signals_heard")
+def test_an_end_asked_for_while_photos_are_decoded_comes_at_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+
+    def decode(image: Image.Image, size: int) -> NDArray[np.uint8]:
+        decoded.append(size)
+        if len(decoded) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return to_pixels(image, size)
+
+    monkeypatch.setattr("train.data.to_pixels", decode)
+    assert fit(data, tmp_path / "out", "--set", f"data.cache={tmp_path / 'cache'}") == 130
+    assert decoded
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")

@@ -25,6 +25,7 @@ from captioner.errors import ImageError, OutputError, UsageError
 from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.evaluation.structure import as_texts, refuse_all
 from captioner.images import open_image, to_pixels
+from captioner.interrupt import Interrupt
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
 from train.splits import divide
@@ -155,11 +156,15 @@ def _pixels(file: Path, size: int) -> NDArray[np.uint8] | str:
 def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) -> None:
     skipped: dict[int, str] = {}
     rows = 0
-    with replacing(path) as temporary, ThreadPoolExecutor() as pool:
+    # An exception out of a signal, in the middle of what a thread pool does, can leave it waiting for itself.
+    with replacing(path) as temporary, ThreadPoolExecutor() as pool, Interrupt() as interrupt:
         pixels: NDArray[np.uint8] = new_array(temporary, np.uint8, (len(files), size, size, 3))
         for number, result in enumerate(
             tqdm(pool.map(_pixels, files, itertools.repeat(size)), f"{name} photos", len(files), unit="photo")
         ):
+            if interrupt.requested:
+                pool.shutdown(cancel_futures=True)
+                raise KeyboardInterrupt
             if isinstance(result, str):
                 skipped[number] = result
             else:
