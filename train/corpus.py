@@ -66,14 +66,14 @@ def read_corpus(
         ModelError: there is no such teacher.
     """
     data = config.data
-    texts_wanted = [phase.name for phase in config.phase if phase.objective == "text"]
-    if texts_wanted and not data.text:
-        raise UsageError(f"phase {texts_wanted[0]} reads captions without photos; name files of them with data.text.")
     images, cache = Path(data.root) / IMAGES, Path(data.cache)
     tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
     texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
+    texts_wanted = [phase.name for phase in config.phase if phase.objective == "text"]
     if texts_wanted and not texts:
-        raise UsageError(f"phase {texts_wanted[0]} reads captions without photos; the files of data.text hold none.")
+        raise UsageError(
+            f"phase {texts_wanted[0]} reads captions without photos; the files of data.text hold none, name some that do."
+        )
     train, validation = (
         load_photos(
             _with_words(chosen, tokenize, split, problems),

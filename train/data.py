@@ -82,9 +82,9 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     for file in map(Path, data.also):
         images = (file.parent / IMAGES).absolute()
         also = read_captioned_photos(file, problems=problems)
-        known = [photo.file for photo in also if _identity(images, photo) in held_out]
-        refuse_all(f"{file}:", known, "photo", f"for validation or testing in {root}", problems)
-        train += [replace(photo, file=str(images / photo.file)) for photo in also if photo.file not in set(known)]
+        known = {photo.file for photo in also if _identity(images, photo) in held_out}
+        refuse_all(f"{file}:", sorted(known), "photo", f"for validation or testing in {root}", problems)
+        train += [replace(photo, file=str(images / photo.file)) for photo in also if photo.file not in known]
     return {"train": train, "validation": validation}
 
 
