@@ -22,6 +22,7 @@ Backbone = Literal[
     "resnet50",
     "resnet101",
     "efficientnet_b0",
+    "efficientnet_v2_b0",
     "efficientnet_v2_s",
     "convnext_tiny",
     "regnet_y_1_6gf",
@@ -104,6 +105,8 @@ class DecoderSettings:
         dropout: probability in [0, 1), on embeddings and on what the output layer reads.
         vector_dropout: the same on the vectors that are attended to.
         tie_weights: let the output layer share the embedding's matrix (Press and Wolf 2017).
+        sentinel: attend to one learned vector beside those of the encoder, for words that need no look (the visual sentinel
+            of Lu et al. 2017, section 2.3, as a constant).
     """
 
     cell: Cell = "lstm"
@@ -115,6 +118,7 @@ class DecoderSettings:
     dropout: Probability = 0.0
     vector_dropout: Probability = 0.0
     tie_weights: bool = False
+    sentinel: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields against each other.
@@ -124,6 +128,8 @@ class DecoderSettings:
         """
         if self.attention == "multi-head" and self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+        if self.attention == "none" and self.sentinel:
+            raise ValueError("a sentinel does nothing where attention is 'none'")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -20,23 +20,30 @@ def may_be_mirrored(captions: Sequence[str]) -> bool:
 
 
 def crops(
-    pixels: NDArray[np.uint8], seeds: Sequence[str], *, smallest: float, mirror: Sequence[bool] | None = None
+    pixels: NDArray[np.uint8],
+    seeds: Sequence[str],
+    *,
+    smallest: float,
+    mirror: Sequence[bool] | None = None,
+    side: int = 0,
 ) -> Tensor:
-    """Cut a random part out of every photo and scale it to the whole size ("random resized crop").
+    """Cut a random part out of every photo and scale it to one size ("random resized crop").
 
     Args:
         pixels: (B, S, S, 3).
         seeds: one a photo; the same seed cuts the same part.
         smallest: least share of the area that is kept; 1 keeps everything.
         mirror: for each photo whether it is also mirrored, by the toss of a coin; None mirrors none.
+        side: of the result, in pixels; 0 for S.
 
     Returns:
-        (B, 3, S, S), uint8.
+        (B, 3, side, side), uint8.
     """
     images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2)
-    if smallest >= 1 and mirror is None:
-        return images.contiguous()
     size = images.shape[-1]
+    side = side or size
+    if smallest >= 1 and mirror is None and side == size:
+        return images.contiguous()
     cut = []
     for image, seed, mirrored in zip(images, seeds, mirror or [False] * len(seeds), strict=True):
         chance = random.Random(seed)
@@ -45,8 +52,8 @@ def crops(
         width = min(size, round(size * math.sqrt(area * ratio)))
         top, left = chance.randint(0, size - height), chance.randint(0, size - width)
         part = image
-        if smallest < 1:
-            part = transforms.resized_crop(image, top, left, height, width, [size, size], antialias=True)
+        if smallest < 1 or side != size:
+            part = transforms.resized_crop(image, top, left, height, width, [side, side], antialias=True)
         cut.append(part.flip(-1) if mirrored and chance.random() < 0.5 else part)
     return torch.stack(cut)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class Captioning:
 
     def settings(self) -> dict[str, Any]:
         """The configuration without places on this machine."""
-        data = (("data", key) for key in ("root", "also", "text", "cache"))
+        data = (("data", key) for key in ("root", "also", "validation", "text", "cache"))
         settings = without_places(self.config, *data, ("encoder", "weights"))
         settings["distillation"]["teachers"] = [Path(name).name for name in self.config.distillation.teachers]
         return settings | {"start": Path(self.config.start).name}
@@ -117,10 +118,20 @@ class Captioning:
         return Objective(self.config.training, phase, critic=critic, teachers=teachers, weight=weight)
 
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
-        """BLEU, ROUGE-L and CIDEr-D of the validation photos' captions."""
-        photos = self.corpus.validation
-        predictions = caption_photos(model, photos, self.config, self.corpus.vocabulary, arithmetic)
-        return score(predictions, {photo.id: photo.captions for photo in photos.photos}).as_dict()
+        """BLEU, ROUGE-L and CIDEr-D of the validation photos' captions.
+
+        Where there are further files to validate on: the mean over all, and each one's own as `CIDEr_NAME`.
+        """
+        corpus = self.corpus
+        sets = {Path(self.config.data.root).name: corpus.validation, **corpus.further}
+        scores = {}
+        for name, photos in sets.items():
+            predictions = caption_photos(model, photos, self.config, corpus.vocabulary, arithmetic)
+            scores[name] = score(predictions, {photo.id: photo.captions for photo in photos.photos}).as_dict()
+        means = {metric: fmean(one[metric] for one in scores.values()) for metric in next(iter(scores.values()))}
+        if corpus.further:
+            means |= {f"{metric}_{name}": value for name, one in scores.items() for metric, value in one.items()}
+        return means
 
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
         """The first validation photos and their captions."""

@@ -41,6 +41,8 @@ class DataSettings:
     Attributes:
         root: directory with the captions (see `train.splits`) and `images/`; given on the command line (`--set data.root=DIR`).
         also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside each file.
+        validation: further files like these, for validation whatever their split: each is scored by itself, and the best
+            checkpoint is that with the best mean score over the data's validation photos and these files.
         text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
             key `captions`; `.gz` is unpacked.
         cache: directory for features and pixels computed from the photos; safe to delete.
@@ -52,6 +54,7 @@ class DataSettings:
 
     root: str = ""
     also: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     cache: str = "cache"
     min_count: Count = 5
@@ -86,6 +89,9 @@ class PhaseSettings:
         encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
         encoder_blocks: how many of the encoder's last blocks learn; 0 is all of them.
         views: of a frozen encoder: how many differently cropped views of a photo are cached, the whole one included.
+        size: where the encoder learns: side in pixels of the square that it sees in training, 0 for that of validation
+            and inference (`image.size`). Random crops enlarge what they show, so fewer pixels show it at the same scale
+            (Touvron et al. 2019).
         crop: smallest share of a photo's area that a random crop keeps; 1 switches cropping off.
         flip: mirror every other crop, but never a photo with a caption that says left or right.
         colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
@@ -107,6 +113,7 @@ class PhaseSettings:
     encoder_learning_rate: Annotated[float, Field(ge=0)] = 0.0
     encoder_blocks: Annotated[int, Field(ge=0)] = 0
     views: Count = 1
+    size: Annotated[int, Field(ge=0, le=1024)] = 0
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     flip: bool = False
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -131,7 +138,7 @@ class PhaseSettings:
         if learns:
             self.refuse("views", reason="where the encoder learns: every pass sees other crops")
         else:
-            self.refuse("colour", "encoder_blocks", reason="where encoder_learning_rate is 0")
+            self.refuse("colour", "encoder_blocks", "size", reason="where encoder_learning_rate is 0")
         if self.views == 1 and not learns:
             self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
         if self.objective != "self-critical":

@@ -21,6 +21,7 @@ class Corpus:
     Attributes:
         train: the P training photos.
         validation: the photos that the model is measured on.
+        further: by name, other photos that it is measured on.
         vocabulary: tokens seen often enough in the training captions and texts, behind those of the checkpoint that the
             run starts from; of a new student, its teachers'.
         words: by training photo, its captions as tokens.
@@ -31,6 +32,7 @@ class Corpus:
 
     train: PhotoSet
     validation: PhotoSet
+    further: dict[str, PhotoSet]
     vocabulary: Vocabulary
     words: list[list[list[str]]]
     captions: list[list[list[int]]]
@@ -45,8 +47,9 @@ class Corpus:
     @property
     def key(self) -> str:
         """A hash of all that is learned from and measured on, wherever it stands."""
-        measured = [photo.captions for photo in self.validation.photos]
-        names = self.train.names, self.validation.names
+        sets = [self.validation, *self.further.values()]
+        measured = [photo.captions for one in sets for photo in one.photos]
+        names = self.train.names, *(one.names for one in sets)
         return hash_of(*names, self.vocabulary.tokens, self.words, self.captions, self.texts, measured)
 
 
@@ -57,7 +60,7 @@ def read_corpus(
 
     Args:
         config: of the run.
-        photos: the splits `train` and `validation`.
+        photos: the splits `train` and `validation`, and further ones to measure on.
         start: the checkpoint that the run starts from.
         problems: takes a sentence for each photo that cannot be read and each caption without a word.
 
@@ -74,8 +77,8 @@ def read_corpus(
         raise UsageError(
             f"phase {texts_wanted[0]} reads captions without photos; the files of data.text hold none, name some that do."
         )
-    train, validation = (
-        load_photos(
+    loaded = {
+        split: load_photos(
             _with_words(chosen, tokenize, split, problems),
             images,
             size=config.image.size,
@@ -83,9 +86,10 @@ def read_corpus(
             name=split,
         )
         for split, chosen in photos.items()
-    )
+    }
+    train, validation = loaded.pop("train"), loaded.pop("validation")
     words = [[tokenize(caption) for caption in photo.captions] for photo in train.photos]
-    problems += [*train.skipped, *validation.skipped]
+    problems += [sentence for one in (train, validation, *loaded.values()) for sentence in one.skipped]
     vocabulary = Vocabulary.build(
         [*texts, *(tokens for captions in words for tokens in captions)], min_count=data.min_count
     )
@@ -98,6 +102,7 @@ def read_corpus(
     return Corpus(
         train=train,
         validation=validation,
+        further=loaded,
         vocabulary=vocabulary,
         words=words,
         captions=[[encode(tokens, vocabulary, data.max_length) for tokens in captions] for captions in words],

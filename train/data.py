@@ -8,7 +8,7 @@ import json
 import os
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,9 +59,10 @@ class PhotoSet:
 
 
 def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[str, list[CaptionedPhoto]]:
-    """The training and the validation photos, `train` and `validation`.
+    """The training and the validation photos, `train` and `validation`, and those of each further validation file.
 
-    A further photo (`data.also`) that is in the data's validation or test split, by its name and size, is left out.
+    A further photo (`data.also`) that is measured on, or in the data's test split, by its name and size, is left out.
+    A further validation file is called by the name of its directory, or by its own where that is taken.
 
     Args:
         data: the settings.
@@ -79,13 +80,25 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
         _identity(root / IMAGES, photo) for photo in (*validation, *(one for one in photos if one.split == "test"))
     }
     train, validation = train[: data.limit or None], validation[: data.validation_limit or None]
+    further: dict[str, list[CaptionedPhoto]] = {}
+    for file in map(Path, data.validation):
+        name = file.parent.name if file.parent.name not in {root.name, *further} else file.stem
+        measured = list(read_captioned_photos(file, problems=problems))[: data.validation_limit or None]
+        further[name] = _elsewhere(file, measured)
+        held_out |= {_identity(Path(), photo) for photo in further[name]}
     for file in map(Path, data.also):
-        images = (file.parent / IMAGES).absolute()
-        also = read_captioned_photos(file, problems=problems)
-        known = {photo.file for photo in also if _identity(images, photo) in held_out}
-        refuse_all(f"{file}:", sorted(known), "photo", f"for validation or testing in {root}", problems)
-        train += [replace(photo, file=str(images / photo.file)) for photo in also if photo.file not in known]
-    return {"train": train, "validation": validation}
+        also = _elsewhere(file, read_captioned_photos(file, problems=problems))
+        known = {photo.file for photo in also if _identity(Path(), photo) in held_out}
+        names = sorted(str(Path(name).relative_to((file.parent / IMAGES).absolute())) for name in known)
+        refuse_all(f"{file}:", names, "photo", f"for validation or testing in {root}", problems)
+        train += [photo for photo in also if photo.file not in known]
+    return {"train": train, "validation": validation, **further}
+
+
+def _elsewhere(file: Path, photos: Iterable[CaptionedPhoto]) -> list[CaptionedPhoto]:
+    """Photos of a file of captions, whose names lead to `images/` beside it from wherever they are read."""
+    images = (file.parent / IMAGES).absolute()
+    return [replace(photo, file=str(images / photo.file)) for photo in photos]
 
 
 def read_texts(files: Sequence[str]) -> list[str]:

@@ -93,7 +93,7 @@ class PhotoFeed:
             return Batch(own, tokens, numbers, tuple(taught))
         seeds = [f"{seed}/{photo}" for photo in numbers]
         mirror = [self.corpus.mirrored[photo] for photo in numbers] if phase.flip else None
-        cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror)
+        cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror, side=phase.size)
         return Batch(jitter(cut, seed, strength=phase.colour), tokens, numbers)
 
     def _load(self, encoder: ImageEncoder, config: TrainConfig, encode: Encode) -> Grids:

@@ -247,7 +247,9 @@ class Run:
             **scores,
         }
         log.epoch(record, *self.task.samples(self._measured()))
-        shown = " ".join(f"{name} {100 * scores[name]:.1f}" for name in ("Bleu_4", "CIDEr") if name in scores)
+        shown = " ".join(
+            f"{name} {100 * value:.1f}" for name, value in scores.items() if name.startswith(("Bleu_4", "CIDEr"))
+        )
         print(
             f"{phase.name} {self.at.epoch + 1}/{phase.epochs}: loss {record['loss']:.3f}, validation {shown}",
             flush=True,

@@ -82,6 +82,11 @@ def _learned(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _download(backbone: str) -> dict[str, Tensor]:
+    if backbone not in torchvision.models.list_models():
+        raise UsageError(
+            f"encoder.weights: torchvision has no weights for {backbone};"
+            " name a safetensors file with --set encoder.weights=FILE."
+        )
     try:
         named = torchvision.models.get_model_weights(backbone).DEFAULT
         # A pickle, the only kind there is: from torchvision's own address, with the hash that it announces.

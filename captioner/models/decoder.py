@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
 from captioner.config import Cell, DecoderConfig
@@ -23,7 +24,7 @@ class Forced(NamedTuple):
 
     Attributes:
         logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`. Or (P, V), of P wanted places alone.
-        attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N.
+        attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N, less what a sentinel got.
     """
 
     logits: Tensor
@@ -38,7 +39,7 @@ class DecoderState:
         memory: the vectors made ready for attention, (B, N, …).
         hidden: per layer the cell's state, (B, K, H) each: one tensor, two for an LSTM.
         output: (B, K, H), what the last step said before it was turned into words; fed back at the next.
-        attention: (B, K, N), where the last step looked.
+        attention: (B, K, N), where the last step looked; a sentinel is not among the N.
     """
 
     memory: Memory
@@ -66,7 +67,7 @@ class Decoder(nn.Module):
     At each step, with w the embedded token and o the last output:
 
         h = cell1([w; o], h)           what is being talked about
-        c = attention(h, vectors)      where to look for it
+        c = attention(h, vectors)      where to look for it; a sentinel is one vector more, the same for every photo
         o = tanh(W [c; h])             one layer (Luong et al. 2015, equation 5, with input feeding)
         l = cell2([c; h], l)           two layers (an attention and a language layer, Anderson et al. 2018) …
         o = l + h + c                  … and a way around the second, without which learning starts half as fast
@@ -81,6 +82,7 @@ class Decoder(nn.Module):
         if config.tie_weights:  # as a classifier it would be far too sure with the usual variance of 1
             nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         self.attention = build_attention(config, vector_size)
+        self.sentinel = nn.Parameter(torch.zeros(vector_size)) if config.sentinel else None
         cell = CELLS[config.cell]
         self.cells = nn.ModuleList([cell(config.embedding_size + width, width)])
         if config.layers == 2:
@@ -101,7 +103,7 @@ class Decoder(nn.Module):
 
     def init_state(self, vectors: Vectors) -> DecoderState:
         """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can read."""
-        memory = self.attention.prepare(Vectors(self.vector_dropout(vectors.values), vectors.padding))
+        memory = self.attention.prepare(self._with_sentinel(vectors))
         if memory.padding is None:
             mean = memory.values.mean(1, keepdim=True)
         else:
@@ -109,7 +111,7 @@ class Decoder(nn.Module):
             mean = (memory.values * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
         output = torch.tanh(mean.float())  # (B, 1, H)
         hidden = ((torch.zeros_like(output),) * self.parts,) * self.config.layers
-        return DecoderState(memory, hidden, output, output.new_zeros(*output.shape[:2], memory.values.shape[1]))
+        return DecoderState(memory, hidden, output, output.new_zeros(*output.shape[:2], vectors.values.shape[1]))
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Read one token of every sentence.
@@ -152,11 +154,20 @@ class Decoder(nn.Module):
         """One step of the recurrence; `words` (B, K, E)."""
         first = self._run(0, torch.cat([words, state.output], -1), state.hidden[0])
         read, attention = self.attention(first[0], state.memory)
+        attention = attention[..., : state.attention.shape[-1]]  # without the sentinel
         seen = torch.cat([read, first[0]], -1)
         if self.config.layers == 1:
             return DecoderState(state.memory, (first,), torch.tanh(self.combine(seen)), attention)
         second = self._run(1, seen, state.hidden[1])
         return DecoderState(state.memory, (first, second), second[0] + first[0] + read, attention)
+
+    def _with_sentinel(self, vectors: Vectors) -> Vectors:
+        """What is attended to: the vectors, then the sentinel if there is one."""
+        values, padding = self.vector_dropout(vectors.values), vectors.padding
+        if self.sentinel is None:
+            return Vectors(values, padding)
+        values = torch.cat([values, self.sentinel.to(values.dtype).expand(len(values), 1, -1)], 1)
+        return Vectors(values, None if padding is None else F.pad(padding, (0, 1)))
 
     def _run(self, layer: int, inputs: Tensor, hidden: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """One cell over all B·K sentences; the cell's output stands first in what is returned."""

@@ -1,6 +1,7 @@
 """Encoders: what a decoder looks at while it writes."""
 
 from collections import OrderedDict
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
 
 from captioner.config import Backbone, ImageConfig, ImageEncoderConfig, TextEncoderConfig
 
@@ -18,6 +20,7 @@ GRID_CHANNELS: dict[Backbone, int] = {
     "resnet50": 2048,
     "resnet101": 2048,
     "efficientnet_b0": 1280,
+    "efficientnet_v2_b0": 1280,
     "efficientnet_v2_s": 1280,
     "convnext_tiny": 768,
     "regnet_y_1_6gf": 888,
@@ -55,7 +58,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: ImageEncoderConfig, image: ImageConfig) -> None:
         super().__init__()
-        network = torchvision.models.get_model(config.backbone, weights=None)
+        network = _classifier(config.backbone)
         parts = OrderedDict((name, part) for name, part in network.named_children() if name not in CLASSIFIER_PARTS)
         self.network = nn.Sequential(parts).to(memory_format=torch.channels_last)  # on CPUs nearly twice as fast
         self.output_size = GRID_CHANNELS[config.backbone]
@@ -101,6 +104,23 @@ class ImageEncoder(nn.Module):
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         grid: Tensor = self.network(images)  # (B, D, h, w)
         return Vectors(grid.flatten(2).transpose(1, 2).float())
+
+
+def _classifier(backbone: Backbone) -> nn.Module:
+    """The whole network, as torchvision builds it, with random weights."""
+    if backbone != "efficientnet_v2_b0":
+        network: nn.Module = torchvision.models.get_model(backbone, weights=None)
+        return network
+    # torchvision has the parts of EfficientNetV2-B0 (Tan and Le 2021), but not this size.
+    # Each row: expansion, kernel, stride, channels in and out, layers.
+    fused = [(1, 3, 1, 32, 16, 1), (4, 3, 2, 16, 32, 2), (4, 3, 2, 32, 48, 2)]
+    separable = [(4, 3, 2, 48, 96, 3), (6, 3, 1, 96, 112, 5), (6, 3, 2, 112, 192, 8)]
+    return EfficientNet(
+        [*(FusedMBConvConfig(*row) for row in fused), *(MBConvConfig(*row) for row in separable)],
+        dropout=0.2,
+        last_channel=GRID_CHANNELS[backbone],
+        norm_layer=partial(nn.BatchNorm2d, eps=1e-3),
+    )
 
 
 class TextEncoder(nn.Module):
