@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from captioner.decoding import DecodingOptions, Hypothesis, beam_search
+from captioner.decoding import Constraint, DecodingOptions, Hypothesis, beam_search
+from captioner.decoding.constraints import at_most, no_repeated_words
 from captioner.errors import UsageError
-from captioner.models.decoder import Decoder, DecoderState
+from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.text import BOS, EOS, PAD, UNK
+from captioner.sentences import REPEATABLE
+from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 
 
 def find_device(name: str) -> torch.device:
@@ -42,6 +43,7 @@ def generate(
     bos: int = BOS,
     banned: Collection[int] = (),
     unknown: Tensor | None = None,
+    constraints: Sequence[Constraint] = (),
 ) -> list[list[Hypothesis]]:
     """Search for sentences about B sets of vectors; see `beam_search`.
 
@@ -52,37 +54,26 @@ def generate(
         bos: what a sentence begins with.
         banned: ids that are never written, besides `<pad>` and `<bos>`.
         unknown: (B,), how many `<unk>` each sentence may hold; none if None.
+        constraints: what else is forbidden.
     """
-    limits = torch.zeros(len(vectors.values), dtype=torch.long) if unknown is None else unknown
-    left = limits.to(vectors.values.device)[:, None]
-
-    def step(tokens: Tensor, state: _Limited) -> tuple[Tensor, _Limited]:
-        log_probs, inner = decoder.step(tokens, state.inner)
-        left = state.left - (tokens == UNK).long()
-        log_probs[..., UNK] = log_probs[..., UNK].masked_fill(left <= 0, float("-inf"))
-        return log_probs, _Limited(inner, left)
-
     return beam_search(
-        step,
-        _Limited(decoder.init_state(vectors), left),
+        decoder.step,
+        decoder.init_state(vectors),
         batch_size=len(vectors.values),
         bos=bos,
         eos=EOS,
         options=options,
-        banned={PAD, BOS, *banned},
+        banned={PAD, BOS, *banned, *([UNK] if unknown is None else [])},
+        constraints=[*constraints, *([] if unknown is None else [at_most(UNK, unknown)])],
         device=vectors.values.device,
     )
 
 
-@dataclass(frozen=True)
-class _Limited:
-    """A decoder's state, and how many `<unk>` (B, K) its sentences may still hold."""
-
-    inner: DecoderState
-    left: Tensor
-
-    def select(self, rows: Tensor, beams: Tensor) -> "_Limited":
-        return _Limited(self.inner.select(rows, beams), self.left[rows[:, None], beams])
+def word_constraints(options: DecodingOptions, vocabulary: Vocabulary) -> list[Constraint]:
+    """What a search must know of the words themselves to do what the options say; see `DecodingOptions.repeat_words`."""
+    if options.repeat_words:
+        return []
+    return [no_repeated_words(torch.tensor([token in REPEATABLE for token in vocabulary.tokens]))]
 
 
 def attention_of(

@@ -16,7 +16,15 @@ from captioner.checkpoint import Checkpoint
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
-from captioner.inference import agreed, attention_of, confidence_of, find_device, generate, log_probs_of
+from captioner.inference import (
+    agreed,
+    attention_of,
+    confidence_of,
+    find_device,
+    generate,
+    log_probs_of,
+    word_constraints,
+)
 from captioner.models.encoders import Vectors
 from captioner.text import ENGLISH, Tokenizer
 from captioner.weights import load_model
@@ -221,7 +229,8 @@ class Captioner:
         with torch.inference_mode():
             vectors = self._encode(photos)
             wide = dataclasses.replace(options, num_captions=options.beam_size) if self._second else options
-            found = generate(self._model.decoder, vectors, wide)
+            constraints = word_constraints(wide, self.checkpoint.vocabulary)
+            found = generate(self._model.decoder, vectors, wide, constraints=constraints)
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
             if self._second:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
 from captioner.errors import ModelError, UsageError
+from captioner.sentences import with_articles
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
@@ -267,7 +268,7 @@ class Tokenizer:
         return self._turned(tokens)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """Writes tokens as one sentence: capital, full stop, no space before punctuation and clitics.
+        """Writes tokens as one sentence: capital, full stop, "a" or "an" by sound, no space before punctuation and clitics.
 
         Args:
             tokens: what `tokenize` gives, or a model wrote; none of the special tokens.
@@ -276,7 +277,7 @@ class Tokenizer:
             The sentence, or the empty string if there is no letter and no digit in the tokens.
         """
         tokens = self._turned(tokens)
-        text = "".join(tokens) if self.kind == "char" else _join_words(tokens)
+        text = "".join(tokens) if self.kind == "char" else _join_words(with_articles(tokens))
         return as_sentence(_LONE_I.sub("I", text))
 
     def _turned(self, tokens: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Search and sampling without a model: a table of transition probabilities is the step function."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from captioner.decoding import DecodingOptions, Hypothesis, Step, beam_search, sample
+from captioner.decoding import Constraint, DecodingOptions, Hypothesis, Step, beam_search, sample
+from captioner.decoding.constraints import no_repeated_words
 from captioner.errors import UsageError
 
 BOS, EOS, WORDS = 0, 1, (2, 3, 4)
@@ -46,7 +48,9 @@ def beginning(things: Tensor) -> History:
     return History(torch.zeros(len(things), 1, 1, dtype=torch.long), things)
 
 
-def search(table: Tensor, things: Tensor | None = None, **options: object) -> list[list[Hypothesis]]:
+def search(
+    table: Tensor, things: Tensor | None = None, constraints: Sequence[Constraint] = (), **options: object
+) -> list[list[Hypothesis]]:
     things = torch.arange(len(table)) if things is None else things
     return beam_search(
         step_in(table),
@@ -56,6 +60,7 @@ def search(table: Tensor, things: Tensor | None = None, **options: object) -> li
         eos=EOS,
         options=DecodingOptions(**options),
         banned=(BOS,),
+        constraints=constraints,
     )
 
 
@@ -155,6 +160,21 @@ def test_no_run_of_n_tokens_stands_twice(n: int) -> None:
         runs = [hypothesis.tokens[start : start + n] for start in range(len(hypothesis.tokens) - n + 1)]
         repeated += len(set(runs)) < len(runs)
     assert repeated > 20
+
+
+def test_words_that_are_not_repeatable_stand_once() -> None:
+    table = tables(40)
+    table[..., EOS] -= 3  # long sentences
+    repeatable = torch.zeros(table.shape[-1], dtype=torch.bool)
+    repeatable[4] = True
+    twice = 0
+    for (one,) in search(
+        table, beam_size=3, max_length=15, no_repeat_ngram=0, constraints=[no_repeated_words(repeatable)]
+    ):
+        others = [token for token in one.tokens if token != 4]
+        assert len(set(others)) == len(others)
+        twice += one.tokens.count(4) > 1
+    assert twice > 5
 
 
 def test_lengths_are_kept() -> None:

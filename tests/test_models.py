@@ -115,7 +115,8 @@ def test_the_grid_is_read_row_by_row() -> None:
 def test_stepping_gives_what_teacher_forcing_gives(
     cell: Cell, layers: int, attention: AttentionKind, tie: bool
 ) -> None:
-    model = decoder(cell=cell, layers=layers, attention=attention, tie_weights=tie)
+    sentinel = tie and attention != "none"
+    model = decoder(cell=cell, layers=layers, attention=attention, tie_weights=tie, sentinel=sentinel)
     words = tokens()
     forced = model(vectors(), words)
     assert forced.logits.shape == (B, K, T, V)
@@ -143,6 +144,19 @@ def test_padding_changes_nothing(attention: AttentionKind) -> None:
     torch.testing.assert_close(padded.logits, plain.logits)
     torch.testing.assert_close(padded.attention[..., :N], plain.attention)
     assert not padded.attention[..., N:].any()
+
+
+def test_a_sentinel_takes_its_share_of_attention() -> None:
+    model = decoder(sentinel=True, attention="dot")
+    plain = model(vectors(), tokens())
+    padding = torch.zeros(B, N, dtype=torch.bool)
+    torch.testing.assert_close(model(vectors(padding), tokens()).logits, plain.logits)
+    shares = plain.attention.sum(-1)
+    assert plain.attention.shape == (B, K, T, N)
+    assert bool(((shares > 0) & (shares < 1)).all())
+    with torch.no_grad():
+        model.sentinel += 100 * model.attention.key.weight.sum(0)
+    assert not torch.allclose(model(vectors(), tokens()).attention.sum(-1), shares)
 
 
 @pytest.mark.parametrize("attention", ["additive", "dot", "multi-head"])

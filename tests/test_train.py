@@ -157,3 +157,13 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     teach[1] = f'distillation.teachers=["{run / "best"}", "photo-en"]'
     assert fit(data, tmp_path / "both", *teach) == 2
     assert "has another vocabulary than the models beside it" in capsys.readouterr().err
+
+
+def test_several_validation_files_are_scored_apart_and_their_mean_chooses(refined_run: Path) -> None:
+    for epoch in epochs(refined_run):
+        apart = [value for name, value in epoch.items() if name.startswith("CIDEr_")]
+        assert len(apart) == 2
+        assert epoch["CIDEr"] == pytest.approx(sum(apart) / 2)
+    scores = checkpoint.read(refined_run / "best").scores["validation"]
+    assert "CIDEr_measured" in scores
+    assert scores["CIDEr"] == pytest.approx(max(epoch["CIDEr"] for epoch in epochs(refined_run)), abs=1e-4)

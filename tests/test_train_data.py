@@ -47,6 +47,11 @@ def test_weights_are_a_safetensors_file_and_no_pickle(tmp_path: Path) -> None:
             pretrained_encoder(replace(settings, weights=str(tmp_path / "pickle.pth")))
 
 
+def test_a_backbone_that_torchvision_has_no_weights_for_needs_a_file() -> None:
+    with pytest.raises(UsageError, match=r"torchvision has no weights for efficientnet_v2_b0; name a safetensors file"):
+        pretrained_encoder(EncoderSettings(backbone="efficientnet_v2_b0"))
+
+
 def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:
     ours = pretrained_encoder(EncoderSettings(weights="photo-en"))
     found = load_model(checkpoint.read("photo-en")).encoder.state_dict()
@@ -85,6 +90,9 @@ def test_crops_follow_from_their_seed_alone() -> None:
     assert cut.shape == (2, 3, 40, 40)
     assert not torch.equal(cut, whole)
     assert torch.equal(crops(pixels[::-1], ["b", "a"], smallest=0.3).flip(0), cut)
+    assert crops(pixels, ["a", "b"], smallest=1, side=24).shape == (2, 3, 24, 24)
+    smaller = crops(pixels, ["a", "b"], smallest=0.3, side=40)
+    assert torch.equal(smaller, cut)
 
 
 def test_jitter_stays_in_range_and_can_be_switched_off() -> None:

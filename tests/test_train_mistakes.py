@@ -222,6 +222,26 @@ def test_further_photos_are_none_to_validate_or_test_on(
         read_splits(settings)
 
 
+def test_photos_of_a_further_validation_file_are_not_learned_from(data: Path, tmp_path: Path) -> None:
+    for name in ("ours", "further"):
+        shutil.copytree(data / "images", tmp_path / name / "images")
+    (tmp_path / "ours" / "captions.csv").write_text(
+        "file,caption,split\ncoffee-0.png,a cup,train\ncoffee-1.png,cups,dev"
+    )
+    also, measured = tmp_path / "further" / "captions.csv", tmp_path / "further" / "dev.csv"
+    also.write_text("file,caption\nrocket-1.png,a rocket\nrocket-0.png,a rocket")
+    measured.write_text("file,caption\nrocket-1.png,a rocket")
+    settings = DataSettings(root=str(tmp_path / "ours"), also=(str(also),), validation=(str(measured),))
+    problems: list[str] = []
+    splits = read_splits(settings, problems)
+    assert {name: [Path(photo.file).name for photo in photos] for name, photos in splits.items()} == {
+        "train": ["coffee-0.png", "rocket-0.png"],
+        "validation": ["coffee-1.png"],
+        "further": ["rocket-1.png"],
+    }
+    assert "photo 'rocket-1.png' for validation or testing in" in problems[0]
+
+
 def test_torn_files_of_other_runs_leave_the_cache_after_a_day(data: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()

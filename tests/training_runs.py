@@ -70,6 +70,7 @@ batch_size = 3
 learning_rate = 1e-3
 encoder_learning_rate = 1e-4
 encoder_blocks = 2
+size = 32
 flip = true
 scheduled_sampling = 0.5
 warmup = 1
@@ -110,7 +111,8 @@ def write_data(root: Path, photos: dict[str, Path]) -> None:
 
 
 def write_refined(data: Path, start: Path) -> list[str]:
-    """A recipe, refined.toml, that begins with a checkpoint; further photos and texts, and the settings that name them."""
+    """A recipe, refined.toml, that begins with a checkpoint; further photos, also to validate on, texts, and the settings that
+    name them."""
     more = data / "more"
     (more / "images").mkdir(parents=True)
     names = ["chelsea-0.png", "coffee-0.png"]
@@ -121,13 +123,17 @@ def write_refined(data: Path, start: Path) -> list[str]:
         "annotations": [{"image_id": n, "caption": f"a brand new thing on the left {n}"} for n in range(2)],
     }
     (more / "captions.json").write_text(json.dumps(coco))
+    measured = data / "measured" / "captions.csv"
+    shutil.copytree(data / "images", measured.parent / "images")
+    measured.write_text("file,caption\nrocket-1.png,a rocket\nchelsea-1.png,a cat\n")
     with gzip.open(data / "texts.jsonl.gz", "wt") as file:
         file.write('{"captions": ["a photo of words alone", "words alone"]}\n')
     (data / "plain.txt").write_text("one line\n\nanother line\n")
     head = RECIPE[: RECIPE.index("[[phase]]")]
     (data / "refined.toml").write_text(f'start = "{start}"\n' + head + REFINED)
     texts = f'data.text=["{data / "texts.jsonl.gz"}", "{data / "plain.txt"}"]'
-    return ["--set", f'data.also=["{more / "captions.json"}"]', "--set", texts]
+    validation = f'data.validation=["{measured}"]'
+    return ["--set", f'data.also=["{more / "captions.json"}"]', "--set", texts, "--set", validation]
 
 
 def words_of_fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> list[str]:

@@ -12,6 +12,7 @@ from captioner.checkpoint import Checkpoint
 from captioner.config import TextConfig
 from captioner.decoding import DecodingOptions, Hypothesis, beam_search
 from captioner.errors import UsageError
+from captioner.inference import word_constraints
 from captioner.models.decoder import DecoderState
 from captioner.models.encoders import ImageEncoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
@@ -49,6 +50,7 @@ class Teachers:
                 tokens, direction = f"{one.config.text.tokens}s", one.config.text.direction
                 way = direction if direction != text.direction else tokens
                 raise UsageError(f"{one.path} writes {way}, unlike the models beside it.")
+        self._vocabulary = vocabulary
         self._models = [load_model(one).to(device) for one in checkpoints]
         self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
 
@@ -94,6 +96,7 @@ class Teachers:
             eos=EOS,
             options=options,
             banned=(PAD, BOS, UNK),
+            constraints=word_constraints(options, self._vocabulary),
             device=images.device,
         )
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from captioner.decoding import sample
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
-from captioner.evaluation.language import FUNCTION_WORDS
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
+from captioner.sentences import FUNCTION_WORDS
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from train.losses import Loss
 

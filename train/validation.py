@@ -10,7 +10,7 @@ from torch import nn
 from tqdm import tqdm
 
 from captioner.checkpoint import Checkpoint
-from captioner.inference import generate
+from captioner.inference import generate, word_constraints
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption, Captioner, PreparedPhoto
 from captioner.text import Tokenizer, Vocabulary
@@ -32,11 +32,14 @@ def caption_photos(
     device = next(model.parameters()).device
     predictions = {}
     starts = range(0, len(photos), 50)
+    constraints = word_constraints(config.decoding, vocabulary)
     with torch.inference_mode(), arithmetic:
         for start in tqdm(starts, "validation", leave=False, unit="batch"):
             pixels = torch.from_numpy(np.array(photos.pixels[start : start + 50])).permute(0, 3, 1, 2)
             vectors = model.encoder(pixels.to(device))
-            for row, hypotheses in enumerate(generate(model.decoder, vectors, config.decoding)):
+            for row, hypotheses in enumerate(
+                generate(model.decoder, vectors, config.decoding, constraints=constraints)
+            ):
                 words = vocabulary.decode(hypotheses[0].tokens)
                 predictions[photos.photos[start + row].id] = tokenizer.detokenize(words)
     return predictions

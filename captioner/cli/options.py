@@ -60,6 +60,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     for name, (kind, meaning) in DECODING_FLAGS.items():
         flag = f"--{name.replace('_', '-')}"
         group.add_argument(flag, type=kind, metavar="N", help=f"{meaning} ({PHOTO_EN[name]})")
+    group.add_argument(
+        "--repeat-words",
+        action=argparse.BooleanOptionalAction,
+        help="let words stand twice that people seldom repeat in a caption",
+    )
 
 
 def decoding_options(options: argparse.Namespace, default: "DecodingOptions") -> "DecodingOptions":
@@ -72,6 +77,7 @@ def decoding_options(options: argparse.Namespace, default: "DecodingOptions") ->
     from captioner.decoding.options import DecodingOptions
 
     given: dict[str, Any] = {name: getattr(options, name) for name in DECODING_FLAGS}
+    given["repeat_words"] = options.repeat_words
     given["num_captions"] = getattr(options, "num_captions", None)
     given = {name: value for name, value in given.items() if value is not None}
     merged = to_mapping(default) | given

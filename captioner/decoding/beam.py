@@ -1,13 +1,12 @@
 """Beam search, batched over things to describe and over beams."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
+from captioner.decoding.constraints import IMPOSSIBLE, Constraint, no_end_before, no_repeated_ngrams
 from captioner.decoding.options import AnyState, DecodingOptions, Hypothesis, Step
-
-IMPOSSIBLE = float("-inf")
 
 
 @torch.inference_mode()
@@ -20,6 +19,7 @@ def beam_search(
     eos: int,
     options: DecodingOptions,
     banned: Collection[int] = (),
+    constraints: Sequence[Constraint] = (),
     device: "torch.device | str" = "cpu",
 ) -> list[list[Hypothesis]]:
     """Find the most probable sentences.
@@ -37,6 +37,7 @@ def beam_search(
         eos: id that ends a sentence.
         options: what to search for.
         banned: ids that are never written.
+        constraints: what else is forbidden, besides what `options` forbid.
         device: where the tensors of `step` live.
 
     Returns:
@@ -45,13 +46,16 @@ def beam_search(
     search = _Search(batch_size, options, eos, torch.device(device))
     tokens = torch.full((batch_size, 1), bos, device=device)
     never = torch.tensor(sorted(banned), dtype=torch.long, device=device)
+    constraints = [
+        no_end_before(max(1, options.min_length), eos),  # saying nothing is no answer
+        *([no_repeated_ngrams(options.no_repeat_ngram)] if options.no_repeat_ngram else []),
+        *constraints,
+    ]
     for length in range(options.max_length + 1):
         log_probs, state = step(tokens, state)
-        log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)
-        if length < max(1, options.min_length):  # saying nothing is no answer
-            log_probs[..., eos] = IMPOSSIBLE
-        if options.no_repeat_ngram:
-            _block_repeats(log_probs, search.tokens, options.no_repeat_ngram)
+        log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)  # a copy: what `step` gave stays as it is
+        for constraint in constraints:
+            constraint(log_probs, search.tokens, search.photos)
         if length == options.max_length:
             search.close(log_probs[..., eos])
             break
@@ -61,18 +65,6 @@ def beam_search(
         rows, beams, tokens = chosen
         state = state.select(rows, beams)
     return search.best()
-
-
-def _block_repeats(log_probs: Tensor, tokens: Tensor, n: int) -> None:
-    """Forbid in place every token that would repeat a run of n tokens: log_probs (B, K, V), tokens (B, K, T)."""
-    length = tokens.shape[2]
-    if length < n:
-        return
-    runs = tokens.unfold(2, n, 1)  # (B, K, T - n + 1, n)
-    context = tokens[..., length - n + 1 :].unsqueeze(2)
-    repeated = (runs[..., :-1] == context).all(-1)  # (B, K, T - n + 1)
-    rows, beams, where = repeated.nonzero(as_tuple=True)
-    log_probs[rows, beams, runs[rows, beams, where, -1]] = IMPOSSIBLE
 
 
 class _Search:

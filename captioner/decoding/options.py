@@ -46,6 +46,8 @@ class DecodingOptions:
         length_penalty: α in ((5 + n) / 6)^α, by which the log-probability of n tokens (the end counted) is divided
             (Wu et al. 2016, equation 14), 0 to 5; 0 favours short sentences.
         no_repeat_ngram: no run of so many tokens stands twice in a sentence, 0 to 100; 0 allows all.
+        repeat_words: whether a word may stand twice in a sentence that people seldom repeat; see
+            `captioner.sentences.REPEATABLE`.
 
     Raises:
         UsageError: a value is out of range or of another type, or two exclude each other.
@@ -59,6 +61,7 @@ class DecodingOptions:
     min_length: int = 0
     length_penalty: float = 0.7
     no_repeat_ngram: int = 2
+    repeat_words: bool = True
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -67,6 +70,8 @@ class DecodingOptions:
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
                 number = "number" if name == "length_penalty" else "whole number"
                 raise UsageError(f"{name} is {value!r}; give a {number} from {low} to {high}.")
+        if not isinstance(self.repeat_words, bool):
+            raise UsageError(f"repeat_words is {self.repeat_words!r}; give true or false.")
         if self.num_captions > self.beam_size:
             raise UsageError(f"num_captions {self.num_captions} is larger than beam_size {self.beam_size}.")
         if self.min_length > self.max_length:

@@ -4,15 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-FUNCTION_WORDS = frozenset(
-    """
-    a an the this that these those his her its their my our your some any no each every another
-    of in on at by for with from to into onto over under through between behind near beside above below along across against
-    and or but while as than because if
-    is are was were be being has have had
-    """.split()  # noqa: SIM905 - reads better
-)
-"""Words after which an English sentence seldom ends. Some can ("a man walks by"), so the share is to be read beside people's."""
+from captioner.sentences import FUNCTION_WORDS
 
 
 @dataclass(frozen=True, kw_only=True)

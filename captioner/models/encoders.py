@@ -108,19 +108,21 @@ class ImageEncoder(nn.Module):
 
 def _classifier(backbone: Backbone) -> nn.Module:
     """The whole network, as torchvision builds it, with random weights."""
+    network: nn.Module
     if backbone != "efficientnet_v2_b0":
-        network: nn.Module = torchvision.models.get_model(backbone, weights=None)
+        network = torchvision.models.get_model(backbone, weights=None)
         return network
     # torchvision has the parts of EfficientNetV2-B0 (Tan and Le 2021), but not this size.
     # Each row: expansion, kernel, stride, channels in and out, layers.
     fused = [(1, 3, 1, 32, 16, 1), (4, 3, 2, 16, 32, 2), (4, 3, 2, 32, 48, 2)]
     separable = [(4, 3, 2, 48, 96, 3), (6, 3, 1, 96, 112, 5), (6, 3, 2, 112, 192, 8)]
-    return EfficientNet(
+    network = EfficientNet(
         [*(FusedMBConvConfig(*row) for row in fused), *(MBConvConfig(*row) for row in separable)],
         dropout=0.2,
         last_channel=GRID_CHANNELS[backbone],
         norm_layer=partial(nn.BatchNorm2d, eps=1e-3),
     )
+    return network
 
 
 class TextEncoder(nn.Module):
