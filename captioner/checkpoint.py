@@ -1,6 +1,6 @@
 """Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
 
-config.json         the format's version, the model's configuration, decoding defaults, scores, training facts
+config.json         the format's version, the model's configuration, decoding defaults, calibration, scores, training facts
 vocabulary.json     the tokens, in the order of their ids; a translator has source.model and target.model, its subwords
 model.safetensors   the weights, float16 on disk, float32 in memory
 README.md           the model card, for people
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captioner.confidence import Calibration
 from captioner.config import ModelConfig, TranslatorConfig, from_mapping, to_mapping
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import ModelError, OutputError, UsageError
@@ -32,6 +33,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 SOURCE, TARGET = "source.model", "target.model"
 DEFAULT_MODEL = "photo-en"
 DEFAULT_TRANSLATOR = "text-en-de-fr-cs"
+_SECTIONS = ("model", "decoding", "confidence", "scores", "training")  # of config.json
 EMBEDDING, OUTPUT, OUTPUT_BIAS = "decoder.embedding.weight", "decoder.classify.weight", "decoder.classify.bias"
 
 
@@ -59,10 +61,12 @@ class Checkpoint(Facts):
     Attributes:
         config: the model's configuration.
         vocabulary: the tokens.
+        calibration: what turns signals into a confidence; None if it was never fitted.
     """
 
     config: ModelConfig
     vocabulary: Vocabulary
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +164,10 @@ def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | Transla
         config = from_mapping(ModelConfig, data["model"], where=where, error=ModelError)
         vocabulary = _read_vocabulary(path / VOCABULARY)
         _check_size(path / VOCABULARY, len(vocabulary), config.decoder.vocabulary_size, "decoder")
-        return Checkpoint(config=config, vocabulary=vocabulary, **facts)
+        calibration = data["confidence"] and from_mapping(
+            Calibration, data["confidence"], where=f"{path / CONFIG}: confidence", error=ModelError
+        )
+        return Checkpoint(config=config, vocabulary=vocabulary, calibration=calibration or None, **facts)
     translator = from_mapping(TranslatorConfig, data["model"], where=where, error=ModelError)
     source, target = (_read_subwords(path / file) for file in (SOURCE, TARGET))
     _check_size(path / SOURCE, len(source), translator.encoder.vocabulary_size, "encoder")
@@ -288,10 +295,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else None
         raise ModelError(f"{where}: format {found!r} is unknown; this version reads {FORMAT!r}.")
-    unknown = sorted(set(data) - {"format", "model", "decoding", "scores", "training"})
+    unknown = sorted(set(data) - {"format", *_SECTIONS})
     if unknown:
         raise ModelError(f"{where}: unknown key {unknown[0]!r}.")
-    for key in ("model", "decoding", "scores", "training"):
+    for key in _SECTIONS:
         if not isinstance(data.setdefault(key, {}), dict):
             raise ModelError(f"{where}: {key!r} is not an object.")
     for split, scores in data["scores"].items():

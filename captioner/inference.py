@@ -120,6 +120,20 @@ def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequenc
     return [row[: len(some)] for row, some in zip(chosen.sum(-1).tolist(), sentences, strict=True)]
 
 
+def log_probs_unseen(decoder: Decoder, width: int, hypotheses: Sequence[Hypothesis]) -> list[float]:
+    """How probable a decoder holds sentences if it sees nothing: natural logarithms, their ends included.
+
+    Nothing is one vector of zeros, which is also what it sees where it learns from text alone.
+
+    Args:
+        decoder: the decoder.
+        width: of the vectors that it attends to, D.
+        hypotheses: at least one sentence.
+    """
+    nothing = torch.zeros(1, 1, width, device=decoder.embedding.weight.device)
+    return log_probs_of(decoder, Vectors(nothing), [[one.tokens for one in hypotheses]])[0]
+
+
 def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[Hypothesis]:
     """Sentences in the order that two models find together, best first.
 

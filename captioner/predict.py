@@ -13,6 +13,7 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
+from captioner.confidence import Signals, signals_of_picture, signals_of_search
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
@@ -23,6 +24,7 @@ from captioner.inference import (
     find_device,
     generate,
     log_probs_of,
+    log_probs_unseen,
     word_constraints,
 )
 from captioner.models.encoders import Vectors
@@ -63,11 +65,13 @@ class Alternative:
         text: the sentence, for people.
         tokens: the raw tokens, in the order in which the model wrote them.
         log_prob: natural logarithm of the sentence's probability, its end included; at most 0.
+        steps: the same of each token and, last, of the end.
     """
 
     text: str
     tokens: tuple[str, ...]
     log_prob: float
+    steps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +82,8 @@ class Caption:
         text: the best sentence, for people, in the language that was asked for.
         tokens: the raw tokens of the English sentence.
         log_prob: natural logarithm of its probability, its end included; at most 0.
-        confidence: in [0, 1]: the geometric mean of the probabilities of its tokens, its end included. It says how much
-            of its belief the model put into each word on average; it is no probability that the caption is right, but
-            captions above a value are better on average than those below it (see the model card).
+        confidence: in [0, 1]: the probability that the caption is close to people's (see `captioner.confidence`), or, where
+            the checkpoint has no calibration, the geometric mean of the probabilities of its tokens, its end included.
         alternatives: the best sentences, the first of them this one; as many as were asked for.
         attention: a row for each token, the shares of attention on the grid's cells, row by row; None if not asked for.
         grid: rows and columns of that grid.
@@ -239,9 +242,10 @@ class Captioner:
                 found = [agreed(*pair)[: options.num_captions] for pair in zip(found, opinions, strict=True)]
             best = [hypotheses[0] for hypotheses in found]
             maps = attention_of(self._model.decoder, vectors, best) if attention else None
+            confidences = self._confidences(photos, best, vectors)
         captions = [
-            self._caption(photo, hypotheses, None if maps is None else maps[row])
-            for row, (photo, hypotheses) in enumerate(zip(photos, found, strict=True))
+            self._caption(photo, hypotheses, confidence, None if maps is None else maps[row])
+            for row, (photo, hypotheses, confidence) in enumerate(zip(photos, found, confidences, strict=True))
         ]
         language = language or self.language
         return captions if language == ENGLISH else self._translated(captions, language, attention=attention)
@@ -284,15 +288,43 @@ class Captioner:
         pixels = torch.stack([torch.from_numpy(photo.pixels) for photo in photos])
         return pixels.permute(0, 3, 1, 2).to(self._device)
 
+    def signals(self, photos: Sequence[PreparedPhoto]) -> list[tuple[str, Signals]]:
+        """The sentence about each photo, and what its confidence follows from; for fitting a calibration."""
+        with torch.inference_mode():
+            vectors = self._encode(photos)
+            constraints = word_constraints(self.decoding, self.checkpoint.vocabulary)
+            found = generate(self._model.decoder, vectors, self.decoding, constraints=constraints)
+            best = [hypotheses[0] for hypotheses in found]
+            signals = self._signals(photos, best, vectors)
+        return [(self._alternative(one).text, both) for one, both in zip(best, signals, strict=True)]
+
+    def _signals(self, photos: Sequence[PreparedPhoto], best: Sequence[Hypothesis], vectors: Vectors) -> list[Signals]:
+        unseen = log_probs_unseen(self._model.decoder, vectors.values.shape[2], best)
+        return [
+            (signals_of_search(one, log_prob), signals_of_picture(photo.pixels))
+            for photo, one, log_prob in zip(photos, best, unseen, strict=True)
+        ]
+
+    def _confidences(
+        self, photos: Sequence[PreparedPhoto], best: Sequence[Hypothesis], vectors: Vectors
+    ) -> list[float]:
+        calibration = self.checkpoint.calibration
+        if calibration is None:
+            return [confidence_of(one) for one in best]
+        return [calibration.confidence(*both) for both in self._signals(photos, best, vectors)]
+
     def _caption(
-        self, photo: PreparedPhoto, hypotheses: Sequence[Hypothesis], attention: list[list[float]] | None
+        self,
+        photo: PreparedPhoto,
+        hypotheses: Sequence[Hypothesis],
+        confidence: float,
+        attention: list[list[float]] | None,
     ) -> Caption:
         sentences = tuple(self._alternative(one) for one in hypotheses)
-        best = hypotheses[0]
         side = math.isqrt(len(attention[0])) if attention else 0
         return Caption(
-            **{field.name: getattr(sentences[0], field.name) for field in dataclasses.fields(Alternative)},
-            confidence=confidence_of(best),
+            **{name: getattr(sentences[0], name) for name in ("text", "tokens", "log_prob")},
+            confidence=confidence,
             alternatives=sentences,
             attention=None if attention is None else tuple(map(tuple, attention)),
             grid=(side, side) if attention else None,
@@ -330,4 +362,5 @@ class Captioner:
 
     def _alternative(self, hypothesis: Hypothesis) -> Alternative:
         tokens = tuple(self.checkpoint.vocabulary.decode(hypothesis.tokens))
-        return Alternative(text=self._tokenizer.detokenize(tokens), tokens=tokens, log_prob=hypothesis.log_prob)
+        text = self._tokenizer.detokenize(tokens)
+        return Alternative(text=text, tokens=tokens, log_prob=hypothesis.log_prob, steps=hypothesis.steps)

@@ -44,6 +44,7 @@ LIBRARY = {
     "captioner.predict": {
         "translator",
         "inference",
+        "confidence",
         "weights",
         "checkpoint",
         "models",
@@ -67,7 +68,8 @@ LIBRARY = {
     "captioner.copying": {"subwords", "text"},
     "captioner.inference": {"models", "decoding", "text", "sentences", "errors"},
     "captioner.weights": {"checkpoint", "models", "errors"},
-    "captioner.checkpoint": {"models", "decoding", "subwords", "text", "config", "errors"},
+    "captioner.checkpoint": {"models", "decoding", "subwords", "text", "confidence", "config", "errors"},
+    "captioner.confidence": {"decoding", "config"},
     "captioner.subwords": {"text", "errors"},
     "captioner.visit": {
         "text",

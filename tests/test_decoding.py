@@ -140,6 +140,14 @@ def test_stopping_early_changes_nothing() -> None:
     assert [one[0] for one in best] == [one[0] for one in more]
 
 
+def test_a_sentence_is_as_probable_as_its_steps() -> None:
+    table = tables(40)
+    for found in search(table, beam_size=3, num_captions=3, max_length=4, no_repeat_ngram=0):
+        for one in found:
+            assert len(one.steps) == len(one.tokens) + one.finished
+            assert sum(one.steps) == pytest.approx(one.log_prob, abs=1e-4)
+
+
 def test_a_wider_beam_is_rarely_worse() -> None:
     table = tables(200, seed=5)
     narrow = search(table, beam_size=1, max_length=8)

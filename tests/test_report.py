@@ -146,14 +146,14 @@ def test_every_picture_is_told_in_words_too() -> None:
     assert len(pictures) == 12  # four best, four median, four worst
     assert all(attributes["alt"] for attributes in pictures)
     drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(drawings) == 4
+    assert len(drawings) == 5
     assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in drawings)
 
 
 def test_light_dark_and_phones_are_thought_of() -> None:
     text = files_of(outcome())["report.html"]
     assert "color-scheme: light dark" in text
-    assert text.count("prefers-color-scheme") == 5  # the page and its four plots
+    assert text.count("prefers-color-scheme") == 6  # the page and its five plots
     assert 'name="viewport"' in text
 
 

@@ -75,6 +75,7 @@ class _Search:
         self.eos = eos
         self.photos = torch.arange(batch_size, device=device)  # (B,) which photo a row is about
         self.tokens = torch.empty(batch_size, 1, 0, dtype=torch.long, device=device)  # (B, K, T)
+        self.steps = torch.empty(batch_size, 1, 0, device=device)  # (B, K, T), the log-probability of each token
         self.log_probs = torch.zeros(batch_size, 1, device=device)  # (B, K), IMPOSSIBLE where a beam has ended
         self.found: list[list[Hypothesis]] = [[] for _ in range(batch_size)]  # by photo, those that left the beam
 
@@ -101,13 +102,15 @@ class _Search:
         places = torch.arange(values.shape[1], device=values.device)
         values = values.masked_fill(places >= (self.options.beam_size - ended)[:, None], IMPOSSIBLE)
         beams, tokens = indices // vocabulary, indices % vocabulary
+        steps = log_probs.flatten(1).gather(1, indices)
         ends = (tokens == self.eos) & (values > IMPOSSIBLE)
-        self._collect(ends, beams, values, finished=True)
+        self._collect(ends, beams, values, steps)
         values = values.masked_fill(ends, IMPOSSIBLE)
         rows = self._undecided(values)
         beams, tokens = beams[rows], tokens[rows]
         self.photos = self.photos[rows]
         self.tokens = torch.cat([self.tokens[rows[:, None], beams], tokens[..., None]], 2)
+        self.steps = torch.cat([self.steps[rows[:, None], beams], steps[rows][..., None]], 2)
         self.log_probs = values[rows]
         return (rows, beams, tokens) if len(rows) else None
 
@@ -115,7 +118,7 @@ class _Search:
         """Take the sentences that reached the greatest length; `end` (B, K) is the log-probability of ending there."""
         beams = torch.arange(end.shape[1], device=end.device).expand_as(end)
         totals = self.log_probs + end
-        self._collect(totals > IMPOSSIBLE, beams, totals, finished=True)
+        self._collect(totals > IMPOSSIBLE, beams, totals, end)
         self._collect_live(totals == IMPOSSIBLE)
 
     def best(self) -> list[list[Hypothesis]]:
@@ -128,18 +131,24 @@ class _Search:
     def _collect_live(self, which: Tensor) -> None:
         """Write down live beams at `which` (B, K) that cannot go on, as they are."""
         beams = torch.arange(self.log_probs.shape[1], device=which.device).expand_as(self.log_probs)
-        self._collect(which & (self.log_probs > IMPOSSIBLE), beams, self.log_probs, finished=False)
+        self._collect(which & (self.log_probs > IMPOSSIBLE), beams, self.log_probs)
 
-    def _collect(self, which: Tensor, beams: Tensor, values: Tensor, *, finished: bool) -> None:
-        """Write down the sentences at `which` (B, K): those of `beams`, with log-probability `values`."""
+    def _collect(self, which: Tensor, beams: Tensor, values: Tensor, end: Tensor | None = None) -> None:
+        """Write down the sentences at `which` (B, K): those of `beams`, with log-probability `values` and, if they end, that of
+        their `end`.
+        """
         rows, places = which.nonzero(as_tuple=True)
         if not len(rows):
             return
-        sentences = self.tokens[rows, beams[rows, places]].tolist()
-        log_probs = values[rows, places].tolist()
-        divisor = self.penalty(self.tokens.shape[2] + int(finished))
-        for photo, tokens, log_prob in zip(self.photos[rows].tolist(), sentences, log_probs, strict=True):
-            self.found[photo].append(Hypothesis(tuple(tokens), log_prob, log_prob / divisor, finished))
+        chosen = beams[rows, places]
+        steps = self.steps[rows, chosen]
+        if end is not None:
+            steps = torch.cat([steps, end[rows, places][:, None]], 1)
+        columns = (self.photos[rows], self.tokens[rows, chosen], values[rows, places], steps)
+        divisor = self.penalty(steps.shape[1])
+        for photo, tokens, log_prob, each in zip(*(column.tolist() for column in columns), strict=True):
+            found = Hypothesis(tuple(tokens), log_prob, log_prob / divisor, end is not None, tuple(each))
+            self.found[photo].append(found)
 
     def _undecided(self, values: Tensor) -> Tensor:
         """Rows of the photos for which a live beam (log-probabilities `values`, (B, K)) can still get among the best.

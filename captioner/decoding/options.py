@@ -87,9 +87,11 @@ class Hypothesis:
         log_prob: natural logarithm of its probability, that of its end included if it ended.
         score: `log_prob` divided by the length penalty; what the search ranks by.
         finished: whether it could end with `<eos>`; at `max_length` it must.
+        steps: natural logarithm of the probability of each token and, if it ended, of its end; `log_prob` is their sum.
     """
 
     tokens: tuple[int, ...]
     log_prob: float
     score: float
     finished: bool
+    steps: tuple[float, ...] = ()

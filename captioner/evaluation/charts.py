@@ -61,6 +61,7 @@ def points(
     x_label: str,
     y_label: str,
     x_marks: Sequence[float] | None = None,
+    diagonal: bool = False,
 ) -> str:
     """Points with intervals, joined by a line.
 
@@ -70,6 +71,7 @@ def points(
         x_label: what x is.
         y_label: what y is.
         x_marks: where to write x, if not at round numbers.
+        diagonal: also draw where y, in per cent, would be x, a share.
 
     Returns:
         An `<svg>` element.
@@ -79,6 +81,11 @@ def points(
     x, marks = _axis(float(xs.min()) - edge, float(xs.max()) + edge, _LEFT, _RIGHT)
     y, y_marks = _axis(min(0.0, float(lows.min())), 1.05 * float(highs.max()), _BOTTOM, _TOP)
     parts = [f'<polyline class="line" points="{" ".join(f"{x(a):.1f},{y(b):.1f}" for a, b, _, _ in values)}"/>']
+    if diagonal:
+        ends = xs.min(), xs.max()
+        parts.append(
+            f'<path class="grid" d="M{x(ends[0]):.1f} {y(100 * ends[0]):.1f}L{x(ends[1]):.1f} {y(100 * ends[1]):.1f}"/>'
+        )
     for at, value, low, high in values:
         parts.append(f'<path class="line" d="M{x(at):.1f} {y(low):.1f}V{y(high):.1f}"/>')
         parts.append(f'<circle class="dot" cx="{x(at):.1f}" cy="{y(value):.1f}" r="4"/>')

@@ -7,7 +7,14 @@ from typing import Any
 
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.language import Wording, novel_share, wording
-from captioner.evaluation.reliability import ConfidenceGroup, confidence_groups, rank_correlation
+from captioner.evaluation.reliability import (
+    ConfidenceGroup,
+    close_to_people,
+    confidence_groups,
+    expected_calibration_error,
+    rank_correlation,
+    roc_area,
+)
 from captioner.evaluation.scores import METRICS, Scores
 from captioner.text import ptb_tokenize
 
@@ -84,6 +91,32 @@ class Outcome:
         """Of confidence and CIDEr; None without confidences."""
         return rank_correlation(*self._confidence_and_cider()) if self.confidences else None
 
+    @cached_property
+    def close(self) -> list[bool]:
+        """Photo by photo, whether its caption is close to people's; empty where a photo has a single caption by people."""
+        references = [[ptb_tokenize(caption) for caption in photo.captions] for photo in self.photos]
+        if min(map(len, references)) < 2:
+            return []
+        return [bool(one) for one in close_to_people(references, self.tokens)]
+
+    @cached_property
+    def calibration(self) -> dict[str, float | None]:
+        """How far the confidences are the shares of captions that are close to people's; empty where that is not known."""
+        if not (self.confidences and self.close):
+            return {}
+        confidences, _ = self._confidence_and_cider()
+        return {
+            "close_to_people": sum(self.close) / len(self.close),
+            "expected_calibration_error": expected_calibration_error(confidences, self.close),
+            "roc_area": roc_area(confidences, self.close),
+        }
+
+    @cached_property
+    def close_groups(self) -> list[ConfidenceGroup]:
+        """The calibration plot's points, scores being shares of captions close to people's; empty like `calibration`."""
+        confidences, _ = self._confidence_and_cider() if self.calibration else ([], [])
+        return confidence_groups(confidences, list(map(float, self.close))) if confidences else []
+
     def to_json(self) -> dict[str, Any]:
         """All figures, under pycocoevalcap's names; what was not asked for has no key."""
         found: dict[str, Any] = self.scores.to_json()
@@ -95,6 +128,7 @@ class Outcome:
             found["confidence"] = {
                 "rank_correlation": self.confidence_rank_correlation,
                 "groups": [asdict(group) for group in self.groups],
+                **self.calibration,
             }
         found["language"] = {
             **{name: asdict(one) for name, one in self.wordings.items()},

@@ -1,4 +1,4 @@
-"""Whether a model knows when it is right: its confidence against the score of each photo."""
+"""Whether a model knows when it is right: its confidence against the score of each photo, and against people's captions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from captioner.evaluation.cider import CiderD
+
+CLOSE_QUANTILE = 0.25
+"""Of people's own captions, scored against the others' of the photo; what scores more is called close to people's."""
 _PHOTOS_PER_GROUP = 10
 _MOST_GROUPS = 10
 
@@ -45,6 +49,58 @@ def confidence_groups(confidences: Sequence[float], scores: Sequence[float]) -> 
     order = np.argsort(confidences, kind="stable")
     groups = np.array_split(order, max(1, min(_MOST_GROUPS, len(order) // _PHOTOS_PER_GROUP)))
     return [_group(np.asarray(confidences)[rows], np.asarray(scores)[rows]) for rows in groups]
+
+
+def close_to_people(
+    references: Sequence[Sequence[Sequence[str]]], captions: Sequence[Sequence[str]]
+) -> NDArray[np.bool_]:
+    """Which captions are at least as close to people's as a typical caption of a person.
+
+    Each reference is left out once. What is left scores it, and the caption, by CIDEr-D; the caption's score is the mean over
+    the references left out. A caption is close if it scores at least the lowest quarter (`CLOSE_QUANTILE`) of all left out.
+
+    Args:
+        references: for each of P photos the tokens of at least two captions by people.
+        captions: for each photo the tokens of one caption.
+
+    Returns:
+        (P,), True where the caption is close.
+    """
+    people: list[float] = []
+    scores: list[list[float]] = [[] for _ in references]
+    for left_out in range(max(map(len, references))):
+        rest = {
+            photo: [tokens for place, tokens in enumerate(others) if place != left_out]
+            for photo, others in enumerate(references)
+        }
+        counted = [photo for photo, others in enumerate(references) if left_out < len(others)]
+        cider = CiderD(rest)
+        people += cider.score([(photo, references[photo][left_out]) for photo in counted]).tolist()
+        for photo, score in zip(counted, cider.score([(photo, captions[photo]) for photo in counted]), strict=True):
+            scores[photo].append(float(score))
+    return np.array([np.mean(one) for one in scores]) >= np.quantile(people, CLOSE_QUANTILE)
+
+
+def expected_calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """Mean distance, over ten groups of equal size, of the mean confidence and the share of what is right, in [0, 1].
+
+    Naeini et al. 2015 ("Obtaining well calibrated probabilities using Bayesian binning"), with bins of equal size.
+    """
+    groups = confidence_groups(confidences, np.asarray(right, dtype=float).tolist())
+    return sum(one.photos * abs(one.confidence - one.score) for one in groups) / len(confidences)
+
+
+def roc_area(confidences: Sequence[float], right: Sequence[bool]) -> float | None:
+    """Area under the ROC curve: how often what is right has more confidence than what is wrong, ties counting half.
+
+    Returns:
+        In [0, 1]; None where all are right, or none.
+    """
+    wanted = np.asarray(right, dtype=bool)
+    good, bad = int(wanted.sum()), int((~wanted).sum())
+    if not (good and bad):
+        return None
+    return float((_ranks(np.asarray(confidences, dtype=float))[wanted].mean() - (good + 1) / 2) / bad)
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:

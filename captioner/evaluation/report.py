@@ -85,6 +85,7 @@ def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: 
         lengths=Markup(_lengths(outcome)),
         beams=Markup(_beams(outcome)) if outcome.beam_sizes else None,
         reliability=Markup(_reliability(outcome)) if outcome.groups else None,
+        calibration=Markup(_calibration(outcome)) if outcome.close_groups else None,
         chosen=chosen(outcome, thumbnail),
         commonest=[(caption, times) for caption, times in commonest if times > 1],
         settings=_flat(outcome.settings),
@@ -121,6 +122,17 @@ def _beams(outcome: Outcome) -> str:
 def _reliability(outcome: Outcome) -> str:
     rows = [(one.confidence, 100 * one.score, 100 * one.low, 100 * one.high) for one in outcome.groups]
     return charts.points(rows, title="Mean CIDEr by confidence", x_label="confidence", y_label="mean CIDEr (×100)")
+
+
+def _calibration(outcome: Outcome) -> str:
+    rows = [(one.confidence, 100 * one.score, 100 * one.low, 100 * one.high) for one in outcome.close_groups]
+    return charts.points(
+        rows,
+        title="Share of captions close to people's by confidence",
+        x_label="confidence",
+        y_label="close to people's (%)",
+        diagonal=True,
+    )
 
 
 def chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
