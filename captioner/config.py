@@ -105,8 +105,8 @@ class DecoderSettings:
         dropout: probability in [0, 1), on embeddings and on what the output layer reads.
         vector_dropout: the same on the vectors that are attended to.
         tie_weights: let the output layer share the embedding's matrix (Press and Wolf 2017).
-        sentinel: attend to one learned vector beside those of the encoder, for words that need no look (the visual sentinel
-            of Lu et al. 2017, section 2.3, as a constant).
+        sentinel: attend to one vector more, the mean of the encoder's plus a learned one, for words that need no look at a place
+            (after the visual sentinel of Lu et al. 2017, section 2.3, which comes from the LSTM's memory instead).
     """
 
     cell: Cell = "lstm"

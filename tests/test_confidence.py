@@ -63,7 +63,8 @@ def test_an_unknown_signal_is_refused(small_checkpoint: Path) -> None:
 
 def test_close_is_what_scores_as_the_lowest_quarter_of_people_do() -> None:
     people = [
-        [f"a {thing} on a table".split(), f"a {thing} lies on the table".split()] for thing in ["cup", "pen", "hat", "key"]
+        [f"a {thing} on a table".split(), f"a {thing} lies on the table".split()]
+        for thing in ["cup", "pen", "hat", "key"]
     ]
     same = [photo[0] for photo in people]
     other = [*same[:2], ["nothing", "of", "the", "kind"], []]

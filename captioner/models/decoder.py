@@ -67,7 +67,7 @@ class Decoder(nn.Module):
     At each step, with w the embedded token and o the last output:
 
         h = cell1([w; o], h)           what is being talked about
-        c = attention(h, vectors)      where to look for it; a sentinel is one vector more, the same for every photo
+        c = attention(h, vectors)      where to look for it; a sentinel is one vector more, the gist
         o = tanh(W [c; h])             one layer (Luong et al. 2015, equation 5, with input feeding)
         l = cell2([c; h], l)           two layers (an attention and a language layer, Anderson et al. 2018) …
         o = l + h + c                  … and a way around the second, without which learning starts half as fast
@@ -104,12 +104,7 @@ class Decoder(nn.Module):
     def init_state(self, vectors: Vectors) -> DecoderState:
         """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can read."""
         memory = self.attention.prepare(self._with_sentinel(vectors))
-        if memory.padding is None:
-            mean = memory.values.mean(1, keepdim=True)
-        else:
-            present = (~memory.padding)[..., None]
-            mean = (memory.values * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
-        output = torch.tanh(mean.float())  # (B, 1, H)
+        output = torch.tanh(_mean(Vectors(memory.values, memory.padding)).float())  # (B, 1, H)
         hidden = ((torch.zeros_like(output),) * self.parts,) * self.config.layers
         return DecoderState(memory, hidden, output, output.new_zeros(*output.shape[:2], vectors.values.shape[1]))
 
@@ -162,12 +157,12 @@ class Decoder(nn.Module):
         return DecoderState(state.memory, (first, second), second[0] + first[0] + read, attention)
 
     def _with_sentinel(self, vectors: Vectors) -> Vectors:
-        """What is attended to: the vectors, then the sentinel if there is one."""
+        """What is attended to: the vectors, then the sentinel if there is one: their mean, plus a learned vector."""
         values, padding = self.vector_dropout(vectors.values), vectors.padding
         if self.sentinel is None:
             return Vectors(values, padding)
-        values = torch.cat([values, self.sentinel.to(values.dtype).expand(len(values), 1, -1)], 1)
-        return Vectors(values, None if padding is None else F.pad(padding, (0, 1)))
+        gist = _mean(Vectors(values, padding)) + self.sentinel.to(values.dtype)
+        return Vectors(torch.cat([values, gist], 1), None if padding is None else F.pad(padding, (0, 1)))
 
     def _run(self, layer: int, inputs: Tensor, hidden: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """One cell over all B·K sentences; the cell's output stands first in what is returned."""
@@ -179,3 +174,11 @@ class Decoder(nn.Module):
     def _classify(self, outputs: Tensor) -> Tensor:
         logits: Tensor = self.classify(self.project(outputs))
         return logits
+
+
+def _mean(vectors: Vectors) -> Tensor:
+    """The mean of those of the N vectors that are no padding, (B, 1, D)."""
+    if vectors.padding is None:
+        return vectors.values.mean(1, keepdim=True)
+    present = (~vectors.padding)[..., None]
+    return (vectors.values * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
