@@ -16,8 +16,8 @@ from captioner.cli.progress import say
 from captioner.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
+    from captioner.datasets import CaptionedPhoto, CaptionedPhotos
     from captioner.evaluation.comparison import Comparison
-    from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
     from captioner.evaluation.outcome import KnownCaptions, Outcome
 
 _THUMBNAIL = 320  # longer side in pixels
@@ -83,8 +83,8 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
         CaptionerError: see `captioner.errors`.
     """
     _check(options)
-    from captioner.evaluation.data import read_coco, read_flickr8k
-    from captioner.evaluation.structure import count_and_first
+    from captioner.datasets import read_coco, read_flickr8k
+    from captioner.datasets.structure import count_and_first
 
     problems: list[str] | None = [] if options.allow_missing else None
     read, source = (read_coco, options.annotations) if options.annotations else (read_flickr8k, options.flickr8k)
@@ -134,7 +134,7 @@ def _drawn(options: argparse.Namespace, photos: "CaptionedPhotos") -> "list[Capt
 
 def _training_captions(options: argparse.Namespace, annotated: "CaptionedPhotos") -> "KnownCaptions | None":
     """Captions that the model may have learned by heart; None if nobody says which."""
-    from captioner.evaluation.data import read_captioned_photos
+    from captioner.datasets import read_captioned_photos
     from captioner.evaluation.outcome import KnownCaptions
 
     source = read_captioned_photos(options.training_captions) if options.training_captions else annotated

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from captioner.evaluation.data import CaptionedPhoto
+from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.language import Wording, novel_share, wording
 from captioner.evaluation.reliability import ConfidenceGroup, confidence_groups, rank_correlation
 from captioner.evaluation.scores import METRICS, Scores
