@@ -140,12 +140,10 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     skipped: dict[str, str] = json.loads(notes.read_text(encoding="utf-8"))
     kept = [number for number in range(len(photos)) if str(number) not in skipped]
     if not kept:
-        hint = (
-            "" if any(size for size, _ in stamps) else "; if the photos are elsewhere, --set data.images=DIR says where"
-        )
-        raise UsageError(
-            f"{name}: none of {len(photos):,} photos can be used (the first: {next(iter(skipped.values()), 'none')}){hint}."
-        )
+        folder = (images / photos[0].file).parent if photos else images
+        hint = "" if any(size for size, _ in stamps) else "; if they are elsewhere, --set data.images=DIR says where"
+        first = next(iter(skipped.values()), "none")
+        raise UsageError(f"{name}: no usable photo in {folder} (the first: {first}){hint}")
     pixels = np.load(path, mmap_mode="r")[: len(kept)]  # rows of those that were left out stay empty, at the end
     sizes = [(Path(photo.file).name, bytes_) for photo, (bytes_, _) in zip(photos, stamps, strict=True)]
     names = hash_of(size, sizes, kept)
