@@ -28,7 +28,7 @@ from captioner.config import (
 )
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import UsageError
-from captioner.files import read_text
+from captioner.files import decode_text
 from captioner.text import ENGLISH
 
 Positive = Annotated[float, Field(gt=0)]
@@ -100,7 +100,7 @@ class PhaseSettings:
         crop: smallest share of a photo's area that a random crop keeps; 1 switches cropping off.
         flip: mirror every other crop, but never a photo with a caption that says left or right.
         colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
-        warmup: steps over which the learning rate rises.
+        warmup: steps over which the learning rate rises; in a phase too short for that, a tenth of its steps.
         weight_decay: of AdamW, on matrices only.
         scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
             beginning of the phase in a straight line to this (Bengio et al. 2015).
@@ -332,7 +332,9 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | Transl
         UsageError: the file cannot be read, or a key or value is refused; the sentence says which.
     """
     try:
-        data = tomllib.loads(read_text(path))
+        data = tomllib.loads(decode_text(path.read_bytes(), f"{path}: not valid TOML; it"))
+    except OSError as problem:
+        raise UsageError(f"{path}: the configuration cannot be read ({problem.strerror}).") from None
     except ValueError as problem:
         raise UsageError(f"{path}: not valid TOML ({problem}).") from None
     for change in changes:

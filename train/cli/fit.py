@@ -4,7 +4,9 @@ The best checkpoint by validation score is kept in OUT/best; OUT also holds the 
 """
 
 import argparse
+import math
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +17,10 @@ A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
     from train.captioning import Captioning
-    from train.config import TrainConfig
+    from train.config import PhaseSettings, TrainConfig
     from train.loop import Run
     from train.parallel import Team
+    from train.translation import Translating
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +51,9 @@ def run(options: argparse.Namespace) -> None:
         print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
     task = _captioning(config, team, resume=options.resume) if isinstance(config, TrainConfig) else Translating(config)
+    if team.leads:
+        for sentence in shortened_warmups(task):
+            print(f"train: {sentence}", file=sys.stderr)
     train(Run(task, directory, team), resume=options.resume)
     if team.leads:
         print(f"done: the best checkpoint is {directory / 'best'}")
@@ -90,6 +96,34 @@ def train(training: "Run", *, resume: bool) -> None:
             if training.team.leads and (training.directory / STATE).exists():
                 print("train: --resume goes on from the last saved state.", file=sys.stderr)
             raise
+
+
+def shortened_warmups(task: "Captioning | Translating") -> Iterator[str]:
+    """What to say of each phase that is too short for its warm-up; see `train.optimizer.fitting_warmup`."""
+    from train.optimizer import fitting_warmup
+
+    for number, phase in enumerate(task.config.phase):
+        steps = _steps(task, phase)
+        warmup = fitting_warmup(phase.warmup, steps)
+        if warmup != phase.warmup:
+            yield (
+                f"phase {phase.name} takes {steps:,} steps, too few for a warm-up of {phase.warmup:,}; it is shortened to "
+                f"{warmup:,} (--set phase.{number}.warmup={warmup})."
+            )
+
+
+def _steps(task: "Captioning | Translating", phase: "PhaseSettings") -> int:
+    """Steps that a phase takes."""
+    from train.captioning import Captioning
+    from train.feed import SENTENCES
+
+    if not isinstance(task, Captioning):  # its batches hold so many translations
+        count, size = sum(len(pair.targets) for pair in task.train), phase.batch_size * len(task.config.languages)
+    elif phase.objective == "text":
+        count, size = len(task.corpus.texts), phase.batch_size * SENTENCES
+    else:
+        count, size = len(task.corpus.train), phase.batch_size
+    return phase.epochs * math.ceil(count / size)
 
 
 def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":
