@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError, UsageError
 from train.cli import (
@@ -66,7 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 130 if options.verb in {"fit", "transformer"} else 0  # a run is saved, and not at its end
-    except OSError as problem:
+    except Exception as problem:
+        if sentence := shortage(problem):
+            print(f"train: {sentence}", file=sys.stderr)
+            return CaptionerError.exit_code
+        if not isinstance(problem, OSError):
+            raise
         return _failed(problem)
     except KeyboardInterrupt:
         print("train: interrupted.", file=sys.stderr)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from captioner._version import __version__
 from captioner.cli import caption, evaluate, info, translate
+from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
 from captioner.errors import CaptionerError, OutputError
@@ -42,16 +43,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         abandon_output()
         return 0
-    except CaptionerError as problem:
-        print(f"captioner: {problem}", file=sys.stderr)
-        return problem.exit_code
-    except OSError as problem:  # what no verb expects, such as a folder beside a photo that may not be looked into
-        print(f"captioner: {problem.filename or 'a file'}: {problem.strerror or problem}.", file=sys.stderr)
-        return OutputError.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as problem:
+        code, sentence = _explained(problem)
+        print(f"captioner: {sentence}", file=sys.stderr)
     return code
+
+
+def _explained(problem: Exception) -> tuple[int, str]:
+    """The exit code and the sentence for what has gone wrong; what no user can have caused is raised again."""
+    if isinstance(problem, CaptionerError):
+        return problem.exit_code, str(problem)
+    if sentence := shortage(problem):
+        sys.unraisablehook = lambda _: None  # what libraries do at the end of the process fails for the same reason
+        return CaptionerError.exit_code, sentence
+    if isinstance(problem, OSError):  # no verb expects it, such as a folder beside a photo that may not be looked into
+        return OutputError.exit_code, f"{problem.filename or 'a file'}: {problem.strerror or problem}."
+    raise problem
 
 
 def _parser() -> argparse.ArgumentParser:
