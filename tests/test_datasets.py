@@ -61,10 +61,23 @@ def test_what_the_command_writes_is_read(tmp_path: Path, name: str) -> None:
     assert "it is empty" in problems[0]
 
 
-def test_a_corrected_caption_of_the_command_comes_first(tmp_path: Path) -> None:
-    row = {"path": "a.jpg", "caption": "My dog", "captions": [{"caption": "A dog"}, {"caption": "My dog"}]}
-    (tmp_path / "captions.jsonl").write_text(json.dumps(row))
-    assert read(tmp_path) == {"a.jpg": ("My dog", "A dog")}
+@pytest.mark.parametrize(
+    ("row", "captions"),
+    [
+        ({"captions": [{"caption": "A dog"}, {"caption": "My dog"}]}, ("My dog", "A dog")),
+        ({"captions": ["A dog", "Dogs"]}, ("My dog", "A dog", "Dogs")),
+        (
+            {"captions": [{"caption": "My dog", "log_prob": -1}, {"caption": "Dogs", "log_prob": -2}]},
+            ("My dog", "Dogs"),
+        ),
+        ({"captions": [{"caption": "A dog", "log_prob": -1}, {"caption": "Dogs", "log_prob": -2}]}, ("My dog",)),
+        ({"captions": None}, ("My dog",)),
+    ],
+)
+def test_the_single_caption_comes_first(tmp_path: Path, row: dict[str, object], captions: tuple[str, ...]) -> None:
+    # A correction by hand takes the place of what the model wrote: the model is not to learn its own mistake.
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"path": "a.jpg", "caption": "My dog", **row}))
+    assert read(tmp_path) == {"a.jpg": captions}
 
 
 TABLES = {

@@ -10,10 +10,13 @@ from captioner.cli import caption, evaluate, info, translate
 from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
-from captioner.errors import CaptionerError, OutputError
+from captioner.errors import CaptionerError, OutputError, UsageError
 
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
+"""
+TRAINING = """\
+To train a model, run python -m train in a checkout of the repository; its README says how, under "Train on my data".
 """
 VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate}
 INTERRUPTED = 130
@@ -33,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     if isinstance(sys.stdin, io.TextIOWrapper):  # as everything that is written; what is not UTF-8 is no reason to stop
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] == "train":
+        print(f"captioner: the installed command does not train. {TRAINING}", end="", file=sys.stderr)
+        return UsageError.exit_code
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -68,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="captioner",
         description="Captions for photos, offline, on any computer; in four languages.",
-        epilog=EXIT_CODES,
+        epilog=f"{EXIT_CODES}\n{TRAINING}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")
     add_verbs(parser, VERBS, epilog=EXIT_CODES)

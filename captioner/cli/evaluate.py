@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flickr8k",
         type=Path,
         metavar="FILE|DIR",
-        help="people's captions: a JSON list, Karpathy's JSON, the text files, or the directory where one of these is",
+        help="people's captions with their splits: a JSON list, Karpathy's JSON, CSV, JSON lines, the text files,\nor the directory where one of these is",
     )
     source.add_argument(
         "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two reports on the same photos; nothing is captioned"

@@ -45,7 +45,7 @@ def plain_name(name: str) -> str:
 def object_row(item: Mapping[str, object]) -> Row:
     """Reads what an object says about a photo.
 
-    The single caption comes first, behind it those of `captions`, unless a person has edited it: then it replaces them.
+    The single caption comes first, behind it those of `captions`. One that a person wrote over a model's replaces them.
 
     Raises:
         TypeError: there is no file or no caption, or it is of another type.
@@ -70,14 +70,19 @@ def _first(values: Mapping[str, object], names: Iterable[str]) -> object:
 
 
 def _captions(single: object, several: object, *, edited: bool) -> tuple[str, ...]:
-    if several is None or (edited and single):
+    if several is None:
         return (as_text(single),)
     if not isinstance(several, list):
         raise TypeError
     texts = [as_text(_text(one)) for one in several]
     if not single:
         return tuple(texts)
-    return (as_text(single), *(text for text in texts if text != single))
+    written = as_text(single)
+    # The model's own best caption is among those it had to choose from. Another one was written over it.
+    models = all(isinstance(one, Mapping) and "log_prob" in one for one in several)
+    if edited or (models and written not in texts):
+        return (written,)
+    return (written, *(text for text in texts if text != written))
 
 
 def _text(caption: object) -> object:
