@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from train.config import PhaseSettings, TrainConfig
     from train.loop import Run
     from train.parallel import Team
-    from train.translation import Translating
+    from train.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,9 +51,6 @@ def run(options: argparse.Namespace) -> None:
         print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
     task = _captioning(config, team, resume=options.resume) if isinstance(config, TrainConfig) else Translating(config)
-    if team.leads:
-        for sentence in shortened_warmups(task):
-            print(f"train: {sentence}", file=sys.stderr)
     train(Run(task, directory, team), resume=options.resume)
     if team.leads:
         print(f"done: the best checkpoint is {directory / 'best'}")
@@ -87,6 +84,9 @@ def train(training: "Run", *, resume: bool) -> None:
         training.resume()
     else:
         training.start()
+    if training.team.leads:
+        for sentence in shortened_warmups(training.task):
+            print(f"train: {sentence}", file=sys.stderr)
     with locked(training.directory / STATE) if training.team.leads else nullcontext():
         if training.team.leads:
             remove_torn(training.directory)
@@ -98,31 +98,33 @@ def train(training: "Run", *, resume: bool) -> None:
             raise
 
 
-def shortened_warmups(task: "Captioning | Translating") -> Iterator[str]:
+def shortened_warmups(task: "Task") -> Iterator[str]:
     """What to say of each phase that is too short for its warm-up; see `train.optimizer.fitting_warmup`."""
     from train.optimizer import fitting_warmup
 
     for number, phase in enumerate(task.config.phase):
         steps = _steps(task, phase)
         warmup = fitting_warmup(phase.warmup, steps)
-        if warmup != phase.warmup:
+        if steps and warmup != phase.warmup:
             yield (
                 f"phase {phase.name} takes {steps:,} steps, too few for a warm-up of {phase.warmup:,}; it is shortened to "
                 f"{warmup:,} (--set phase.{number}.warmup={warmup})."
             )
 
 
-def _steps(task: "Captioning | Translating", phase: "PhaseSettings") -> int:
+def _steps(task: "Task", phase: "PhaseSettings") -> int:
     """Steps that a phase takes."""
     from train.captioning import Captioning
     from train.feed import SENTENCES
+    from train.translation import Translating
 
-    if not isinstance(task, Captioning):  # its batches hold so many translations
+    count, size = 0, phase.batch_size
+    if isinstance(task, Translating):  # its batches hold so many translations
         count, size = sum(len(pair.targets) for pair in task.train), phase.batch_size * len(task.config.languages)
-    elif phase.objective == "text":
+    elif isinstance(task, Captioning) and phase.objective == "text":
         count, size = len(task.corpus.texts), phase.batch_size * SENTENCES
-    else:
-        count, size = len(task.corpus.train), phase.batch_size
+    elif isinstance(task, Captioning):
+        count = len(task.corpus.train)
     return phase.epochs * math.ceil(count / size)
 
 
