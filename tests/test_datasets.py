@@ -115,6 +115,11 @@ def test_json_of_windows(tmp_path: Path, encoding: str) -> None:
     assert read(tmp_path) == {"1.jpg": ("Café",)}
 
 
+def test_a_table_of_an_old_mac(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_bytes(b'file,caption\ra.jpg,"A dog, red"\rb.jpg,A cat\r')
+    assert read(tmp_path) == {"a.jpg": ("A dog, red",), "b.jpg": ("A cat",)}
+
+
 def test_the_usual_names_come_before_those_that_other_files_have_too(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("file,caption\na.jpg,A dog\n")
     (tmp_path / "results.csv").write_text("photo,score\n")
@@ -136,6 +141,11 @@ def test_a_quoted_cell_may_hold_line_ends(tmp_path: Path) -> None:
     assert read(tmp_path, problems) == {"a.jpg": ("A dog\n\nruns",), "c.jpg": ("A cow",), "d.jpg": ("A fox",)}
     assert len(problems) == 1
     assert "line 6 is not CSV" in problems[0]
+
+
+def test_an_apostrophe_of_a_person_stays_and_ours_goes(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text("file,caption\na.jpg,'90s cars\nb.jpg,'=1+1\nc.jpg,''tis a dog\n")
+    assert read(tmp_path) == {"a.jpg": ("'90s cars",), "b.jpg": ("=1+1",), "c.jpg": ("'tis a dog",)}
 
 
 def test_a_row_that_lacks_only_its_split_is_told_that(tmp_path: Path) -> None:

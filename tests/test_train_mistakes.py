@@ -80,6 +80,19 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
     assert not (tmp_path / "other").exists()
 
 
+def test_photos_may_be_in_another_folder(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "captions.txt").write_text(
+        "image,caption,split\ncoffee-0.png,a cup,train\ncoffee-1.png,cups,dev\nrocket-0.png,up,train\n"
+    )
+    root = ("--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1", "--set", "data.min_count=1")
+    assert fit(data, tmp_path / "none", *root) == 2
+    assert "if they are elsewhere, --set data.images=DIR says where" in capsys.readouterr().err
+    assert fit(data, tmp_path / "out", *root, "--set", f"data.images={data / 'images'}") == 0
+    config = json.loads((tmp_path / "out" / "best" / "config.json").read_text())
+    assert config["training"]["photos"] == 2
+    assert "images" not in config["training"]["config"]["data"]  # a place on this machine, which may change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

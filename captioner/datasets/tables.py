@@ -52,7 +52,8 @@ def read_table(path: Path, problems: list[str] | None) -> dict[str, Row]:
         UsageError: the file cannot be read or its header names no file or no caption, or, without `problems`, a row is wrong.
     """
     # Not splitlines: a caption may hold one of the rarer characters that it splits at.
-    lines = read_text(path).replace("\r\n", "\n").split("\n")
+    text = read_text(path).replace("\r\n", "\n")
+    lines = text.split("\n" if "\n" in text else "\r")  # Excel's "CSV (Macintosh)" has nothing but \r
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     header = _header(lines[first])
     if header is None:
