@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from captioner.decoding import DecodingOptions
-from captioner.errors import ImageError
+from captioner.errors import ImageError, SentenceError
 from captioner.images import Source
 from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 
@@ -141,12 +141,26 @@ def caption_prepared(
     options: DecodingOptions | None = None,
 ) -> Iterator[Record]:
     """Caption one batch of photos that are read already, where they could be; see `caption_photos`."""
-    captions = iter(model.caption_batch([photo for photo in opened if isinstance(photo, PreparedPhoto)], options))
+    photos = [photo for photo in opened if isinstance(photo, PreparedPhoto)]
+    captions: Iterator[Caption | SentenceError]
+    try:
+        captions = iter(model.caption_batch(photos, options))
+    except SentenceError:  # one of them cannot be translated: find out which, so that the others have their captions
+        captions = (_alone(model, photo, options) for photo in photos)
     for name, photo in zip(names, opened, strict=True):
         yield _record(name, photo if isinstance(photo, ImageError) else next(captions))
 
 
-def _record(path: str, result: Caption | ImageError) -> Record:
+def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | None) -> Caption | SentenceError:
+    try:
+        return model.caption_batch([photo], options)[0]
+    except SentenceError as problem:
+        return problem
+
+
+def _record(path: str, result: Caption | ImageError | SentenceError) -> Record:
+    if isinstance(result, SentenceError):
+        return Record(path=path, error=f"cannot translate the caption of {path}: {result}")
     if isinstance(result, ImageError):
         return Record(path=path, error=str(result))
     return Record(

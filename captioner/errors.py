@@ -2,6 +2,7 @@
 
     CaptionerError      the root: one sentence that says what, where and what to do
     ├── UsageError      an option, a config or a data file that makes no sense     exit 2
+    │   └── SentenceError   one sentence that cannot be translated; the others go on
     ├── ImageError      one photo that cannot be read; the others go on            exit 1
     ├── ModelError      a checkpoint that is missing, damaged or of another format exit 3
     └── OutputError     results that cannot be written                             exit 4
@@ -20,6 +21,10 @@ class UsageError(CaptionerError):
     """An option, configuration or data file that cannot be used as it stands."""
 
     exit_code = 2
+
+
+class SentenceError(UsageError):
+    """A sentence that cannot be translated. Batches record it and go on."""
 
 
 class ImageError(CaptionerError):

@@ -90,6 +90,7 @@ class Caption:
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
         translation: what became of the English sentence; None if English was asked for.
+        steps: natural logarithms of the probabilities of the raw tokens and, last, of the sentence's end.
     """
 
     text: str
@@ -102,6 +103,7 @@ class Caption:
     width: int
     height: int
     translation: "Translation | None" = None
+    steps: tuple[float, ...] = ()
 
     @property
     def language(self) -> str:
@@ -323,7 +325,7 @@ class Captioner:
         sentences = tuple(self._alternative(one) for one in hypotheses)
         side = math.isqrt(len(attention[0])) if attention else 0
         return Caption(
-            **{name: getattr(sentences[0], name) for name in ("text", "tokens", "log_prob")},
+            **{field.name: getattr(sentences[0], field.name) for field in dataclasses.fields(Alternative)},
             confidence=confidence,
             alternatives=sentences,
             attention=None if attention is None else tuple(map(tuple, attention)),

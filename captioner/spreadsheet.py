@@ -9,5 +9,5 @@ def to_cell(text: str) -> str:
 
 
 def from_cell(cell: str) -> str:
-    """The text that `to_cell` was given."""
-    return cell.removeprefix("'")
+    """The text that `to_cell` was given; an apostrophe that it would not have put there stays."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_RISKY) else cell

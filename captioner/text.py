@@ -198,6 +198,10 @@ def _cased(token: str) -> str:
     return token.upper() if _ACRONYM.fullmatch(token) else token
 
 
+CLOSING = "\"'”’»)]"
+"""What may stand behind the full stop that ends a sentence."""
+
+
 def as_sentence(text: str) -> str:
     """A capital at the beginning, a full stop at the end; an ending that is there stays, empty text stays empty."""
     text = " ".join(text.split())
@@ -205,7 +209,7 @@ def as_sentence(text: str) -> str:
         return ""
     first = next(index for index, character in enumerate(text) if character.isalnum())
     text = text[:first] + text[first].upper() + text[first + 1 :]
-    return text if text.endswith((".", "!", "?", "…")) else text.rstrip(",;: ") + "."
+    return text if text.rstrip(CLOSING).endswith((".", "!", "?", "…")) else text.rstrip(",;: ") + "."
 
 
 _ENDS = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s++(?=[\"'“‘(\[]*+[A-Z0-9])")

@@ -13,10 +13,10 @@ from captioner import checkpoint
 from captioner.checkpoint import TranslatorCheckpoint
 from captioner.copying import hide, put_back
 from captioner.decoding import DecodingOptions, Hypothesis
-from captioner.errors import ModelError, UsageError
+from captioner.errors import ModelError, SentenceError
 from captioner.inference import attention_of, confidence_of, find_device, generate
 from captioner.subwords import SPACE, as_text, normalize
-from captioner.text import EOS, PAD, as_sentence, split_sentences
+from captioner.text import CLOSING, EOS, PAD, as_sentence, split_sentences
 from captioner.weights import load_model
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class Translator:
             attention: also say which words it looked at for each word.
 
         Raises:
-            UsageError: the language is unknown, or the sentence is empty or too long.
+            UsageError: the language is unknown.
+            SentenceError: the sentence is empty, too long or not UTF-8.
         """
         return self.translate_batch([sentence], options, to=to, attention=attention)[0]
 
@@ -184,7 +185,7 @@ class Translator:
         """Check that a sentence can be translated.
 
         Raises:
-            UsageError: it is empty or too long.
+            SentenceError: it is empty, too long or not UTF-8.
         """
         self._read(sentence)
 
@@ -193,7 +194,7 @@ class Translator:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"{text[:40]!a} holds bytes that are not UTF-8; convert it.") from None
+            raise SentenceError(f"{text[:40]!a} holds bytes that are not UTF-8; convert it.") from None
         return [self._read_one(sentence) for sentence in split_sentences(normalize(text))]
 
     def _read_one(self, sentence: str) -> "_Read":
@@ -202,9 +203,9 @@ class Translator:
         ids = self.checkpoint.source.encode(hidden)
         shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
         if not ids:
-            raise UsageError(f"{shown!r} holds no words to translate.")
+            raise SentenceError(f"{shown!r} holds no words to translate.")
         if len(ids) > LONGEST:
-            raise UsageError(
+            raise SentenceError(
                 f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); make shorter sentences of it."
             )
         return _Read(written, [*ids, EOS], copied)
@@ -220,7 +221,8 @@ class Translator:
         source, target = self.checkpoint.source, self.checkpoint.target
         best = hypotheses[0]
         written = [put_back([target.pieces[index] for index in one.tokens], read.copied) for one in hypotheses]
-        texts = tuple(_ended(as_text(pieces), read.sentence[-1], language) for pieces in written)
+        end = read.sentence.rstrip(CLOSING)[-1]
+        texts = tuple(_ended(as_text(pieces), end, language) for pieces in written)
         pieces = written[0]
         return Translation(
             text=texts[0],

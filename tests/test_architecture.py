@@ -15,6 +15,7 @@ LIBRARY = {
         "cluster",
         "run",
         "interrupt",
+        "files",
         "journal",
         "sidecars",
         "folders",
@@ -24,6 +25,7 @@ LIBRARY = {
         "words",
         "checkpoint",
         "evaluation",
+        "datasets",
         "images",
         "decoding",
         "text",
@@ -38,6 +40,7 @@ LIBRARY = {
     "captioner.journal": {"errors"},
     "captioner.locks": {"errors"},
     "captioner.interrupt": set(),
+    "captioner.files": {"errors"},
     "captioner.folders": {"errors"},
     "captioner.spreadsheet": set(),
     "captioner.batch": {"predict", "images", "decoding", "errors"},
@@ -68,7 +71,7 @@ LIBRARY = {
     "captioner.copying": {"subwords", "text"},
     "captioner.inference": {"models", "decoding", "text", "sentences", "errors"},
     "captioner.weights": {"checkpoint", "models", "errors"},
-    "captioner.checkpoint": {"models", "decoding", "subwords", "text", "confidence", "config", "errors"},
+    "captioner.checkpoint": {"models", "decoding", "subwords", "text", "confidence", "config", "files", "errors"},
     "captioner.confidence": {"decoding", "config"},
     "captioner.subwords": {"text", "errors"},
     "captioner.visit": {
@@ -84,7 +87,8 @@ LIBRARY = {
         "spreadsheet",
         "errors",
     },
-    "captioner.evaluation": {"text", "sentences", "spreadsheet", "errors"},
+    "captioner.evaluation": {"datasets", "text", "sentences", "spreadsheet", "files", "errors"},
+    "captioner.datasets": {"folders", "spreadsheet", "files", "errors"},
     "captioner.models": {"config", "errors"},
     "captioner.decoding": {"config", "errors"},
     "captioner.images": {"errors"},
@@ -175,10 +179,17 @@ def test_rows_hold_no_circle() -> None:
         below = {name: row - free for name, row in below.items() if name not in free}
 
 
-def test_nothing_at_the_top_but_the_agreed_rooms() -> None:
-    tracked = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    ours = tracked - {"runs", "cache", "build", "dist", "__pycache__"} - {p.name for p in ROOT.glob("*.egg-info")}
-    assert ours == {"captioner", "app", "train", "tests", "docs"}
+def rooms(root: Path) -> set[str]:
+    """The folders of code: people keep reports, runs and photos of their own beside them."""
+    return {path.parent.name for path in root.glob("[!.]*/*.py")} - {"build"}
+
+
+def test_nothing_at_the_top_but_the_agreed_rooms(tmp_path: Path) -> None:
+    assert rooms(ROOT) == {*ROOMS, "tests"}
+    for name in ("report/report.html", "photos/a.jpg", "src/more.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert rooms(tmp_path) == {"src"}
 
 
 def test_no_file_has_a_name_that_says_nothing_or_shadows_a_package() -> None:

@@ -195,6 +195,14 @@ def test_help_and_version_load_nothing_heavy(flag: str) -> None:
     assert (b"caption" if flag == "--help" else __version__.encode()) in done.stdout
 
 
+def test_whoever_wants_to_train_is_told_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "fit", "x.toml"]) == 2
+    assert main(["--help"]) == 0
+    out, err = capsys.readouterr()
+    for text in (out, err):
+        assert "run python -m train in a checkout of the repository" in text
+
+
 def test_help_shows_the_embedded_models_own_defaults() -> None:
     defaults = to_mapping(checkpoint.read().decoding)
     assert {name: defaults[name] for name in PHOTO_EN} == PHOTO_EN

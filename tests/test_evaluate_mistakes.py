@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from captioner.cli import predictions
+from captioner.cli import main, predictions
 
 
 def test_missing_photos_are_told_before_the_model_works(
@@ -143,6 +143,8 @@ def test_truncated_annotations(evaluate: Any, results: Any, coco: Path) -> None:
         (["--results", "r.json", "--report", "/dev/null/report"], 4, "cannot be written"),
         (["--images", ".", "--model", "photo-xx"], 3, "photo-xx"),
         (["--compare", "a", "b"], 2, "not allowed with argument"),
+        (["--results", "r.json", "--split", "dev"], 2, "the photos of --annotations have no splits"),
+        (["--results", "r.json", "--model", "photo-en", "--beam-size", "1"], 2, "leave --model, --beam-size away"),
     ],
 )
 def test_mistakes_are_told_at_once(arguments: list[str], code: int, message: str, evaluate: Any) -> None:
@@ -150,3 +152,52 @@ def test_mistakes_are_told_at_once(arguments: list[str], code: int, message: str
     assert (found, out) == (code, "")
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--limit", "3"], "--limit"),
+        (["--seed", "1", "--official"], "--seed, --official"),
+        (["--split", "test"], "--split"),
+        (["--images", "x", "--report", "y"], "--images, --report"),
+        (["--beam-size", "1"], "--beam-size"),
+    ],
+)
+def test_comparing_refuses_what_it_would_ignore(
+    given: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--compare", "a", "b", *given]) == 2
+    assert capsys.readouterr().err == f"captioner: --compare only reads two reports; leave {named} away.\n"
+
+
+def test_one_photo_has_no_cider(evaluate: Any, results: Any, coco: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    code, out, err = evaluate("--results", results(), "--limit", 1, "--format", "json", "--report", report)
+    assert (code, json.loads(out)["CIDEr"]) == (0, 0)
+    assert "CIDEr of one photo is 0 by its definition" in err
+    assert "CIDEr of one photo is 0 by its definition" in (report / "report.html").read_text()
+
+
+def test_empty_references_are_named(evaluate: Any, results: Any, coco: Path) -> None:
+    data = json.loads(coco.read_text())
+    data["annotations"] += [{"image_id": 2, "caption": ""}, {"image_id": 4, "caption": " ... "}]
+    coco.write_text(json.dumps(data))
+    code, _, err = evaluate("--results", results())
+    assert code == 0
+    assert "2 photos (the first: '2', '4') of 5 with an empty reference" in err
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [("一只狗在草地上奔跑", True), ("สุนัขวิ่งบนหญ้า", True), ("개가 잔디 위를 달린다", False), ("a dog in 北京", False)],
+)
+def test_scripts_without_spaces_are_named(
+    evaluate: Any, results: Any, coco: Path, *, reference: str, said: bool
+) -> None:
+    data = json.loads(coco.read_text())
+    data["annotations"].append({"image_id": 3, "caption": reference})
+    coco.write_text(json.dumps(data))
+    code, _, err = evaluate("--results", results())
+    assert code == 0
+    assert ("1 photo (the first: '3') of 5 with references in a script without spaces" in err) == said

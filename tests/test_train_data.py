@@ -23,7 +23,7 @@ from train.augment import crops, jitter, may_be_mirrored
 from train.config import EncoderSettings
 from train.data import PhotoSet, batches, load_photos, pad, read_texts
 from train.features import weights_key
-from train.optimizer import exponential_average, learning_rate
+from train.optimizer import exponential_average, fitting_warmup, learning_rate
 from train.pretrained import pretrained_encoder
 
 
@@ -118,6 +118,14 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[55] == pytest.approx(0.5)
     assert rates[-1] < 0.01
     assert learning_rate(0, 100, 0) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "warmup", "fitting"), [(200, 100, 100), (199, 100, 19), (14, 100, 1), (1, 1, 1), (9, 0, 0)]
+)
+def test_a_warm_up_is_never_longer_than_half_a_run(steps: int, warmup: int, fitting: int) -> None:
+    assert fitting_warmup(warmup, steps) == fitting
+    assert max(learning_rate(step, steps, warmup) for step in range(steps)) == pytest.approx(1)
 
 
 def test_an_average_forgets_its_random_start() -> None:

@@ -14,7 +14,9 @@ import train.data
 from captioner.errors import ImageError, OutputError, UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import Photo, open_image
-from tests.training_runs import fit
+from tests.sentence_pairs import write_descriptions
+from tests.training_runs import fit, steps
+from train.__main__ import main
 from train.config import DataSettings
 from train.data import load_photos, new_array, read_splits, read_texts
 from train.pairs import read_lines
@@ -78,6 +80,19 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
     assert not (tmp_path / "other").exists()
 
 
+def test_photos_may_be_in_another_folder(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "captions.txt").write_text(
+        "image,caption,split\ncoffee-0.png,a cup,train\ncoffee-1.png,cups,dev\nrocket-0.png,up,train\n"
+    )
+    root = ("--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1", "--set", "data.min_count=1")
+    assert fit(data, tmp_path / "none", *root) == 2
+    assert "if they are elsewhere, --set data.images=DIR says where" in capsys.readouterr().err
+    assert fit(data, tmp_path / "out", *root, "--set", f"data.images={data / 'images'}") == 0
+    config = json.loads((tmp_path / "out" / "best" / "config.json").read_text())
+    assert config["training"]["photos"] == 2
+    assert "images" not in config["training"]["config"]["data"]  # a place on this machine, which may change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -102,6 +117,36 @@ def test_mistakes_are_told_before_anything_runs(
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_warm_up_longer_than_its_phase_is_shortened_and_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phase = '{name="short", epochs=2, batch_size=3, warmup=100}, {name="read", objective="text", epochs=1, warmup=3}'
+    (tmp_path / "texts.txt").write_text("a dog runs\n" * 7)
+    more = [f"phase=[{phase}]", "data.limit=4", f'data.text=["{tmp_path / "texts.txt"}"]']
+    assert fit(data, tmp_path / "out", *(word for one in more for word in ("--set", one))) == 0
+    err = capsys.readouterr().err
+    assert (
+        "phase short takes 4 steps, too few for a warm-up of 100; it is shortened to 1 (--set phase.0.warmup=1)" in err
+    )
+    assert "phase read takes 1 steps" in err
+    assert [step["rate"] for step in steps(tmp_path / "out")][:3] == pytest.approx([1, 1, 0.75])
+
+
+def test_what_the_system_refuses_is_not_always_a_file_to_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_descriptions(tmp_path / "task2", {"train": ["A dog."]}, "en")
+    (tmp_path / "captions.json").write_text('[{"file": "1_a.jpg", "split": "dev", "captions": ["A bird."]}]')
+    out = tmp_path / "none" / "texts.txt"
+    command = ["texts", str(out), "--data", str(tmp_path), "--held-out", str(tmp_path)]
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"train: {out}: No such file or directory.\n"
+    out.parent.mkdir()
+    out.touch()
+    assert main(command) == 4
+    assert "texts.txt: cannot be written (File exists)" in capsys.readouterr().err
 
 
 def test_texts_that_hold_nothing_are_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a sentence."""
 
+import io
 import json
 import subprocess
 import sys
@@ -11,12 +12,14 @@ from PIL import Image
 
 import captioner
 from captioner import checkpoint, words
+from captioner.batch import caption_photos
 from captioner.cli import main
 from captioner.config import TextEncoderConfig
 from captioner.decoding import DecodingOptions
 from captioner.errors import ModelError, UsageError
 from captioner.models.encoders import TextEncoder
 from captioner.subwords import Subwords
+from captioner.text import as_sentence
 from captioner.translator import LONGEST, Translator, _ended
 from captioner.words import draw_words
 from tests.sentence_pairs import ENGLISH, GERMAN, PAIRS
@@ -114,6 +117,16 @@ def test_a_sentence_ends_as_its_source_does(language: str, text: str) -> None:
     assert _ended(ended, "!", language) == ended
 
 
+@pytest.mark.parametrize("end", ['."', ".”", ".)", '!"', "?»"])
+def test_a_sentence_that_ends_with_a_quotation_mark_has_one_end(translator: Translator, end: str) -> None:
+    assert as_sentence(f"a girl jumps{end}") == f"A girl jumps{end}"
+    assert as_sentence('a girl says "jump"') == 'A girl says "jump".'
+    found = translator.translate(f"a girl jumps{end}")
+    assert found.source == f"A girl jumps{end}"
+    assert not found.text.endswith(f"{end}.")
+    assert sum(found.text.count(mark) for mark in ".!?") == 1
+
+
 @pytest.mark.parametrize(
     "sentence", ["🐕 ☕", "x", "ŁŁŁ Ωμέγα 你好", "12 12 12", "a" * 50, "Hüte\u00a0\n\tGehe", "<de> <pad> </s> ▁"]
 )
@@ -209,6 +222,48 @@ def test_lines_stay_beside_each_other(learned: Path) -> None:
     assert (latin.returncode, latin.stderr) == (0, b"")
     assert done.returncode == 1
     assert done.stderr == "captioner: line 3: '...' holds no words to translate.\n"
+
+
+def test_sentences_of_a_command_are_answered_one_by_one(learned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["translate", "--model", str(learned), "--to", "de"]
+    long = "Two dogs run on the beach and " * 20
+    assert main([*command, "A girl jumps.", "", "A boy swims."]) == 0
+    assert capsys.readouterr() == ("Ein Mädchen springt.\n\nEin Junge schwimmt.\n", "")
+    assert main([*command, long, "A boy swims.", "--format", "jsonl"]) == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["text"] for line in out.splitlines()] == [None, "Ein Junge schwimmt."]
+    assert err.startswith("captioner: sentence 1: 'Two dogs run")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_sentences_of_windows_are_read(
+    learned: Path, encoding: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = io.BytesIO("A girl jumps.\r\nA boy swims.\r\n".encode(encoding))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(text)))  # type: ignore[arg-type]
+    assert main(["translate", "--model", str(learned), "--to", "cs"]) == 0
+    assert capsys.readouterr() == ("Dívka skáče.\nChlapec plave.\n", "")
+
+
+def test_a_caption_that_cannot_be_translated_is_its_photos_error(
+    learned: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "DEFAULT_TRANSLATOR", learned)
+    model = captioner.load(device="cpu", language="de")
+    sources = list(photos.items())
+    reader = Translator.load(learned)
+    lengths = [max(len(one.ids) - 1 for one in reader._read(model.caption(path).source)) for _, path in sources]
+    assert min(lengths) < max(lengths)
+    monkeypatch.setattr("captioner.translator.LONGEST", max(lengths) - 1)
+    records = list(caption_photos(model, sources))
+    assert [record.path for record in records] == list(photos)
+    for length, record in zip(lengths, records, strict=True):
+        if length == max(lengths):
+            assert record.error is not None
+            assert record.error.startswith(f"cannot translate the caption of {record.path}: ")
+        else:
+            assert record.caption
+            assert record.language == "de"
 
 
 def test_photos_are_captioned_in_another_language(

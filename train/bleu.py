@@ -7,8 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from captioner.datasets import CaptionedPhoto, read_captioned_photos
 from captioner.errors import UsageError
-from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.predict import Captioner
 from captioner.translator import Translator
 from train.pairs import find_lines, photo_number, read_descriptions, read_pairs

@@ -21,7 +21,7 @@ from captioner.confidence import (
     signals_of_picture,
 )
 from captioner.config import to_mapping
-from captioner.evaluation.data import CaptionedPhoto
+from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.reliability import close_to_people, expected_calibration_error, roc_area
 from captioner.images import to_pixels
 from captioner.predict import Captioner, PreparedPhoto

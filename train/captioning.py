@@ -69,7 +69,7 @@ class Captioning:
 
     def settings(self) -> dict[str, Any]:
         """The configuration without places on this machine."""
-        data = (("data", key) for key in ("root", "also", "validation", "text", "cache"))
+        data = (("data", key) for key in ("root", "images", "also", "validation", "text", "cache"))
         settings = without_places(self.config, *data, ("encoder", "weights"))
         settings["distillation"]["teachers"] = [Path(name).name for name in self.config.distillation.teachers]
         return settings | {"start": Path(self.config.start).name}

@@ -28,6 +28,7 @@ from captioner.config import (
 )
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import UsageError
+from captioner.files import decode_text
 from captioner.text import ENGLISH
 
 Positive = Annotated[float, Field(gt=0)]
@@ -39,7 +40,10 @@ class DataSettings:
     """Where the photos and captions are, and which captions count.
 
     Attributes:
-        root: directory with the captions (see `train.splits`) and `images/`; given on the command line (`--set data.root=DIR`).
+        root: directory with the captions (see `train.splits`) and the photos, or the file of captions itself; given on the
+            command line (`--set data.root=DIR`).
+        images: directory of the photos; empty where they are in `images/` beside the captions, or in a place that
+            `train.places` finds by itself.
         also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside each file.
         validation: further files like these, for validation whatever their split: each is scored by itself, and the best
             checkpoint is that with the best mean score over the data's validation photos and these files.
@@ -53,6 +57,7 @@ class DataSettings:
     """
 
     root: str = ""
+    images: str = ""
     also: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
@@ -95,7 +100,7 @@ class PhaseSettings:
         crop: smallest share of a photo's area that a random crop keeps; 1 switches cropping off.
         flip: mirror every other crop, but never a photo with a caption that says left or right.
         colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
-        warmup: steps over which the learning rate rises.
+        warmup: steps over which the learning rate rises; in a phase too short for that, a tenth of its steps.
         weight_decay: of AdamW, on matrices only.
         scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
             beginning of the phase in a straight line to this (Bengio et al. 2015).
@@ -327,10 +332,10 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | Transl
         UsageError: the file cannot be read, or a key or value is refused; the sentence says which.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(decode_text(path.read_bytes(), f"{path}: not valid TOML; it"))
     except OSError as problem:
         raise UsageError(f"{path}: the configuration cannot be read ({problem.strerror}).") from None
-    except ValueError as problem:  # not TOML, or not UTF-8
+    except ValueError as problem:
         raise UsageError(f"{path}: not valid TOML ({problem}).") from None
     for change in changes:
         _apply(data, change)

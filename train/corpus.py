@@ -6,12 +6,13 @@ from pathlib import Path
 
 from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
 from train.augment import may_be_mirrored
 from train.config import TrainConfig
-from train.data import IMAGES, PhotoSet, encode, hash_of, load_photos, read_texts
+from train.data import PhotoSet, encode, hash_of, load_photos, read_texts
+from train.places import IMAGES, home
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_corpus(
         ModelError: there is no such teacher.
     """
     data = config.data
-    images, cache = Path(data.root) / IMAGES, Path(data.cache)
+    images, cache = home(Path(data.root)) / IMAGES, Path(data.cache)
     tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
     texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
     texts_wanted = [phase.name for phase in config.phase if phase.objective == "text"]

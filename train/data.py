@@ -8,9 +8,9 @@ import json
 import os
 import random
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from captioner.checkpoint import replacing
+from captioner.datasets import CaptionedPhoto, read_captioned_photos
+from captioner.datasets.structure import as_texts, refuse_all
 from captioner.errors import ImageError, OutputError, UsageError
-from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
-from captioner.evaluation.structure import as_texts, refuse_all
+from captioner.files import decode_text
 from captioner.images import open_image, to_pixels
 from captioner.interrupt import Interrupt
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
+from train.places import IMAGES, Place, find_place, home
 from train.splits import divide
 
-IMAGES = "images"
-"""The directory of photos beside the captions."""
 CACHED = "pixels-*", "features-*"
 """Names of the files in a cache."""
 
@@ -76,29 +76,26 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     root = Path(data.root)
     photos = read_captioned_photos(root, problems=problems)
     train, validation = divide(photos, problems)
-    held_out = {
-        _identity(root / IMAGES, photo) for photo in (*validation, *(one for one in photos if one.split == "test"))
-    }
+    place = find_place(root, photos.photos, data.images)
+    tested = [photo for photo in photos if photo.split == "test"]
+    held_out = {_identity(place.path(photo)) for photo in (*validation, *tested)}
     train, validation = train[: data.limit or None], validation[: data.validation_limit or None]
+    if place != Place(home(root) / IMAGES):
+        train, validation = place.absolute(train), place.absolute(validation)
     further: dict[str, list[CaptionedPhoto]] = {}
     for file in map(Path, data.validation):
-        name = file.parent.name if file.parent.name not in {root.name, *further} else file.stem
-        measured = list(read_captioned_photos(file, problems=problems))[: data.validation_limit or None]
-        further[name] = _elsewhere(file, measured)
-        held_out |= {_identity(Path(), photo) for photo in further[name]}
+        name = home(file).name if home(file).name not in {root.name, *further} else file.stem
+        measured = read_captioned_photos(file, problems=problems).photos
+        further[name] = find_place(file, measured).absolute(measured)[: data.validation_limit or None]
+        held_out |= {_identity(Path(photo.file)) for photo in further[name]}
     for file in map(Path, data.also):
-        also = _elsewhere(file, read_captioned_photos(file, problems=problems))
-        known = {photo.file for photo in also if _identity(Path(), photo) in held_out}
-        names = sorted(str(Path(name).relative_to((file.parent / IMAGES).absolute())) for name in known)
+        also = read_captioned_photos(file, problems=problems).photos
+        located = find_place(file, also).absolute(also)
+        known = {photo.id for photo in located if _identity(Path(photo.file)) in held_out}
+        names = sorted(photo.file for photo in also if photo.id in known)
         refuse_all(f"{file}:", names, "photo", f"for validation or testing in {root}", problems)
-        train += [photo for photo in also if photo.file not in known]
+        train += [photo for photo in located if photo.id not in known]
     return {"train": train, "validation": validation, **further}
-
-
-def _elsewhere(file: Path, photos: Iterable[CaptionedPhoto]) -> list[CaptionedPhoto]:
-    """Photos of a file of captions, whose names lead to `images/` beside it from wherever they are read."""
-    images = (file.parent / IMAGES).absolute()
-    return [replace(photo, file=str(images / photo.file)) for photo in photos]
 
 
 def read_texts(files: Sequence[str]) -> list[str]:
@@ -110,10 +107,8 @@ def read_texts(files: Sequence[str]) -> list[str]:
     texts: list[str] = []
     for path in map(Path, files):
         try:
-            with (
-                gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file
-            ):
-                lines = [line.strip() for line in file if line.strip()]
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            lines = [line.strip() for line in decode_text(data, f"data.text: {path}").split("\n") if line.strip()]
             if ".jsonl" in path.suffixes:
                 texts += [caption for line in lines for caption in as_texts(json.loads(line)["captions"])]
             else:
@@ -145,7 +140,10 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     skipped: dict[str, str] = json.loads(notes.read_text(encoding="utf-8"))
     kept = [number for number in range(len(photos)) if str(number) not in skipped]
     if not kept:
-        raise UsageError(f"{name}: no usable photo in {images} (the first: {next(iter(skipped.values()), 'none')})")
+        folder = (images / photos[0].file).parent if photos else images
+        hint = "" if any(size for size, _ in stamps) else "; if they are elsewhere, --set data.images=DIR says where"
+        first = next(iter(skipped.values()), "none")
+        raise UsageError(f"{name}: no usable photo in {folder} (the first: {first}){hint}")
     pixels = np.load(path, mmap_mode="r")[: len(kept)]  # rows of those that were left out stay empty, at the end
     sizes = [(Path(photo.file).name, bytes_) for photo, (bytes_, _) in zip(photos, stamps, strict=True)]
     names = hash_of(size, sizes, kept)
@@ -246,9 +244,9 @@ def batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int
     return groups
 
 
-def _identity(images: Path, photo: CaptionedPhoto) -> tuple[str, int]:
+def _identity(file: Path) -> tuple[str, int]:
     """Name and size: a photo has the same in every copy of its folder."""
-    return Path(photo.file).name, _stamp(images / photo.file)[0]
+    return file.name, _stamp(file)[0]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

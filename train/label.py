@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from captioner import checkpoint
 from captioner.checkpoint import replacing
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.folders import Photos
 from captioner.text import Tokenizer
-from train.data import IMAGES, load_photos
+from train.data import load_photos
 from train.distillation import Teachers
+from train.places import IMAGES
 
 LABELS = "labels.json"
 

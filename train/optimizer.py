@@ -41,10 +41,19 @@ def exponential_average(decay: float) -> Callable[[TensorList, TensorList, Tenso
 
 
 def learning_rate(step: int, steps: int, warmup: int) -> float:
-    """Share of the highest learning rate: a linear rise over `warmup` steps, then half a cosine down to 0."""
+    """Share of the highest learning rate: a linear rise over `fitting_warmup` steps, then half a cosine down to 0."""
+    warmup = fitting_warmup(warmup, steps)
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def fitting_warmup(warmup: int, steps: int) -> int:
+    """Steps over which the rate rises: `warmup`, or a tenth of all `steps` where it would take more than half of them.
+
+    A short run would otherwise end before it reaches its learning rate.
+    """
+    return warmup if 2 * warmup <= steps else min(warmup, max(1, steps // 10))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captioner.copying import bare, hide, mark
+from captioner.datasets import read_captioned_photos
 from captioner.errors import UsageError
-from captioner.evaluation.data import read_captioned_photos
+from captioner.files import decode_text
 from captioner.subwords import Subwords, normalize
 from captioner.text import ENGLISH
 
@@ -141,7 +142,7 @@ def read_lines(root: Path, name: str) -> list[str]:
         raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return [normalize(line) for line in content.decode("utf-8").removesuffix("\n").split("\n")]
+        return [normalize(line) for line in decode_text(content, str(path)).removesuffix("\n").split("\n")]
     except (OSError, EOFError, zlib.error, ValueError) as problem:
         raise UsageError(f"{path}: cannot be read ({problem}).") from None
 

@@ -2,9 +2,9 @@
 
 import hashlib
 
+from captioner.datasets import CaptionedPhoto, CaptionedPhotos
+from captioner.datasets.structure import refuse
 from captioner.errors import UsageError
-from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
-from captioner.evaluation.structure import refuse
 
 SPLITS = frozenset({"train", "dev", "val", "validation", "test", "restval", "unused"})
 """What a split may be called; of the last three nothing is learned, and nothing is measured on them while learning."""

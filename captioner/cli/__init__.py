@@ -7,12 +7,16 @@ from collections.abc import Sequence
 
 from captioner._version import __version__
 from captioner.cli import caption, evaluate, info, translate
+from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
-from captioner.errors import CaptionerError, OutputError
+from captioner.errors import CaptionerError, OutputError, UsageError
 
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
+"""
+TRAINING = """\
+To train a model, run python -m train in a checkout of the repository; its README says how, under "Train on my data".
 """
 VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate}
 INTERRUPTED = 130
@@ -32,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     if isinstance(sys.stdin, io.TextIOWrapper):  # as everything that is written; what is not UTF-8 is no reason to stop
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] == "train":
+        print(f"captioner: the installed command does not train. {TRAINING}", end="", file=sys.stderr)
+        return UsageError.exit_code
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -42,23 +50,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         abandon_output()
         return 0
-    except CaptionerError as problem:
-        print(f"captioner: {problem}", file=sys.stderr)
-        return problem.exit_code
-    except OSError as problem:  # what no verb expects, such as a folder beside a photo that may not be looked into
-        print(f"captioner: {problem.filename or 'a file'}: {problem.strerror or problem}.", file=sys.stderr)
-        return OutputError.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as problem:
+        code, sentence = _explained(problem)
+        print(f"captioner: {sentence}", file=sys.stderr)
     return code
+
+
+def _explained(problem: Exception) -> tuple[int, str]:
+    """The exit code and the sentence for what has gone wrong; what no user can have caused is raised again."""
+    if isinstance(problem, CaptionerError):
+        return problem.exit_code, str(problem)
+    if sentence := shortage(problem):
+        sys.unraisablehook = lambda _: None  # what libraries do at the end of the process fails for the same reason
+        return CaptionerError.exit_code, sentence
+    if isinstance(problem, OSError):  # no verb expects it, such as a folder beside a photo that may not be looked into
+        return OutputError.exit_code, f"{problem.filename or 'a file'}: {problem.strerror or problem}."
+    raise problem
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="captioner",
         description="Captions for photos, offline, on any computer; in four languages.",
-        epilog=EXIT_CODES,
+        epilog=f"{EXIT_CODES}\n{TRAINING}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"captioner {__version__}")
     add_verbs(parser, VERBS, epilog=EXIT_CODES)

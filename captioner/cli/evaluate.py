@@ -5,19 +5,19 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.cli.options import add_model_options, positive
+from captioner.cli.options import DECODING_FLAGS, add_model_options, positive
 from captioner.cli.output import require_place, write_files, write_line
 from captioner.cli.predictions import Predictions, captioned, given
 from captioner.cli.progress import say
 from captioner.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
+    from captioner.datasets import CaptionedPhoto, CaptionedPhotos
     from captioner.evaluation.comparison import Comparison
-    from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
     from captioner.evaluation.outcome import KnownCaptions, Outcome
 
 _THUMBNAIL = 320  # longer side in pixels
@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flickr8k",
         type=Path,
         metavar="FILE|DIR",
-        help="people's captions: a JSON list, Karpathy's JSON, the text files, or the directory where one of these is",
+        help="people's captions with their splits: a JSON list, Karpathy's JSON, CSV, JSON lines, the text files,\nor the directory where one of these is",
     )
     source.add_argument(
         "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two reports on the same photos; nothing is captioned"
     )
-    parser.add_argument("--split", default="test", help="which of Flickr8k's photos (default: test)")
+    parser.add_argument("--split", help="which of Flickr8k's photos (default: test)")
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos, to be captioned by the model")
     parser.add_argument(
         "--results",
@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Caption the photos, or read somebody's captions, and print their scores; or compare two reports."""
     if options.compare:
+        _refuse_ignored(options, set(vars(options)) - {"verb", "compare", "format"}, "--compare only reads two reports")
         from captioner.evaluation.comparison import compare
 
         return _print(compare(*options.compare), options.format)
@@ -83,8 +84,7 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
         CaptionerError: see `captioner.errors`.
     """
     _check(options)
-    from captioner.evaluation.data import read_coco, read_flickr8k
-    from captioner.evaluation.structure import count_and_first
+    from captioner.datasets import read_coco, read_flickr8k
 
     problems: list[str] | None = [] if options.allow_missing else None
     read, source = (read_coco, options.annotations) if options.annotations else (read_flickr8k, options.flickr8k)
@@ -92,12 +92,11 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
     for problem in problems or []:
         say(problem)
     training = _training_captions(options, annotated)
-    photos = _drawn(options, annotated if options.annotations else annotated.select(options.split))
+    photos = _drawn(options, annotated if options.annotations else annotated.select(_split(options)))
     predictions = given(options, annotated, photos) if options.results else captioned(options, photos)
     outcome = _outcome(options, photos, predictions, training)
-    if outcome.empty:
-        said = count_and_first(outcome.empty, "photo")
-        say(f"{said} of {len(outcome.photos):,} with an empty caption, which scores 0.")
+    for remark in outcome.remarks:
+        say(remark)
     if options.report:
         from captioner.evaluation.report import report_files
 
@@ -109,8 +108,13 @@ def _check(options: argparse.Namespace) -> None:
     """Say now what would otherwise come to light after all photos are captioned."""
     if not (options.images or options.results):
         raise UsageError("evaluate needs either --images DIR (to caption them) or --results FILE (to score it).")
+    if options.annotations and options.split:
+        raise UsageError("--split chooses among the photos of --flickr8k; the photos of --annotations have no splits.")
     if options.results and options.sweep_beams:
         raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
+    if options.results:
+        of_the_model = {"model", "rerank", "device", "batch_size", *DECODING_FLAGS}
+        _refuse_ignored(options, of_the_model, "--results are captions that somebody's model has written already")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")
     if options.official:
@@ -120,6 +124,24 @@ def _check(options: argparse.Namespace) -> None:
     require_place(options.results_out)
     if options.report:
         write_files(options.report, {})
+
+
+def _refuse_ignored(options: argparse.Namespace, names: Collection[str], reason: str) -> None:
+    """Refuse options that were given and would do nothing.
+
+    Raises:
+        UsageError: one of them has another value than if it were left out.
+    """
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    given = [name for name in vars(options) if name in names and getattr(options, name) != parser.get_default(name)]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{reason}; leave {flags} away.")
+
+
+def _split(options: argparse.Namespace) -> str:
+    return options.split or "test"
 
 
 def _drawn(options: argparse.Namespace, photos: "CaptionedPhotos") -> "list[CaptionedPhoto]":
@@ -134,7 +156,7 @@ def _drawn(options: argparse.Namespace, photos: "CaptionedPhotos") -> "list[Capt
 
 def _training_captions(options: argparse.Namespace, annotated: "CaptionedPhotos") -> "KnownCaptions | None":
     """Captions that the model may have learned by heart; None if nobody says which."""
-    from captioner.evaluation.data import read_captioned_photos
+    from captioner.datasets import read_captioned_photos
     from captioner.evaluation.outcome import KnownCaptions
 
     source = read_captioned_photos(options.training_captions) if options.training_captions else annotated
@@ -185,7 +207,7 @@ def _settings(
     return {
         "references": str(options.annotations or options.flickr8k),
         "references_sha256": hashlib.sha256(in_order.encode()).hexdigest(),  # two reports must agree to be compared
-        "split": None if options.annotations else options.split,
+        "split": None if options.annotations else _split(options),
         "limit": options.limit,
         "seed": options.seed if options.limit else None,
         "photos_missing": len(photos) - len(references),

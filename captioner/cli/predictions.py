@@ -15,8 +15,8 @@ from captioner.errors import CaptionerError, ImageError, UsageError
 
 if TYPE_CHECKING:
     from captioner.batch import Record
+    from captioner.datasets import CaptionedPhoto, CaptionedPhotos
     from captioner.decoding import DecodingOptions
-    from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
     from captioner.predict import Captioner
 
 _ALLOW = "--allow-missing leaves them out"
@@ -45,8 +45,8 @@ def given(options: argparse.Namespace, annotated: "CaptionedPhotos", photos: "Se
     Raises:
         UsageError: captions of unknown photos, or photos without a caption, unless missing ones are allowed.
     """
-    from captioner.evaluation.data import read_results
-    from captioner.evaluation.structure import count_and_first
+    from captioner.datasets import read_results
+    from captioner.datasets.structure import count_and_first
 
     results = read_results(options.results)
     known, wanted = {photo.id for photo in annotated}, [photo.id for photo in photos]
@@ -77,7 +77,7 @@ def captioned(options: argparse.Namespace, photos: "Sequence[CaptionedPhoto]") -
     """
     from captioner import checkpoint
     from captioner.config import to_mapping
-    from captioner.evaluation.structure import count_and_first
+    from captioner.datasets.structure import count_and_first
 
     # Mistakes in the options and missing photos answer here, before torch loads.
     read = checkpoint.read(options.model)
@@ -155,7 +155,7 @@ def _miss(options: argparse.Namespace, problem: CaptionerError) -> None:
 
 
 def _write_results(path: Path | None, captions: Mapping[str, str]) -> None:
-    from captioner.evaluation.data import to_results
+    from captioner.datasets import to_results
 
     if path:
         write_files(path.parent, {path.name: json.dumps(to_results(captions), indent=1) + "\n"})

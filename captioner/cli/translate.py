@@ -1,6 +1,7 @@
 """captioner translate: English sentences in German, French or Czech."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 from captioner.cli.options import positive
 from captioner.cli.output import write_line
 from captioner.cli.progress import say
-from captioner.errors import OutputError, UsageError
+from captioner.errors import OutputError, SentenceError, UsageError
+from captioner.files import encoding_of
 
 if TYPE_CHECKING:
     from captioner.decoding import DecodingOptions
@@ -49,28 +51,27 @@ def run(options: argparse.Namespace) -> int:
 
     search = replace(read.decoding, beam_size=options.beam_size) if options.beam_size else read.decoding
     translator = Translator.load(read, device=options.device, language=options.to)
-    if options.sentences:
-        found = translator.translate_batch(options.sentences, search, attention=bool(options.show_attention))
-        for translation in found:
-            _print(translation, options.format)
-        if options.show_attention:
-            _draw(found[0], options.show_attention)
+    if options.show_attention:
+        (found,) = translator.translate_batch(options.sentences, search, attention=True)
+        _print(found, options.format)
+        _draw(found, options.show_attention)
         return 0
     return _translate_lines(translator, search, options)
 
 
 def _translate_lines(translator: "Translator", search: "DecodingOptions", options: argparse.Namespace) -> int:
-    """One line out for each line in, so that the two stay beside each other: what has no words stays as it is."""
+    """One line out for each sentence in, so that the two stay beside each other: what has no words stays as it is."""
+    what = "sentence" if options.sentences else "line"
     failed = 0
     number = 0
-    for lines in _batches(options.batch_size):
+    for lines in _batches(options):
         wanted: list[str] = []
         problems: dict[int, str] = {}
         for place, line in enumerate(lines):
             try:
                 translator.check_sentence(line)
                 wanted.append(line)
-            except UsageError as problem:
+            except SentenceError as problem:
                 problems[place] = str(problem)
         found = iter(translator.translate_batch(wanted, search))
         for place, line in enumerate(lines):
@@ -80,21 +81,30 @@ def _translate_lines(translator: "Translator", search: "DecodingOptions", option
                 continue
             if line.strip():
                 failed += 1
-                say(f"line {number}: {problems[place]}")
+                say(f"{what} {number}: {problems[place]}")
             write_line(line if options.format == "text" else json.dumps({"source": line, "text": None}))
     return int(failed > 0)
 
 
-def _batches(size: int) -> Iterator[list[str]]:
-    """Lines of standard input; on a terminal one at a time, so that each is answered at once."""
+def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
+    """The sentences that were given, or else standard input's; a terminal's one at a time, so that each is answered at once."""
+    at_once: int = options.batch_size
+    if not options.sentences and sys.stdin is not None and sys.stdin.isatty():
+        say("one English sentence a line; Ctrl-D ends.")
+        at_once = 1
+    lines = iter(options.sentences or _lines())
+    while batch := list(islice(lines, at_once)):
+        yield batch
+
+
+def _lines() -> Iterator[str]:
+    """Lines of standard input, in whatever encoding its byte-order mark says."""
     if sys.stdin is None:
         raise UsageError("give a SENTENCE; standard input is closed.")
-    terminal = sys.stdin.isatty()
-    if terminal:
-        say("one English sentence a line; Ctrl-D ends.")
-    lines = (line.rstrip("\r\n") for line in sys.stdin)
-    while batch := list(islice(lines, 1 if terminal else size)):
-        yield batch
+    if isinstance(sys.stdin, io.TextIOWrapper) and isinstance(sys.stdin.buffer, io.BufferedReader):
+        sys.stdin.reconfigure(encoding=encoding_of(sys.stdin.buffer.peek(4)), errors="replace")
+    for line in sys.stdin:
+        yield line.rstrip("\r\n")
 
 
 def _print(translation: "Translation", kind: str) -> None:

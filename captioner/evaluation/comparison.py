@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from captioner.datasets.structure import count_and_first, member, read_json
 from captioner.errors import UsageError
 from captioner.evaluation.per_image import ScoredPhotos, read_csv
 from captioner.evaluation.report import PER_IMAGE, SCORES
 from captioner.evaluation.scores import METRICS, corpus_scores, resampled_scores
-from captioner.evaluation.structure import count_and_first, member, read_json
 
 _SHOWN = 5  # photos on which each side wins most
 _CIDER = METRICS.index("CIDEr")

@@ -1,11 +1,12 @@
 """What an evaluation found, before anybody decides how to show it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from captioner.evaluation.data import CaptionedPhoto
+from captioner.datasets import CaptionedPhoto, count_and_first
 from captioner.evaluation.language import Wording, novel_share, wording
 from captioner.evaluation.reliability import (
     ConfidenceGroup,
@@ -17,6 +18,11 @@ from captioner.evaluation.reliability import (
 )
 from captioner.evaluation.scores import METRICS, Scores
 from captioner.text import ptb_tokenize
+
+# Thai, Lao, Tibetan, Burmese, Khmer, Japanese and Chinese letters, more than stand in a name.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]{5,}"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,29 @@ class Outcome:
     def empty(self) -> list[str]:
         """Ids of the photos whose caption has no token."""
         return [photo.id for photo, tokens in zip(self.photos, self.tokens, strict=True) if not tokens]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know before believing the scores, in sentences; nothing where nothing is special."""
+        found = []
+        photos = f"of {len(self.photos):,}"
+        if self.empty:
+            found.append(f"{count_and_first(self.empty, 'photo')} {photos} with an empty caption, which scores 0.")
+        bare = [photo.id for photo in self.photos if not all(map(ptb_tokenize, photo.captions))]
+        if bare:
+            found.append(f"{count_and_first(bare, 'photo')} {photos} with an empty reference, which lowers CIDEr.")
+        if len(self.photos) == 1:
+            found.append(
+                "CIDEr of one photo is 0 by its definition: words count by how few of the photos have them. "
+                "Score several photos, or look at BLEU and ROUGE-L."
+            )
+        unspaced = [photo.id for photo in self.photos if any(map(_UNSPACED.search, photo.captions))]
+        if unspaced:
+            found.append(
+                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces: words are not "
+                "told apart there, and a whole clause counts as one word. Put spaces between words on both sides."
+            )
+        return found
 
     @cached_property
     def reference_tokens(self) -> list[list[str]]:

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from captioner.datasets import CaptionedPhoto, to_results
 from captioner.evaluation import charts
-from captioner.evaluation.data import CaptionedPhoto, to_results
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.per_image import to_csv
 from captioner.evaluation.scores import METRICS

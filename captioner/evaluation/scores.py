@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from captioner.datasets.structure import count_and_first
 from captioner.errors import UsageError
 from captioner.evaluation.bleu import BleuStatistics, bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.evaluation.rouge import rouge_l
-from captioner.evaluation.structure import count_and_first
 from captioner.text import ptb_tokenize
 
 METRICS = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr")

@@ -4,7 +4,9 @@ The best checkpoint by validation score is kept in OUT/best; OUT also holds the 
 """
 
 import argparse
+import math
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +17,10 @@ A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
     from train.captioning import Captioning
-    from train.config import TrainConfig
+    from train.config import PhaseSettings, TrainConfig
     from train.loop import Run
     from train.parallel import Team
+    from train.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +84,9 @@ def train(training: "Run", *, resume: bool) -> None:
         training.resume()
     else:
         training.start()
+    if training.team.leads:
+        for sentence in shortened_warmups(training.task):
+            print(f"train: {sentence}", file=sys.stderr)
     with locked(training.directory / STATE) if training.team.leads else nullcontext():
         if training.team.leads:
             remove_torn(training.directory)
@@ -90,6 +96,36 @@ def train(training: "Run", *, resume: bool) -> None:
             if training.team.leads and (training.directory / STATE).exists():
                 print("train: --resume goes on from the last saved state.", file=sys.stderr)
             raise
+
+
+def shortened_warmups(task: "Task") -> Iterator[str]:
+    """What to say of each phase that is too short for its warm-up; see `train.optimizer.fitting_warmup`."""
+    from train.optimizer import fitting_warmup
+
+    for number, phase in enumerate(task.config.phase):
+        steps = _steps(task, phase)
+        warmup = fitting_warmup(phase.warmup, steps)
+        if steps and warmup != phase.warmup:
+            yield (
+                f"phase {phase.name} takes {steps:,} steps, too few for a warm-up of {phase.warmup:,}; it is shortened to "
+                f"{warmup:,} (--set phase.{number}.warmup={warmup})."
+            )
+
+
+def _steps(task: "Task", phase: "PhaseSettings") -> int:
+    """Steps that a phase takes."""
+    from train.captioning import Captioning
+    from train.feed import SENTENCES
+    from train.translation import Translating
+
+    count, size = 0, phase.batch_size
+    if isinstance(task, Translating):  # its batches hold so many translations
+        count, size = sum(len(pair.targets) for pair in task.train), phase.batch_size * len(task.config.languages)
+    elif isinstance(task, Captioning) and phase.objective == "text":
+        count, size = len(task.corpus.texts), phase.batch_size * SENTENCES
+    elif isinstance(task, Captioning):
+        count = len(task.corpus.train)
+    return phase.epochs * math.ceil(count / size)
 
 
 def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Join the two."""
-    from captioner.evaluation.data import read_flickr8k
+    from captioner.datasets import read_flickr8k
     from train.pairs import photo_number, read_descriptions
 
     german = read_descriptions(options.data / "task2")

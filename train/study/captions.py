@@ -10,17 +10,18 @@ from torch import Tensor, nn
 
 from captioner import checkpoint
 from captioner.config import DecoderConfig, DecoderSettings
+from captioner.datasets import CaptionedPhoto, read_captioned_photos
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
-from captioner.evaluation.data import CaptionedPhoto, read_captioned_photos
 from captioner.inference import generate
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
 from captioner.weights import load_model
-from train.data import IMAGES, encode, load_photos, pad
+from train.data import encode, load_photos, pad
 from train.features import load_features, weights_key
 from train.losses import cross_entropy
+from train.places import IMAGES
 from train.study import toy
 from train.study.learning import learn
 from train.study.setting import Setting

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from captioner.config import Cell as CellKind
 from captioner.config import DecoderConfig
+from captioner.datasets import read_captioned_photos
 from captioner.decoding import sample
-from captioner.evaluation.data import read_captioned_photos
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize

@@ -1,0 +1,93 @@
+"""Photos and what people wrote about them, whatever format they came in."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from captioner.datasets.structure import count_and_first, refuse_all, refuse_twice
+from captioner.errors import UsageError
+
+# The names that published files give to the same split.
+_SAME_SPLIT = {"val": "dev", "validation": "dev", "dev": "dev"}
+
+
+@dataclass(frozen=True)
+class CaptionedPhoto:
+    """One photo and what people wrote about it.
+
+    Attributes:
+        id: names the photo in predictions and results.
+        file: path of the photo, relative to the directory of photos.
+        captions: at least one, as they were written.
+        split: as the data names it (train, dev, val, test, restval, unused), or empty where the data has no splits.
+    """
+
+    id: str
+    file: str
+    captions: tuple[str, ...]
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class CaptionedPhotos:
+    """Photos in the order of their file, each id once.
+
+    Attributes:
+        source: the file or directory they were read from, for messages.
+        photos: at least one.
+
+    Raises:
+        UsageError: no photos, an id twice, or a photo without captions.
+    """
+
+    source: str
+    photos: tuple[CaptionedPhoto, ...]
+
+    def __post_init__(self) -> None:
+        if not self.photos:
+            raise UsageError(f"{self.source} holds no captioned photos.")
+        refuse_twice(self.source, (photo.id for photo in self.photos))
+        bare = [photo.id for photo in self.photos if not photo.captions]
+        if bare:
+            raise UsageError(f"{self.source}: {count_and_first(bare, 'photo')} without a caption.")
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __iter__(self) -> Iterator[CaptionedPhoto]:
+        return iter(self.photos)
+
+    def select(self, split: str) -> "CaptionedPhotos":
+        """Photos of one split; ``val`` and ``dev`` are the same.
+
+        Raises:
+            UsageError: there are none; the sentence names the splits that there are.
+        """
+        wanted = _SAME_SPLIT.get(split, split)
+        chosen = tuple(photo for photo in self.photos if _SAME_SPLIT.get(photo.split, photo.split) == wanted)
+        if not chosen:
+            known = ", ".join(sorted({photo.split for photo in self.photos} - {""})) or "none"
+            raise UsageError(f"{self.source} has no photos of the split {split!r}; its splits: {known}.")
+        return CaptionedPhotos(self.source, chosen)
+
+    def references(self) -> dict[str, tuple[str, ...]]:
+        """Photo id → its captions, as the scores want them."""
+        return {photo.id: photo.captions for photo in self.photos}
+
+
+def gather(source: object, photos: Iterable[CaptionedPhoto], problems: list[str] | None) -> CaptionedPhotos:
+    """All photos of a file or, where `problems` takes the others, those that come for the first time and have a caption.
+
+    Raises:
+        UsageError: nothing is left, or, without `problems`, some photo cannot be used.
+    """
+    if problems is None:
+        return CaptionedPhotos(str(source), tuple(photos))
+    first: dict[str, CaptionedPhoto] = {}
+    again = [photo.id for photo in photos if first.setdefault(photo.id, photo) is not photo]
+    refuse_all(f"{source}:", again, "id", "there more than once", problems)
+    bare = [photo.id for photo in first.values() if not photo.captions]
+    refuse_all(f"{source}:", bare, "photo", "without a caption", problems)
+    usable = tuple(photo for photo in first.values() if photo.captions)
+    if problems and not usable:
+        raise UsageError(f"{source} holds no photo with a caption that can be used. The last problem: {problems[-1]}")
+    return CaptionedPhotos(str(source), usable)

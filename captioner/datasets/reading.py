@@ -1,0 +1,150 @@
+"""Any file or directory of captioned photos, as it was published or exported.
+
+All readers are strict, since half a file gives wrong scores; `read_captioned_photos` can also leave out what is wrong.
+Ids are strings everywhere: COCO's 391895 is "391895", a Flickr8k photo's id is its file name.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from captioner.datasets.coco import coco_photos, karpathy_photos
+from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos, gather
+from captioner.datasets.rows import Row, is_token_line, object_row, read_json_lines, read_token_file
+from captioner.datasets.sidecars import read_sidecars
+from captioner.datasets.structure import count_and_first, read_each, read_json, read_lines, refuse_all, refuse_twice
+from captioner.datasets.tables import has_header, read_table
+from captioner.errors import UsageError
+
+_TOKEN_FILE = "Flickr8k.token.txt"  # of the official text files, the one with the captions
+# What the file of captions in a directory may be called. The second names are looked for where none of the first is
+# there: other files are called so, too.
+_CAPTIONS = (
+    "captions.csv",
+    "captions.jsonl",
+    "captions.json",
+    "dataset*.json",  # Karpathy's splits
+    "captions_*.json",  # COCO's own
+    "annotations.json",
+    _TOKEN_FILE,
+)
+_METADATA = ("metadata.csv", "metadata.jsonl")  # Hugging Face's imagefolder
+_OTHER_CAPTIONS = (
+    *_METADATA,
+    "captions.txt",  # Kaggle's Flickr8k
+    "results.csv",  # Kaggle's Flickr30k
+    "results_*.token",  # the authors' Flickr30k
+)
+_PHOTOS = ("images", "Images")
+_IMAGEFOLDERS = {"train": "train", "validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test"}
+
+
+def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
+    """Reads any format that this package knows.
+
+    Args:
+        path: a file, or a directory with a file of captions by one of the usual names, or with a text file beside each
+            photo. Tables and JSON lines are known by their names' endings, the others by what is in them.
+        problems: takes one sentence for each photo and each caption that is then left out, instead of an error.
+
+    Raises:
+        UsageError: the file is missing, damaged as a whole, or of another structure, or there is a photo or a caption that
+            cannot be used; the other readers raise the same.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return _read_file(path, problems)
+    found = _find(path, _CAPTIONS) or _find(path, _OTHER_CAPTIONS)
+    if found:
+        return _read_file(found, problems)
+    parts = [(split, file) for name, split in _IMAGEFOLDERS.items() if (file := _find(path / name, _METADATA))]
+    if parts:
+        return _imagefolders(path, parts, problems)
+    images = next((path / name for name in _PHOTOS if (path / name).is_dir()), path)
+    if photos := read_sidecars(images, problems):
+        return photos
+    names = ", ".join((*_CAPTIONS, *_OTHER_CAPTIONS))
+    raise UsageError(f"{path} holds no captions; looked for {names}, and for a text file beside each photo.")
+
+
+def read_flickr8k(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
+    """Reads Flickr8k, or any photos with splits, in any format that says them."""
+    photos = read_captioned_photos(path, problems=problems)
+    if not any(photo.split for photo in photos):
+        raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
+    return photos
+
+
+def _find(directory: Path, names: Iterable[str]) -> Path | None:
+    found = sorted({file for name in names for file in directory.glob(name)})
+    if len(found) > 1:
+        listed = ", ".join(file.name for file in found)
+        raise UsageError(f"{directory} holds several files of captions ({listed}); keep one of them, or name it.")
+    return found[0] if found else None
+
+
+def _read_file(path: Path, problems: list[str] | None) -> CaptionedPhotos:
+    kind = path.suffix.lower()
+    if path.name == _TOKEN_FILE:
+        return _official_flickr8k(path.parent, problems)
+    if kind in {".txt", ".token"}:
+        kind = _kind_of_text(path)
+    if kind in {".csv", ".tsv"}:
+        return _from_rows(path, read_table(path, problems).values(), problems)
+    if kind in {".jsonl", ".ndjson"}:
+        return _from_rows(path, read_json_lines(path, problems).values(), problems)
+    if kind == ".token":
+        return _from_rows(path, read_token_file(path, problems).values(), problems)
+    return _from_json(path, problems)
+
+
+def _kind_of_text(path: Path) -> str:
+    first = next((line for _, line in read_lines(path)), "")
+    if is_token_line(first):
+        return ".token"
+    return ".json" if first.lstrip().startswith(("{", "[")) and not has_header(first) else ".csv"
+
+
+def _from_json(path: Path, problems: list[str] | None) -> CaptionedPhotos:
+    data = read_json(path)
+    if isinstance(data, dict) and "annotations" in data:
+        return coco_photos(path, data, problems)
+    if isinstance(data, dict) and "images" in data:
+        return karpathy_photos(path, data, problems)
+    if isinstance(data, list):
+        return _from_rows(path, read_each(path, "photos", data, object_row, problems), problems)
+    raise UsageError(
+        f"{path} is not a file of captioned photos: expected COCO's captions JSON, Karpathy's dataset JSON, "
+        'a list of {"file", "split", "captions"}, or a name that ends in .csv or .jsonl.'
+    )
+
+
+def _imagefolders(root: Path, parts: list[tuple[str, Path]], problems: list[str] | None) -> CaptionedPhotos:
+    """Hugging Face's folders, one a split, each with its own metadata."""
+    photos: list[CaptionedPhoto] = []
+    for split, file in parts:
+        for photo in _read_file(file, problems):
+            name = f"{file.parent.name}/{photo.file}"
+            photos.append(replace(photo, id=name, file=name, split=photo.split or split))
+    return gather(root, photos, problems)
+
+
+def _from_rows(path: Path, rows: Iterable[Row], problems: list[str] | None) -> CaptionedPhotos:
+    return gather(path, (CaptionedPhoto(row.file, row.file, row.captions, row.split) for row in rows), problems)
+
+
+def _official_flickr8k(directory: Path, problems: list[str] | None) -> CaptionedPhotos:
+    rows = read_token_file(directory / _TOKEN_FILE, problems)
+    splits: dict[str, str] = {}
+    for split in ("train", "dev", "test"):
+        path = directory / f"Flickr_8k.{split}Images.txt"
+        files = [line.strip() for _, line in read_lines(path)]
+        refuse_twice(str(path), files)
+        bare = [file for file in files if file not in rows]
+        refuse_all(f"{path}:", bare, "photo", f"without a caption in {_TOKEN_FILE}", problems)
+        both = [file for file in files if file in splits]
+        if both:  # never to be passed over: what is learned must not be measured
+            raise UsageError(f"{path}: {count_and_first(both, 'photo')} also listed in another split.")
+        splits.update(dict.fromkeys(files, split))
+    placed = (Row(row.file, row.captions, splits.get(row.file, "unused")) for row in rows.values())
+    return _from_rows(directory, placed, problems)
