@@ -1,0 +1,16 @@
+"""Reading photos: whatever a user calls a photo becomes an upright RGB picture, within limits.
+
+`open_image` is the only door. What comes through it is a `Photo`; what does not is one `ImageError` in one sentence.
+
+    reading.py      open_image: sources, decoding, the sentences of refusals
+    limits.py       what one photo, and all that are decoded at the same time, may ask of the machine
+    kinds.py        what a file is, by its first bytes
+    containers.py   JPEG, PNG, WebP, GIF and HEIF files without their metadata; the EXIF orientation
+    tiff.py         the same for TIFF, whose tags are the file's structure as well
+    tones.py        pixels of any mode → RGB
+"""
+
+from captioner.images.limits import ImageLimits
+from captioner.images.reading import Photo, Source, open_image, to_pixels
+
+__all__ = ["ImageLimits", "Photo", "Source", "open_image", "to_pixels"]
