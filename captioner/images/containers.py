@@ -24,6 +24,7 @@ class Bare:
         scans: how often a JPEG's decoder goes over the pixels.
         coefficients: bytes a pixel that a JPEG's decoder keeps from scan to scan.
         complete: whether the file has its end.
+        begun: whether the last of a JPEG's scans is in the file, at least its beginning.
         key: the transparent color of a PNG of 16 bits a channel.
         size: width and height of a WebP, whose decoder takes memory as soon as it is made.
     """
@@ -33,6 +34,7 @@ class Bare:
     scans: int = 1
     coefficients: float = 0
     complete: bool = True
+    begun: bool = True
     key: tuple[int, int, int] | None = None
     size: tuple[int, int] | None = None
 
@@ -70,7 +72,8 @@ _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 def _jpeg(data: bytes) -> Bare:
     kept: list[bytes] = []
     exif: list[bytes] = []
-    frame, scans, several, complete = b"", 0, False, False
+    frame, several, complete = b"", False, False
+    scans: list[bytes] = []
     start, at = 0, 2
     while marker := _MARKER.search(data, at):
         code, at = marker[1][0], marker.end()
@@ -81,10 +84,10 @@ def _jpeg(data: bytes) -> Bare:
             continue
         end = at + int.from_bytes(data[at : at + 2])
         body = data[at + 2 : end]
-        if end > len(data) or end < at + 2:
+        if end > len(data) or end < at + 2 or (code == _SOS and len(body) < 6):
             break
         if code == _SOS:
-            scans += 1
+            scans.append(body)
             several = several or body[:1] != frame[5:6]
             if not several:  # all pixels are in this scan: its end is the file's
                 eoi = data.find(b"\xff\xd9", end)
@@ -106,10 +109,21 @@ def _jpeg(data: bytes) -> Bare:
     return Bare(
         data=b"".join(kept),
         exif=b"".join(exif),
-        scans=scans,
+        scans=len(scans),
         coefficients=2 * _samples(frame) if several else 0,
         complete=complete,
+        begun=not several or _all_begun(frame, scans),
     )
+
+
+def _all_begun(frame: bytes, scans: list[bytes]) -> bool:
+    """Whether each coefficient of each channel has had the scan that brings its last bit."""
+    missing = {(channel, number) for channel in frame[6::3] for number in range(64)}
+    for scan in scans:
+        channels, (first, last, bits) = scan[1:-3:2], scan[-3:]
+        if bits & 15 == 0:
+            missing -= {(channel, number) for channel in channels for number in range(first, last + 1)}
+    return not missing
 
 
 def _samples(frame: bytes) -> float:

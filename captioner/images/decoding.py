@@ -51,6 +51,11 @@ _UNSUPPORTED = re.compile(
     re.IGNORECASE,
 )
 
+# How much of a JPEG's picture may be missing at its end: a part that nobody sees, or what a few bytes hold, which is more
+# of a small picture.
+_INVISIBLE, _FEW_BYTES, _FEW_BLOCKS = 0.005, 256, 0.1
+_MOST_NOISE = 1_000_000  # bytes; enough for three megapixels
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -200,7 +205,7 @@ def _picture(encoded: _Encoded, image: ImageFile, draft: int | None, reduce: int
     if encoded.kind == "JPEG" and not encoded.container.complete:
         image = _cut_off(encoded, draft)
     elif encoded.kind == "TIFF":  # in whose place Pillow would check its own limit, and warn
-        image.im = Image.core.new(image.mode, image.size)
+        image.im = Image.new(image.mode, image.size).im
     elif encoded.kind == "WEBP":
         _free_canvases(image)
     image.load()
@@ -243,8 +248,10 @@ def _cut_off(encoded: _Encoded, draft: int | None) -> ImageFile:
     A decoder fills in what is missing, and does not say how much. So it is given two ends, of which one goes on with
     noise: where the pictures differ, something is missing.
     """
-    data = encoded.container.data
-    noise = random.Random(0).randbytes(max(4096, len(data) // 32)).replace(b"\xff", b"\0")
+    if not encoded.container.begun:
+        raise OSError("the file ends early")
+    data = encoded.container.data.rstrip(b"\xff")
+    noise = random.Random(0).randbytes(min(max(4096, len(data)), _MOST_NOISE)).replace(b"\xff", b"\0")
     pictures = []
     for end in (b"", noise):
         image = _Encoded(kind="JPEG", file=io.BytesIO(data + end + b"\xff\xd9"), container=encoded.container).open()
@@ -254,12 +261,10 @@ def _cut_off(encoded: _Encoded, draft: int | None) -> ImageFile:
         pictures.append(image)
     difference = ImageChops.difference(*pictures).convert("L").point([0] + [255] * 255)
     missing = difference.histogram()[255] / (difference.width * difference.height)
-    if missing > _MISSING:
+    few = missing * len(data) < _FEW_BYTES and missing < _FEW_BLOCKS
+    if not (few or missing < _INVISIBLE):
         raise OSError(f"the file ends early, {missing:.0%} of the picture are missing")
     return pictures[0]
-
-
-_MISSING = 0.005
 
 
 def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:

@@ -8,9 +8,8 @@ import ctypes
 import functools
 import io
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
-
-from PIL import Image
 
 from captioner.images.limits import RefusedError
 
@@ -172,6 +171,6 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
 def silence_libtiff() -> None:
     """Keep libtiff from writing about broken files on standard error; Pillow itself silences its warnings, not these."""
     try:
-        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+        ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
     except (AttributeError, OSError):  # Pillow was built without it, or it cannot be reached
         return

@@ -91,14 +91,20 @@ def _converter(image: Image.Image, tones: Tones) -> Callable[[Image.Image, Box],
 
 def _hides_a_picture(image: Image.Image) -> bool:
     """Whether alpha is 0 everywhere, and the colors are not all the same."""
-    lowest, highest = [255] * 3, [0] * 3
+    colours: set[tuple[int, int]] = set()
     for box in _strips(image):
-        *colours, alpha = image.crop(box).convert("RGBA").getextrema()
-        if alpha != (0, 0):
+        *channels, alpha = image.crop(box).convert("RGBA").split()
+        if alpha.getextrema() != (0, 0):
             return False
-        lowest = [min(pair) for pair in zip(lowest, (int(low) for low, _ in colours), strict=True)]
-        highest = [max(pair) for pair in zip(highest, (int(high) for _, high in colours), strict=True)]
-    return lowest != highest
+        colours |= {(number, value) for number, channel in enumerate(channels) for value in _ends(channel)}
+    return len(colours) > 3
+
+
+def _ends(channel: Image.Image) -> tuple[int, int]:
+    """The lowest and the highest value of a channel of 8 bits."""
+    histogram = channel.histogram()
+    found = [value for value, count in enumerate(histogram) if count]
+    return found[0], found[-1]
 
 
 def _without_alpha(part: Image.Image, _: Box) -> Image.Image:
