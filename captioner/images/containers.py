@@ -21,7 +21,6 @@ class Bare:
     Attributes:
         data: the file.
         exif: the EXIF block, empty if there is none.
-        scans: how often a JPEG's decoder goes over the pixels.
         coefficients: bytes a pixel that a JPEG's decoder keeps from scan to scan.
         complete: whether the file has its end.
         begun: whether the last of a JPEG's scans is in the file, at least its beginning.
@@ -31,7 +30,6 @@ class Bare:
 
     data: bytes
     exif: bytes = b""
-    scans: int = 1
     coefficients: float = 0
     complete: bool = True
     begun: bool = True
@@ -63,10 +61,13 @@ def orientation(exif: bytes) -> int:
 
 
 # After any bytes that fill, and not within the pixels, where FF 00 is a value and FF D0 to FF D7 divide.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+# Each scan of a progressive JPEG goes over all its pixels again and may take only 100 bytes, so that a small file could
+# keep a processor busy for hours. Encoders write about ten.
+_MAX_SCANS = 200
 
 
 def _jpeg(data: bytes) -> Bare:
@@ -88,10 +89,12 @@ def _jpeg(data: bytes) -> Bare:
             break
         if code == _SOS:
             scans.append(body)
+            if len(scans) > _MAX_SCANS:
+                raise RefusedError(f"it is a JPEG of more than {_MAX_SCANS} scans; save it again as an ordinary one")
             several = several or body[:1] != frame[5:6]
             if not several:  # all pixels are in this scan: its end is the file's
-                eoi = data.find(b"\xff\xd9", end)
-                complete, at = eoi >= 0, (eoi + 2 if eoi >= 0 else len(data))
+                eoi = len(data) - 2 if data.endswith(b"\xff\xd9") else data.find(b"\xff\xd9", end)
+                complete, at = eoi >= end, eoi + 2
                 break
         elif code in _SOF and not frame:
             frame, several = body, code in _PROGRESSIVE
@@ -109,7 +112,6 @@ def _jpeg(data: bytes) -> Bare:
     return Bare(
         data=b"".join(kept),
         exif=b"".join(exif),
-        scans=len(scans),
         coefficients=2 * _samples(frame) if several else 0,
         complete=complete,
         begun=not several or _all_begun(frame, scans),
@@ -138,33 +140,30 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _png(data: bytes) -> Bare:
-    kept = [data[:8]]
-    exif, header, key, complete = b"", b"", None, False
-    at = 8
+    kept: list[bytes] = []
+    exif, header, key = b"", b"", None
+    start, at = 0, 8  # of what is kept next, and of a chunk
     while at + 8 <= len(data):
-        name, start, end = data[at + 4 : at + 8], at + 8, at + 8 + int.from_bytes(data[at : at + 4])
+        name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
         if name == b"CgBI":
             raise RefusedError("it is a PNG as Xcode packs it for iPhones, which is not supported; give the original")
-        if not name.isalpha():
+        if not name.isalpha() or name == b"IEND" or end > len(data):
             break
-        body = data[start:end] if name in {b"IHDR", b"tRNS", b"eXIf"} else b""
-        sound = zlib.crc32(name + body).to_bytes(4) == data[end : end + 4]  # only asked where there is a body
         if name == b"IHDR":
-            header = body
-            kept.append(data[at : end + 4])
-        elif name == b"PLTE":
-            kept.append(data[at : end + 4])
-        elif name == b"IDAT":
-            kept.append(data[at : end + 4] if end <= len(data) else _chunk(name, data[start:]))
-        elif name == b"tRNS" and sound:
-            transparent, key = _transparency(header, body)
-            kept.append(transparent)
-        elif name == b"eXIf" and sound:
-            exif = body
-        elif name == b"IEND":
-            complete = True
-            break
-        at = end + 4
+            header = data[at + 8 : end - 4]
+        elif name not in {b"PLTE", b"IDAT"}:
+            kept.append(data[start:at])
+            start = end
+            body = data[at + 8 : end - 4] if name in {b"tRNS", b"eXIf"} else b""
+            if body and zlib.crc32(name + body).to_bytes(4) == data[end - 4 : end]:
+                exif = body if name == b"eXIf" else exif
+                transparent, key = _transparency(header, body) if name == b"tRNS" else (b"", key)
+                kept.append(transparent)
+        at = end
+    complete = data[at + 4 : at + 8] == b"IEND"
+    kept.append(data[start:at])
+    if data[at + 4 : at + 8] == b"IDAT":  # cut off
+        kept.append(_chunk(b"IDAT", data[at + 8 :]))
     kept.append(_chunk(b"IEND", b""))
     return Bare(data=b"".join(kept), exif=exif, key=key, complete=complete)
 
@@ -190,23 +189,22 @@ _WEBP_CHUNKS = frozenset((b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"))
 
 
 def _webp(data: bytes) -> Bare:
-    kept: list[bytes] = []
+    kept: dict[bytes, bytes] = {}  # the first of each name: of an animation, its first frame
     exif = b""
     sizes: list[tuple[int, int]] = []
     at = 12
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         end = at + 8 + size + size % 2
-        if name == b"VP8X" and size >= 10:  # flags: only alpha and animation are left
-            kept.append(data[at : at + 8] + bytes([data[at + 8] & 0x12]) + data[at + 9 : end])
+        if name in _WEBP_CHUNKS and name not in kept:
             sizes += _webp_size(name, data[at + 8 : at + 18])
-        elif name in _WEBP_CHUNKS:
-            kept.append(data[at:end])
-            sizes += _webp_size(name, data[at + 8 : at + 18])
+            kept[name] = data[at:end]
+            if name == b"VP8X" and size >= 10:  # flags: only alpha and animation are left
+                kept[name] = data[at : at + 8] + bytes([data[at + 8] & 0x12]) + data[at + 9 : end]
         elif name == b"EXIF":
             exif = data[at + 8 : at + 8 + size]
         at = end
-    body = b"WEBP" + b"".join(kept)
+    body = b"WEBP" + b"".join(kept.values())
     return Bare(data=b"RIFF" + len(body).to_bytes(4, "little") + body, exif=exif, size=next(iter(sizes), None))
 
 

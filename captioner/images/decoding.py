@@ -34,15 +34,14 @@ _READERS = {
     "HEIF": ("pillow_heif", "HeifImageFile"),
 }
 
-# Each scan of a progressive JPEG goes over all its pixels again and may take only 100 bytes, so that a small file could
-# keep a processor busy for hours. Encoders write about ten.
-_MAX_SCANS = 200
 # Pillow decodes these in Python, two bytes at a time.
 _MAX_RUN_LENGTHS = 30_000_000
 # Above so many pixels other formats than JPEG are averaged to a draft, too.
 _BIG = 16_000_000
-# Bytes a pixel while these formats are decoded, measured; of the others it is what their mode takes.
-_DECODING = {"WEBP": 12, "AVIF": 14, "HEIF": 14}
+# Bytes a pixel while these formats are decoded, measured, with and without alpha; of the others it is what their mode
+# takes. HEIC has 7 as phones write it.
+_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5)}
+_WORKING = 32_000_000  # bytes that converting strips takes
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
 # How Pillow and the libraries behind it call what is sound, but not for them.
@@ -54,7 +53,6 @@ _UNSUPPORTED = re.compile(
 # How much of a JPEG's picture may be missing at its end: a part that nobody sees, or what a few bytes hold, which is more
 # of a small picture.
 _INVISIBLE, _FEW_BYTES, _FEW_BLOCKS = 0.005, 256, 0.1
-_MOST_NOISE = 1_000_000  # bytes; enough for three megapixels
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -116,11 +114,12 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None) -> Photo:
         Exception: whatever Pillow and the libraries behind it raise about what is broken.
     """
     encoded = _encoded(file)
+    del file  # what is stripped of metadata is a copy
     cost = 0
     try:
         if encoded.container.size:
             limits.check_size(*encoded.container.size)
-            limits.check_memory(_DECODING["WEBP"] * encoded.container.size[0] * encoded.container.size[1])
+            limits.check_memory(_DECODING["WEBP"][0] * encoded.container.size[0] * encoded.container.size[1])
         image = encoded.open()
         size = image.size
         limits.check_size(*size)
@@ -133,7 +132,7 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None) -> Photo:
         cost = _cost(encoded, image, size, whole=reduce == 1, turned=turned > 1)
         limits.check_memory(cost)
         with DECODING.hold(cost):
-            return _upright(_picture(encoded, image, draft, reduce), turned, size)
+            return _upright(_picture(encoded, image, size, draft, reduce), turned, size)
     except (RefusedError, MemoryError):
         raise
     except Exception as error:
@@ -158,11 +157,9 @@ def _encoded(file: io.BytesIO) -> _Encoded:
 
 def _check_time(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
     """Refuse what would take far more time than its size says."""
-    if encoded.container.scans > _MAX_SCANS:
-        raise RefusedError(f"it is a JPEG of more than {_MAX_SCANS} scans; save it again as an ordinary one")
     if encoded.directory and encoded.directory.tile > limits.max_pixels:
         raise RefusedError("it is a TIFF of huge tiles; save it again as an ordinary one")
-    if image.info.get("compression") in {1, 2} and len(encoded.file.getbuffer()) > _MAX_RUN_LENGTHS:
+    if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:
         raise RefusedError(f"it is a run-length BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG")
 
 
@@ -189,21 +186,23 @@ def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: 
     converted = 4 if whole and (image.mode != "RGB" or encoded.container.key) else 0
     upright = 8 if whole and turned else 0
     pixels = image.width * image.height
-    cost = pixels * max(_DECODING.get(encoded.kind, 0), decoded + converted, upright)
+    with_alpha, opaque = _DECODING.get(encoded.kind, (0, 0))
+    decoder = opaque if image.mode in {"L", "RGB"} else with_alpha
+    cost = int(pixels * max(decoder, decoded + converted, upright))
     cost += int(encoded.container.coefficients * size[0] * size[1])
     if encoded.directory:
         cost += encoded.directory.strip
-    return cost + encoded.file.getbuffer().nbytes
+    return cost + len(encoded.file.getvalue()) + min(_WORKING, 16 * pixels)
 
 
-def _picture(encoded: _Encoded, image: ImageFile, draft: int | None, reduce: int) -> Image.Image:
+def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: int | None, reduce: int) -> Image.Image:
     """Decode, and convert to RGB."""
     frame = None
     if encoded.kind == "GIF" and image.tile:
         frame = image.tile[0].extents
         frame = None if frame == (0, 0, *image.size) else frame
     if encoded.kind == "JPEG" and not encoded.container.complete:
-        image = _cut_off(encoded, draft)
+        image = _cut_off(encoded, size, draft)
     elif encoded.kind == "TIFF":  # in whose place Pillow would check its own limit, and warn
         image.im = Image.new(image.mode, image.size).im
     elif encoded.kind == "WEBP":
@@ -242,7 +241,7 @@ def _free_canvases(image: Any) -> None:
     image._get_next = only_one
 
 
-def _cut_off(encoded: _Encoded, draft: int | None) -> ImageFile:
+def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> ImageFile:
     """Read a JPEG that has no end, if only its last bytes are missing.
 
     A decoder fills in what is missing, and does not say how much. So it is given two ends, of which one goes on with
@@ -251,7 +250,7 @@ def _cut_off(encoded: _Encoded, draft: int | None) -> ImageFile:
     if not encoded.container.begun:
         raise OSError("the file ends early")
     data = encoded.container.data.rstrip(b"\xff")
-    noise = random.Random(0).randbytes(min(max(4096, len(data)), _MOST_NOISE)).replace(b"\xff", b"\0")
+    noise = random.Random(0).randbytes(4096 + size[0] * size[1] // 4).replace(b"\xff", b"\0")  # enough for most of it
     pictures = []
     for end in (b"", noise):
         image = _Encoded(kind="JPEG", file=io.BytesIO(data + end + b"\xff\xd9"), container=encoded.container).open()
