@@ -91,6 +91,7 @@ class _Encoded:
 
     def open(self) -> ImageFile:
         """Read the header; no pixel is decoded yet."""
+        self.file.seek(0)
         module, name = _READERS[self.kind]
         image: ImageFile = getattr(import_module(module), name)(self.file)
         return image
@@ -119,7 +120,8 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None) -> Photo:
     try:
         if encoded.container.size:
             limits.check_size(*encoded.container.size)
-            limits.check_memory(_DECODING["WEBP"][0] * encoded.container.size[0] * encoded.container.size[1])
+            cost = _DECODING["WEBP"][0] * encoded.container.size[0] * encoded.container.size[1]
+            limits.check_memory(cost)
         image = encoded.open()
         size = image.size
         limits.check_size(*size)
