@@ -12,8 +12,10 @@ import pytest
 
 from captioner import __version__, checkpoint
 from captioner.cli import main
-from captioner.cli.options import PHOTO_EN
+from captioner.cli.options import LIMIT_FLAGS, PHOTO_EN
 from captioner.config import to_mapping
+from captioner.images import ImageLimits
+from tests.folder_runs import Fake
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 KEYS = ["path", "caption", "log_prob", "confidence", "captions", "language", "source", "width", "height", "error"]
@@ -198,6 +200,34 @@ def test_help_and_version_load_nothing_heavy(flag: str) -> None:
 def test_help_shows_the_embedded_models_own_defaults() -> None:
     defaults = to_mapping(checkpoint.read().decoding)
     assert {name: defaults[name] for name in PHOTO_EN} == PHOTO_EN
+
+
+def test_help_shows_the_limits_on_photos() -> None:
+    assert {name: default for name, (_, default) in LIMIT_FLAGS.items()} == {
+        name: getattr(ImageLimits(), name) for name in LIMIT_FLAGS
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--max-pixels", "63"], "8 × 8 pixels, more than"),
+        (["--max-bytes", "100"], "it is bigger than the 0.0001 MB allowed"),
+        (["--max-memory", "1k"], "decoding it would take"),
+        (["--max-pixels", "64", "--max-bytes", "1M", "--max-memory", "1G"], ""),
+    ],
+)
+def test_limits_on_photos_are_options(
+    fake: Fake, folder: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", "photos/0.jpg", *words]) == bool(sentence)
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "M", "1.5M", "many", ""])
+def test_limits_on_photos_that_are_none(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", "a.jpg", "--max-pixels", value]) == 2
+    assert "--max-pixels" in capsys.readouterr().err
 
 
 def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None:

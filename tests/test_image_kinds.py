@@ -118,7 +118,9 @@ def test_bitmaps_that_are_not_read() -> None:
 
 def test_heif_of_another_codec() -> None:
     blob = encode(RGB, "HEIF")
-    assert "damaged" not in refusal(blob.replace(b"hvc1", b"vvc1"))
+    for codec, name in ((b"vvc1", "H.266"), (b"avc1", "H.264"), (b"j2k1", "JPEG 2000")):
+        sentence = refusal(blob.replace(b"hvc1", codec))
+        assert f"it is a HEIF that uses an encoding that is not supported ({name})" in sentence
 
 
 @pytest.mark.parametrize("brand", [b"heix", b"hevc", b"heim", b"msf1", b"mif1"])

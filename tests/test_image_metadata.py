@@ -138,7 +138,7 @@ def test_what_follows_a_jpeg_is_not_looked_at() -> None:
         np.testing.assert_array_equal(pixels(open_image(blob + b"\xff\xda" * 1000)), wanted)
 
 
-@pytest.mark.parametrize("size", [(512, 512), (320, 240), (64, 48)])
+@pytest.mark.parametrize("size", [(512, 512), (320, 240), (160, 120)])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
 @pytest.mark.parametrize("draft", [None, 16])
 def test_a_jpeg_without_its_last_bytes(options: dict[str, object], size: tuple[int, int], draft: int | None) -> None:
@@ -241,7 +241,9 @@ def test_broken_exif_in_boxes(format: str) -> None:  # noqa: A002
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+@pytest.mark.parametrize(
+    "format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"]
+)  # the writer of HEIF turns what it understood
 def test_the_orientation_of_xmp_is_not_applied(format: str) -> None:  # noqa: A002
     if format == "PNG":
         info = PngImagePlugin.PngInfo()
@@ -253,7 +255,6 @@ def test_the_orientation_of_xmp_is_not_applied(format: str) -> None:  # noqa: A0
         blob = encode(SMALL, format, xmp=XMP)
     assert b"tiff:Orientation" in blob
     assert open_image(blob).image.size == (60, 40)
-    if format != "HEIF":
+    if format != "TIFF":  # which Pillow turns itself
         with Image.open(io.BytesIO(blob)) as lazy:
-            if format != "TIFF":  # which Pillow turns itself
-                assert open_image(lazy).image.size == (60, 40)
+            assert open_image(lazy).image.size == (60, 40)

@@ -242,12 +242,30 @@ def _gif(data: bytes) -> Bare:
     return Bare(data=b"".join([head, *kept, data[at:]]))
 
 
+# The type of an item, by its entry; and those of pictures that neither library decodes.
+_ITEM = re.compile(rb"infe[\x02\x03].{7}(....)", re.DOTALL)
+_CODECS = {
+    b"avc1": "H.264",
+    b"vvc1": "H.266",
+    b"evc1": "EVC",
+    b"j2k1": "JPEG 2000",
+    b"jpeg": "JPEG",
+    b"unci": "uncompressed",
+    b"lhv1": "layered HEVC",
+}
+
+
 def _boxed(data: bytes) -> Bare:
     """HEIF or AVIF whose items of EXIF are called something else."""
     for name, start, end in _boxes(data, 0, len(data)):
         if name == b"meta":
             for inner, first, last in _boxes(data, start + 4, end):
                 if inner == b"iinf":
+                    types = set(_ITEM.findall(data, first, last))
+                    unread = [_CODECS[kind] for kind in sorted(types & _CODECS.keys())]
+                    if unread and not types & {b"hvc1", b"av01"}:
+                        what = f"HEIF that uses an encoding that is not supported ({unread[0]})"
+                        raise RefusedError(f"it is a {what}; save it again as JPEG or PNG")
                     return Bare(data=data[:first] + data[first:last].replace(b"Exif", b"none") + data[last:])
     return Bare(data=data)
 

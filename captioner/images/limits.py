@@ -62,8 +62,12 @@ class ImageLimits:
     def check_memory(self, cost: int) -> None:
         """Refuse what takes more memory to decode."""
         if cost > self.max_memory:
-            needed, allowed = f"{cost / 1e9:.2g} GB", f"{self.max_memory / 1e9:g} GB"
+            needed, allowed = _bytes(cost), _bytes(self.max_memory)
             raise RefusedError(f"decoding it would take {needed} of memory, {allowed} are allowed; make it smaller")
+
+
+def _bytes(number: float) -> str:
+    return f"{number / 1e9:.2g} GB" if number >= 1e9 else f"{number / 1e6:.3g} MB"
 
 
 DEFAULT_LIMITS = ImageLimits()
