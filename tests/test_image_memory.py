@@ -50,6 +50,30 @@ def test_a_budget_is_free_after_an_error() -> None:
         pass
 
 
+def test_big_files_are_in_memory_one_by_one() -> None:
+    budget = Budget(100_000_000)
+    inside: list[int] = []
+    overlaps: set[tuple[int, ...]] = set()
+
+    def work(size: int) -> None:
+        # The last needs more than there is, and gets it when it is alone with its file.
+        with budget.file(size) as held, budget.hold(size * 2 - held, held=held):
+            inside.append(size)
+            time.sleep(0.002)
+            overlaps.add(tuple(sorted(inside)))
+            inside.remove(size)
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (60_000_000, 1_000) * 10]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert max(group.count(60_000_000) for group in overlaps) == 1
+    assert (60_000_000,) in overlaps
+    assert max(group.count(1_000) for group in overlaps) > 1
+
+
 def test_the_limit_of_memory() -> None:
     blob = encode(Image.new("RGBA", (500, 500), (1, 2, 3, 200)), "PNG")
     assert open_image(blob, limits=ImageLimits(max_memory=7_000_000)).width == 500

@@ -9,7 +9,7 @@ from captioner._version import __version__
 from captioner.cli import caption, evaluate, info, translate
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
-from captioner.errors import CaptionerError, OutputError
+from captioner.errors import CaptionerError, ModelError, OutputError
 
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
@@ -37,20 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as stop:  # argparse's own way out: 0 after --help, 2 after a mistake
         return int(stop.code or 0)
+    code = 0
     try:
-        code: int = VERBS[options.verb].run(options)
+        code = VERBS[options.verb].run(options)
     except BrokenPipeError:  # whoever read our output has seen enough
         abandon_output()
-        return 0
     except CaptionerError as problem:
         print(f"captioner: {problem}", file=sys.stderr)
         return problem.exit_code
     except OSError as problem:  # what no verb expects, such as a folder beside a photo that may not be looked into
         print(f"captioner: {problem.filename or 'a file'}: {problem.strerror or problem}.", file=sys.stderr)
         return OutputError.exit_code
+    except (MemoryError, ImportError) as problem:  # under a limit a library fails to load in many ways
+        if isinstance(problem, ImportError) and "map segment" not in str(problem):
+            raise
+        print("captioner: there is not enough memory to load the model; free some or raise the limit.", file=sys.stderr)
+        return ModelError.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
-        return INTERRUPTED
+        code = INTERRUPTED
     return code
 
 

@@ -107,8 +107,8 @@ def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
     return _upright(picture.copy() if picture is image else picture, turned, image.size)
 
 
-def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None) -> Photo:
-    """Make a photo of a file.
+def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: int = 0) -> Photo:
+    """Make a photo of a file, for which `held` bytes of `DECODING` are held already.
 
     Raises:
         RefusedError: it is not read, and the reason is known.
@@ -133,7 +133,7 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None) -> Photo:
         turned = _orientation(encoded, image)
         cost = _cost(encoded, image, size, whole=reduce == 1, turned=turned > 1)
         limits.check_memory(cost)
-        with DECODING.hold(cost):
+        with DECODING.hold(max(0, cost - held), held=held):
             return _upright(_picture(encoded, image, size, draft, reduce), turned, size)
     except (RefusedError, MemoryError):
         raise

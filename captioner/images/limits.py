@@ -1,5 +1,7 @@
 """What one photo, and all photos that are decoded at the same time, may ask of this machine."""
 
+import ctypes
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +75,19 @@ def _bytes(number: float) -> str:
 DEFAULT_LIMITS = ImageLimits()
 
 
+# Freed blocks of Pillow's, 16 MB each, stay in a heap of the thread that had them, up to a picture's size a thread.
+_TRIMMED = 100_000_000
+_BIG_FILE = 50_000_000
+
+
+def _give_back_freed_memory() -> None:
+    """Have the C library hand freed memory back to the system, if it is glibc."""
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 class Budget:
     """Memory that several threads share: a thread waits until what it needs is free, or nobody else holds any."""
 
@@ -80,16 +95,31 @@ class Budget:
         self._total = total
         self._held = 0
         self._changed = threading.Condition()
+        self._big_file = threading.Lock()
 
     @contextmanager
-    def hold(self, amount: int) -> Iterator[None]:
-        """Hold so many bytes. Who needs more than the total gets it alone."""
+    def file(self, size: int) -> Iterator[int]:
+        """Hold what a file of so many bytes takes while it is read and decoded; yields how much that is.
+
+        It is in memory before it is known what decoding it takes. So big files go one by one, and small ones are free.
+        """
+        if size <= _BIG_FILE:
+            yield 0
+        else:
+            with self._big_file, self.hold(size):
+                yield size
+
+    @contextmanager
+    def hold(self, amount: int, *, held: int = 0) -> Iterator[None]:
+        """Hold so many bytes beside those that the same thread holds; more than the total if nobody else holds any."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._held or self._held + amount <= self._total)
+            self._changed.wait_for(lambda: self._held <= held or self._held + amount <= self._total)
             self._held += amount
         try:
             yield
         finally:
+            if amount > _TRIMMED:
+                _give_back_freed_memory()
             with self._changed:
                 self._held -= amount
                 self._changed.notify_all()

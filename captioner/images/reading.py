@@ -13,7 +13,7 @@ from PIL import Image
 
 from captioner.errors import ImageError, UsageError
 from captioner.images.decoding import Photo, decode, from_image
-from captioner.images.limits import DEFAULT_LIMITS, ImageLimits, RefusedError
+from captioner.images.limits import DECODING, DEFAULT_LIMITS, ImageLimits, RefusedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,8 @@ def open_image(
     try:
         if isinstance(source, Image.Image):
             return from_image(source, limits)
-        return decode(io.BytesIO(_read(source, limits)), limits, draft)
+        with DECODING.file(_size(source)) as held:
+            return decode(io.BytesIO(_read(source, limits)), limits, draft, held=held)
     except Exception as error:  # Pillow and its codecs raise nearly everything
         raise ImageError(f"cannot read {name}: {_reason(error, limits)}") from error
 
@@ -126,6 +127,14 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: ImageLimits
     if not data:
         raise RefusedError("it is empty (0 bytes); get it again from where it came")
     return data
+
+
+def _size(source: object) -> int:
+    """Bytes of a file that is named; 0 for all else."""
+    if isinstance(source, (str, os.PathLike)):
+        with contextlib.suppress(OSError, ValueError):
+            return os.stat(source).st_size  # noqa: PTH116
+    return 0
 
 
 def _read_file(path: Path, limits: ImageLimits) -> bytes:
