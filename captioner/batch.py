@@ -12,7 +12,7 @@ import torch
 
 from captioner.decoding import DecodingOptions
 from captioner.errors import ImageError, SentenceError
-from captioner.images import Source
+from captioner.images import ImageLimits, Source
 from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 
 Named = tuple[str, Source | ImageError]
@@ -66,6 +66,7 @@ def caption_photos(
     *,
     batch_size: int = 32,
     workers: int | None = None,
+    limits: ImageLimits | None = None,
 ) -> Iterator[Record]:
     """Caption photos in batches, each of them taken by one thread from its files to its sentences.
 
@@ -78,6 +79,7 @@ def caption_photos(
         options: what to search for; the model's own defaults if None.
         batch_size: photos at once.
         workers: threads that caption, which change nothing but speed; as many as PyTorch may use, but at most 8, if None.
+        limits: which photos are refused; the usual ones if None.
 
     Yields:
         One record a photo, in order. A photo that cannot be read gives its record and stops nobody.
@@ -89,13 +91,13 @@ def caption_photos(
     if len(start) < 2:  # nothing to share: all threads work on the one batch
         with ThreadPoolExecutor(workers) as readers:
             for group in start:
-                yield from _caption(model, group, options, readers.map)
+                yield from _caption(model, group, options, limits, readers.map)
         return
     waiting: deque[Future[list[Record]]] = deque()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
     try:
         for group in chain(start, groups):
-            waiting.append(pool.submit(_caption, model, group, options))
+            waiting.append(pool.submit(_caption, model, group, options, limits))
             if len(waiting) > workers:
                 yield from waiting.popleft().result()
         for captioning in waiting:
@@ -117,20 +119,24 @@ def _groups(sources: Iterable[Named], size: int) -> Iterator[list[Named]]:
         yield group
 
 
-def _prepare(model: Captioner, source: Source | ImageError) -> PreparedPhoto | ImageError:
+def _prepare(model: Captioner, source: Source | ImageError, limits: ImageLimits | None) -> PreparedPhoto | ImageError:
     if isinstance(source, ImageError):
         return source
     try:
-        return model.prepare(source)
+        return model.prepare(source, limits=limits)
     except ImageError as problem:
         return problem
 
 
 def _caption(
-    model: Captioner, group: list[Named], options: DecodingOptions | None, each: Callable[..., Iterable[Any]] = map
+    model: Captioner,
+    group: list[Named],
+    options: DecodingOptions | None,
+    limits: ImageLimits | None,
+    each: Callable[..., Iterable[Any]] = map,
 ) -> list[Record]:
     """Read and caption one batch; `each` is `map` or reads several photos at the same time."""
-    opened = list(each(lambda named: _prepare(model, named[1]), group))
+    opened = list(each(lambda named: _prepare(model, named[1], limits), group))
     return list(caption_prepared(model, [name for name, _ in group], opened, options))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioner.errors import CaptionerError, ImageError, UsageError
-from captioner.images import open_image, to_pixels
+from captioner.images import ImageLimits, open_image, to_pixels
 
 if TYPE_CHECKING:  # those that read photos load neither models nor torch
     import pyarrow
@@ -50,6 +50,7 @@ def caption_photos(
     batch_size: int = 32,
     language: str,
     pool: Pool,
+    limits: ImageLimits,
 ) -> Iterator[dict[str, Any]]:
     """Caption photos on a cluster, in the batches in which one process would do it.
 
@@ -60,6 +61,7 @@ def caption_photos(
         batch_size: photos at once.
         language: of the sentences, two letters.
         pool: who works.
+        limits: which photos are refused.
 
     Yields:
         One record a photo as JSON's types, in order. Work that was done twice, because a worker died before it could
@@ -71,7 +73,9 @@ def caption_photos(
     """
     ray = _start(pool)
     try:
-        dataset = _dataset(ray, checkpoint, photos, options, batch_size=batch_size, language=language, pool=pool)
+        dataset = _dataset(
+            ray, checkpoint, photos, options, batch_size=batch_size, language=language, pool=pool, limits=limits
+        )
         told: set[str] = set()
         for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
             for line in batch["record"].to_pylist():
@@ -135,6 +139,7 @@ def _dataset(
     batch_size: int,
     language: str,
     pool: Pool,
+    limits: ImageLimits,
 ) -> Any:
     """The pipeline: names → prepared photos, on any processor → records, where a model is."""
     from captioner.checkpoint import PRETRAINED
@@ -154,7 +159,7 @@ def _dataset(
             _prepare,
             batch_format="pyarrow",
             batch_size=None,
-            fn_kwargs={"size": size, "directory": str(Path.cwd())},
+            fn_kwargs={"size": size, "directory": str(Path.cwd()), "limits": limits},
             num_cpus=half,
         )
         .map_batches(
@@ -184,13 +189,13 @@ def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
         )
 
 
-def _prepare(block: "pyarrow.Table", *, size: int, directory: str) -> "pyarrow.Table":
+def _prepare(block: "pyarrow.Table", *, size: int, directory: str, limits: ImageLimits) -> "pyarrow.Table":
     """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`."""
     import pyarrow as arrow
 
     os.chdir(directory)  # this process is Ray's and does nothing else; names are relative to where the user is
     rows = [
-        _read(os.fsdecode(path), size) if problem is None else {"problem": problem}
+        _read(os.fsdecode(path), size, limits) if problem is None else {"problem": problem}
         for path, problem in zip(block["path"].to_pylist(), block["problem"].to_pylist(), strict=True)
     ]
     types = {
@@ -203,9 +208,9 @@ def _prepare(block: "pyarrow.Table", *, size: int, directory: str) -> "pyarrow.T
     return arrow.table({"path": block["path"], **columns})
 
 
-def _read(path: str, size: int) -> dict[str, Any]:
+def _read(path: str, size: int, limits: ImageLimits) -> dict[str, Any]:
     try:
-        photo = open_image(path, draft=size)
+        photo = open_image(path, draft=size, limits=limits)
     except ImageError as problem:
         return {"problem": str(problem)}
     return {"pixels": to_pixels(photo.image, size).tobytes(), "width": photo.width, "height": photo.height}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from captioner.cli import main
 from captioner.decoding import DecodingOptions
-from captioner.images import Source, open_image, to_pixels
+from captioner.images import ImageLimits, Source, open_image, to_pixels
 from captioner.predict import Alternative, Caption, PreparedPhoto
 
 
@@ -17,8 +17,8 @@ class Fake:
         self.seen = 0
         self.word = "photo"
 
-    def prepare(self, source: Source) -> PreparedPhoto:
-        photo = open_image(source, draft=8)
+    def prepare(self, source: Source, *, limits: ImageLimits | None = None) -> PreparedPhoto:
+        photo = open_image(source, draft=8, limits=limits or ImageLimits())
         return PreparedPhoto(pixels=to_pixels(photo.image, 8), width=photo.width, height=photo.height)
 
     def caption_batch(self, photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:

@@ -12,8 +12,10 @@ import pytest
 
 from captioner import __version__, checkpoint
 from captioner.cli import main
-from captioner.cli.options import PHOTO_EN
+from captioner.cli.options import LIMIT_FLAGS, PHOTO_EN
 from captioner.config import to_mapping
+from captioner.images import ImageLimits
+from tests.folder_runs import Fake
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 KEYS = ["path", "caption", "log_prob", "confidence", "captions", "language", "source", "width", "height", "error"]
@@ -172,6 +174,19 @@ def test_a_full_disk_is_one_sentence(photos: dict[str, Path]) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
 @pytest.mark.usefixtures("signals_heard")
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_too_little_memory_for_the_model_is_one_sentence(photos: dict[str, Path]) -> None:
+    import resource
+
+    done = command(
+        "caption",
+        photos["coffee"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (10**9, resource.RLIM_INFINITY)),
+    )
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (3, b"", 1)
+    assert b"not enough memory" in done.stderr
+
+
 def test_an_interrupt_ends_with_130(photos: dict[str, Path]) -> None:
     words = [sys.executable, "-m", "captioner", "caption", *[str(photos["chelsea"])] * 500, "--batch-size", "1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
@@ -206,6 +221,34 @@ def test_whoever_wants_to_train_is_told_where(capsys: pytest.CaptureFixture[str]
 def test_help_shows_the_embedded_models_own_defaults() -> None:
     defaults = to_mapping(checkpoint.read().decoding)
     assert {name: defaults[name] for name in PHOTO_EN} == PHOTO_EN
+
+
+def test_help_shows_the_limits_on_photos() -> None:
+    assert {name: default for name, (_, default) in LIMIT_FLAGS.items()} == {
+        name: getattr(ImageLimits(), name) for name in LIMIT_FLAGS
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--max-pixels", "63"], "8 × 8 pixels, more than"),
+        (["--max-bytes", "100"], "it is bigger than the 0.0001 MB allowed"),
+        (["--max-memory", "1k"], "decoding it would take"),
+        (["--max-pixels", "64", "--max-bytes", "1M", "--max-memory", "1G"], ""),
+    ],
+)
+def test_limits_on_photos_are_options(
+    fake: Fake, folder: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", "photos/0.jpg", *words]) == bool(sentence)
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "M", "1.5M", "many", ""])
+def test_limits_on_photos_that_are_none(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", "a.jpg", "--max-pixels", value]) == 2
+    assert "--max-pixels" in capsys.readouterr().err
 
 
 def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None:

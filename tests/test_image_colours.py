@@ -1,6 +1,7 @@
 """Grey, wide, transparent and strange colours become the RGB that people see."""
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from PIL import Image
 from skimage import data as photographs
 
-from captioner.images import open_image
+from captioner.images import open_image, tones
+from captioner.images.tones import to_rgb
 from tests.image_files import encode, pixels, png, tiff
 
 
@@ -136,3 +138,102 @@ def test_cmyk() -> None:
 def test_other_colour_spaces(mode: str, astronaut: Image.Image) -> None:
     converted = astronaut.convert(mode)
     assert np.abs(pixels(open_image(converted)) - np.asarray(astronaut).astype(int)).mean() < 4
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize(("bits", "order"), [(16, "<"), (16, ">"), (12, "<"), (8, "<")])
+def test_white_is_zero_and_bits_between(bits: int, order: str, compression: int) -> None:
+    if bits == 12:
+        body = bytes.fromhex("000 7ff fff 000".replace(" ", ""))  # four values in six bytes
+    else:
+        body = np.array([0, 2 ** (bits - 1) - 1, 2**bits - 1, 0], f"{order}u{bits // 8}").tobytes()
+    body = zlib.compress(body) if compression == 8 else body
+    for photometric, wanted in ((1, [0, 127, 255, 0]), (0, [255, 128, 0, 255])):
+        tags = {256: 4, 257: 1, 258: bits, 259: compression, 262: photometric, 273: -1, 277: 1, 278: 1, 279: len(body)}
+        blob = tiff(tags, body) if order == "<" else big_endian_tiff(tags, body)
+        assert np.abs(pixels(open_image(blob))[0, :, 0] - wanted).max() <= 1
+
+
+def big_endian_tiff(tags: dict[int, int], body: bytes) -> bytes:
+    start = 8 + 2 + 12 * len(tags) + 4
+    entries = [struct.pack(">HHII", tag, 4, 1, start if v == -1 else v) for tag, v in sorted(tags.items())]
+    return b"MM\0*\0\0\0\x08" + struct.pack(">H", len(tags)) + b"".join(entries) + bytes(4) + body
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_each_transparent_grey_of_png(depth: int) -> None:
+    levels = 1 << depth
+    for key in {0, 1, levels // 3, levels - 1}:
+        values = sorted({0, 1, levels // 3, levels - 1, min(key + 1, levels - 1)})
+        packed = "".join(f"{value:0{depth}b}" for value in values)
+        row = int(packed.ljust(-(-len(packed) // 8) * 8, "0"), 2).to_bytes(-(-len(packed) // 8))
+        got = pixels(open_image(png(len(values), 1, depth, 0, [row], tRNS=struct.pack(">H", key))))[0, :, 0]
+        wanted = [255 if value == key else value * 255 / (levels - 1) for value in values]
+        assert np.abs(got - wanted).max() <= 1
+
+
+def test_transparent_color_of_png_with_sixteen_bits() -> None:
+    key, near, other = (0x1234, 0x5678, 0x9ABC), (0x1234, 0x5678, 0x9ABD), (0, 0, 0)
+    row = struct.pack(">9H", *key, *near, *other)
+    got = pixels(open_image(png(3, 1, 16, 2, [row], tRNS=struct.pack(">3H", *key))))[0]
+    assert got.tolist() == [[255] * 3, [0x12, 0x56, 0x9A], [0] * 3]
+
+
+@pytest.mark.parametrize("transparency", [None, 0, 1])
+@pytest.mark.parametrize(("left", "top"), [(0, 0), (5, 3)])
+def test_a_gif_is_white_outside_its_frame(left: int, top: int, transparency: int | None) -> None:
+    image = Image.new("P", (8, 4))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    options = {} if transparency is None else {"transparency": transparency}
+    blob = encode(image, "GIF", **options)
+    at = blob.index(b",\0\0\0\0\x08\0\x04\0")
+    blob = blob[:at] + struct.pack("<cHHHH", b",", left, top, 8, 4) + blob[at + 9 :]
+    blob = blob[:6] + struct.pack("<HH", 16, 16) + blob[10:]
+    got = pixels(open_image(blob))
+    inside = got[top : top + 4, left : left + 8]
+    assert (inside == ([255] * 3 if transparency == 0 else [255, 0, 0])).all()
+    inside[:] = 255
+    assert got.shape == (16, 16, 3)
+    assert got.min() == 255
+
+
+def test_a_gif_that_is_larger_than_its_canvas() -> None:
+    blob = encode(Image.new("RGB", (40, 30), "red"), "GIF")
+    assert open_image(blob[:6] + bytes(4) + blob[10:]).image.size == (40, 30)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_an_alpha_channel_that_hides_a_whole_picture_is_ignored(mode: str, astronaut: Image.Image) -> None:
+    hidden = astronaut.resize((64, 64)).convert({"RGBA": "RGB", "LA": "L", "PA": "P"}[mode])
+    wanted = np.asarray(hidden.convert("RGB"))
+    hidden = hidden.convert(mode)
+    hidden.putalpha(0)
+    sources = [hidden] if mode == "PA" else [hidden, encode(hidden, "PNG"), encode(hidden, "TIFF")]
+    for source in sources:
+        np.testing.assert_array_equal(pixels(open_image(source)), wanted)
+    one = hidden.convert("RGBA")
+    one.putpixel((5, 7), (9, 9, 9, 255))  # filled in, though nearly empty
+    assert (pixels(open_image(one)) == 255).mean() > 0.99
+
+
+def test_a_bitmap_of_the_clipboard(astronaut: Image.Image) -> None:
+    picture = np.asarray(astronaut.resize((64, 48)))
+    body = np.dstack([picture[..., ::-1], np.zeros((48, 64), np.uint8)])[::-1].tobytes()
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack(
+        "<IiiHHIIiiII4I4s48x4I", 124, 64, 48, 1, 32, 3, len(body), 0, 0, 0, 0, *masks, b"BGRs", 4, 0, 0, 0
+    )
+    blob = struct.pack("<2sIHHI", b"BM", 138 + len(body), 0, 0, 138) + head + body
+    np.testing.assert_array_equal(pixels(open_image(blob)), picture)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
+@pytest.mark.parametrize("reduce", [1, 3])
+def test_strips_are_seamless(mode: str, reduce: int, astronaut: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = astronaut.resize((100, 77))
+    image = image.convert("L").convert(mode) if mode in {"I;16", "I", "F"} else image.convert(mode)
+    whole = to_rgb(image)
+    monkeypatch.setattr(tones, "_STRIP", 700)
+    striped = to_rgb(image, reduce=reduce)
+    assert striped.size == ((100, 77) if reduce == 1 else (34, 26))
+    np.testing.assert_array_equal(np.asarray(striped), np.asarray(whole.reduce(reduce) if reduce > 1 else whole))

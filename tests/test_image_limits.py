@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import random
+import re
 import struct
 import threading
 import warnings
@@ -18,7 +19,7 @@ from skimage import data as photographs
 
 from captioner.errors import CaptionerError, ImageError, UsageError
 from captioner.images import ImageLimits, open_image
-from tests.image_files import FORMATS, encode, pixels, png, refusal, tiff
+from tests.image_files import FORMATS, encode, grey_jpeg, pixels, png, refusal, tiff
 
 # Limits
 
@@ -35,7 +36,9 @@ def test_limits_are_checked_when_built() -> None:
 
 
 def test_default_limits() -> None:
-    assert (ImageLimits().max_bytes, ImageLimits().max_pixels) == (30_000_000, 65_000_000)
+    limits = ImageLimits()
+    assert (limits.max_bytes, limits.max_pixels, limits.max_side) == (520_000_000, 250_000_000, 65_535)
+    assert limits.max_memory == 1_000_000_000
 
 
 def test_limits_to_the_pixel() -> None:
@@ -77,7 +80,8 @@ def test_a_big_file_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "sparse.jpg"
     with path.open("wb") as file:
         file.truncate(50 * 2**30)
-    assert "30 MB" in refusal(path)
+    assert "520 MB" in refusal(path)
+    assert "30 MB" in refusal(path, limits=ImageLimits(max_bytes=30_000_000))
 
 
 def bomb(format: str, width: int, height: int) -> bytes:  # noqa: A002
@@ -118,29 +122,39 @@ def test_bombs_are_refused_before_decoding(
     monkeypatch.setattr(Image.Image, "load", load)
     with warnings.catch_warnings():
         warnings.simplefilter(warnings_are)  # type: ignore[arg-type]
-        sentence = refusal(blob)
+        sentence = refusal(blob, limits=ImageLimits(max_pixels=65_000_000))
     assert "65 million" in sentence
     assert "make it smaller" in sentence
 
 
 def test_a_long_side_is_refused() -> None:
-    assert "30000" in refusal(png(30_001, 1, 8, 0, [bytes(30_001)]))
-    assert open_image(png(30_000, 1, 8, 0, [bytes(30_000)])).width == 30_000
+    assert "65535" in refusal(png(65_536, 1, 8, 0, [bytes(65_536)]))
+    assert open_image(png(65_535, 1, 8, 0, [bytes(65_535)])).width == 65_535
 
 
-def test_limits_above_those_of_pillow() -> None:
-    wide = ImageLimits(max_pixels=10**9)
+def test_the_limit_of_pillow_is_not_ours(capfd: pytest.CaptureFixture[str]) -> None:
+    """Above 89 megapixels Pillow warns, above 179 it refuses; phones take 200."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "89.4785 million" in refusal(bomb("PNG", 12000, 9000), limits=wide)
-    with pytest.warns(Image.DecompressionBombWarning):  # Pillow warns and goes on
-        assert "damaged" in refusal(bomb("PNG", 12000, 9000), limits=wide)
-    assert "89.4785 million" in refusal(bomb("PNG", 16383, 16383), limits=wide)
+        photo = open_image(grey_jpeg(16_320, 12_224), draft=288)
+        assert (photo.width, photo.height, *photo.image.size) == (16_320, 12_224, 2040, 1528)
+        assert photo.image.getextrema() == ((128, 128),) * 3
+        assert open_image(grey_jpeg(40_000, 2_496), draft=288).image.size == (10_000, 624)  # a panorama
+        for format in ("PNG", "BMP", "TIFF"):  # noqa: A001
+            assert "million" not in refusal(bomb(format, 12_000, 9_000))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_memory_is_limited_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a pixel was decoded"))
+    for format, size in (("WEBP", (12_000, 9_000)), ("AVIF", (12_000, 9_000)), ("PNG", (15_800, 15_800))):  # noqa: A001
+        assert re.search(r"would take [12]\.?\d* GB of memory, 1 GB are allowed", refusal(bomb(format, *size)))
+        assert "2 million" in refusal(bomb(format, *size), limits=ImageLimits(max_pixels=2_000_000))
 
 
 def test_a_lazy_image_of_the_user_is_refused_unread() -> None:
     with Image.open(io.BytesIO(bomb("PNG", 9000, 9000))) as lazy:
-        assert "65 million" in refusal(lazy)
+        assert "65 million" in refusal(lazy, limits=ImageLimits(max_pixels=65_000_000))
 
 
 def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category
 
-from captioner.cli.options import add_model_options, decoding_options, not_negative, positive
+from captioner.cli.options import (
+    add_limit_options,
+    add_model_options,
+    decoding_options,
+    image_limits,
+    not_negative,
+    positive,
+)
 from captioner.cli.output import abandon_output, write_line
 from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
@@ -51,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_finding(parser.add_argument_group("which photos"))
     _add_results(parser.add_argument_group("where results go"))
     _add_work(parser.add_argument_group("how the work is done"))
+    add_limit_options(parser)
     add_model_options(parser)
 
 
@@ -203,7 +211,13 @@ def _rows(
 
         pool = cluster.Pool(address=options.ray_address, models=options.workers, device=options.device)
         return cluster.caption_photos(
-            read, photos, search, batch_size=options.batch_size, language=options.language, pool=pool
+            read,
+            photos,
+            search,
+            batch_size=options.batch_size,
+            language=options.language,
+            pool=pool,
+            limits=image_limits(options),
         )
     from captioner.batch import caption_photos
     from captioner.predict import Captioner
@@ -212,7 +226,14 @@ def _rows(
     sources: Iterator[tuple[str, Source | ImageError]] = (
         (photo.path, photo.problem or (picture if photo.path == "-" else photo.path)) for photo in photos
     )
-    records = caption_photos(model, sources, search, batch_size=options.batch_size, workers=options.workers)
+    records = caption_photos(
+        model,
+        sources,
+        search,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        limits=image_limits(options),
+    )
     return (record.as_dict() for record in records)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from captioner.decoding.options import DecodingOptions
+    from captioner.images import ImageLimits
 
 DECODING_FLAGS = {
     "beam_size": (int, "sentences kept at each step; 1 is fastest"),
@@ -17,6 +18,14 @@ DECODING_FLAGS = {
 }
 PHOTO_EN = {"beam_size": 3, "max_length": 20, "min_length": 0, "length_penalty": 0.7, "no_repeat_ngram": 2}
 """What `--help` shows: the embedded model's defaults, repeated here so that help need not read it (a test compares)."""
+
+LIMIT_FLAGS = {
+    "max_pixels": ("refuse photos with more pixels, width times height", 250_000_000),
+    "max_bytes": ("refuse bigger files", 520_000_000),
+    "max_memory": ("refuse photos that take more memory to decode, in bytes", 1_000_000_000),
+}
+"""What is said about the limits on photos, and their defaults, repeated here as well."""
+_FACTORS = {"k": 10**3, "M": 10**6, "G": 10**9}
 
 
 def add_verbs(parser: argparse.ArgumentParser, verbs: Mapping[str, ModuleType], *, epilog: str | None = None) -> None:
@@ -84,6 +93,33 @@ def decoding_options(options: argparse.Namespace, default: "DecodingOptions") ->
     if "beam_size" not in given:  # as wide as it must be for what was asked
         merged["beam_size"] = max(merged["beam_size"], merged["num_captions"])
     return from_mapping(DecodingOptions, merged, where="search options")
+
+
+def add_limit_options(parser: argparse.ArgumentParser) -> None:
+    """Add the limits on photos."""
+    group = parser.add_argument_group("which photos are too big (N may end in k, M or G: 300M is 300 million)")
+    for name, (meaning, default) in LIMIT_FLAGS.items():
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(
+            flag, type=amount, default=default, metavar="N", help=f"{meaning} (default: {_short(default)})"
+        )
+
+
+def image_limits(options: argparse.Namespace) -> "ImageLimits":
+    """The limits on photos that the user gave."""
+    from captioner.images import ImageLimits
+
+    return ImageLimits(**{name: getattr(options, name) for name in LIMIT_FLAGS})
+
+
+def amount(text: str) -> int:
+    """A whole number of at least 1, which may end in k, M or G, for argparse."""
+    factor = _FACTORS.get(text[-1:], 1)
+    return positive(text if factor == 1 else text[:-1]) * factor
+
+
+def _short(value: int) -> str:
+    return f"{value // 10**6}M" if value % 10**9 else f"{value // 10**9}G"
 
 
 def positive(text: str) -> int:

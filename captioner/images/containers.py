@@ -1,0 +1,283 @@
+"""Files without their metadata: pixels, what decoding them needs, and the EXIF orientation.
+
+Text, colour profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and broken in
+any way. Decoders parse some of them, fail on a few faults, and warn about others, which is an error where an application
+made it one. So no decoder gets to see them. Of XMP nothing is read: like browsers, we take the orientation from EXIF only
+(and from HEIF's and AVIF's own boxes, which their decoders apply).
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from captioner.images.limits import RefusedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bare:
+    """A file without its metadata.
+
+    Attributes:
+        data: the file.
+        exif: the EXIF block, empty if there is none.
+        coefficients: bytes a pixel that a JPEG's decoder keeps from scan to scan.
+        complete: whether the file has its end.
+        begun: whether the last of a JPEG's scans is in the file, at least its beginning.
+        key: the transparent color of a PNG of 16 bits a channel.
+        size: width and height of a WebP, whose decoder takes memory as soon as it is made.
+    """
+
+    data: bytes
+    exif: bytes = b""
+    coefficients: float = 0
+    complete: bool = True
+    begun: bool = True
+    key: tuple[int, int, int] | None = None
+    size: tuple[int, int] | None = None
+
+
+def bare(kind: str, data: bytes) -> Bare:
+    """Strip a file of the format `kind`; where its structure is broken, the rest stays as it is."""
+    strip = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "AVIF": _boxed, "HEIF": _boxed}.get(kind)
+    return strip(data) if strip else Bare(data=data)
+
+
+def orientation(exif: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    if tiff[:4] not in {b"II*\0", b"MM\0*"}:
+        return 1
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], "little" if tiff[:1] == b"I" else "big")
+
+    first = number(4, 4)
+    for entry in range(first + 2, min(first + 2 + 12 * number(first, 2), len(tiff) - 11), 12):
+        if number(entry, 2) == 0x112 and number(entry + 2, 2) == 3 and number(entry + 4, 4) == 1:  # one short
+            value = number(entry + 8, 2)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+# After any bytes that fill, and not within the pixels, where FF 00 is a value and FF D0 to FF D7 divide.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+# Each scan of a progressive JPEG goes over all its pixels again and may take only 100 bytes, so that a small file could
+# keep a processor busy for hours. Encoders write about ten.
+_MAX_SCANS = 200
+
+
+def _jpeg(data: bytes) -> Bare:
+    kept: list[bytes] = []
+    exif: list[bytes] = []
+    frame, several, complete = b"", False, False
+    scans: list[bytes] = []
+    start, at = 0, 2
+    while marker := _MARKER.search(data, at):
+        code, at = marker[1][0], marker.end()
+        if code == _EOI:
+            complete = True
+            break
+        if code in {_SOI, 0x01}:
+            continue
+        end = at + int.from_bytes(data[at : at + 2])
+        body = data[at + 2 : end]
+        if end > len(data) or end < at + 2 or (code == _SOS and len(body) < 6):
+            break
+        if code == _SOS:
+            scans.append(body)
+            if len(scans) > _MAX_SCANS:
+                raise RefusedError(f"it is a JPEG of more than {_MAX_SCANS} scans; save it again as an ordinary one")
+            several = several or body[:1] != frame[5:6]
+            if not several:  # all pixels are in this scan: its end is the file's
+                eoi = len(data) - 2 if data.endswith(b"\xff\xd9") else data.find(b"\xff\xd9", end)
+                complete, at = eoi >= end, eoi + 2
+                break
+        elif code in _SOF and not frame:
+            frame, several = body, code in _PROGRESSIVE
+        elif _APP0 <= code < _APP0 + 16 or code == _COM:
+            if code == _APP1 and body.startswith(b"Exif\0\0"):
+                exif.append(body[6:])
+            # These two say what the channels are; short ones are none.
+            if not (code == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 14) and not (
+                code == _APP14 and body.startswith(b"Adobe") and len(body) >= 12
+            ):
+                kept.append(data[start : marker.start()])
+                start = end
+        at = end
+    kept.append(data[start : at if complete else len(data)])
+    return Bare(
+        data=b"".join(kept),
+        exif=b"".join(exif),
+        coefficients=2 * _samples(frame) if several else 0,
+        complete=complete,
+        begun=not several or _all_begun(frame, scans),
+    )
+
+
+def _all_begun(frame: bytes, scans: list[bytes]) -> bool:
+    """Whether each coefficient of each channel has had the scan that brings its last bit."""
+    missing = {(channel, number) for channel in frame[6::3] for number in range(64)}
+    for scan in scans:
+        channels, (first, last, bits) = scan[1:-3:2], scan[-3:]
+        if bits & 15 == 0:
+            missing -= {(channel, number) for channel in channels for number in range(first, last + 1)}
+    return not missing
+
+
+def _samples(frame: bytes) -> float:
+    """Samples a pixel, by a JPEG's frame header: 1 of grey, 1.5 of most photos, 3 of colours that are not subsampled."""
+    factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
+    greatest = max((h for h, _ in factors), default=1) * max((v for _, v in factors), default=1)
+    return sum(h * v for h, v in factors) / (greatest or 1)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4) + name + body + zlib.crc32(name + body).to_bytes(4)
+
+
+def _png(data: bytes) -> Bare:
+    kept: list[bytes] = []
+    exif, header, key = b"", b"", None
+    start, at = 0, 8  # of what is kept next, and of a chunk
+    while at + 8 <= len(data):
+        name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
+        if name == b"CgBI":
+            raise RefusedError("it is a PNG as Xcode packs it for iPhones, which is not supported; give the original")
+        if not name.isalpha() or name == b"IEND" or end > len(data):
+            break
+        if name == b"IHDR":
+            header = data[at + 8 : end - 4]
+        elif name not in {b"PLTE", b"IDAT"}:
+            kept.append(data[start:at])
+            start = end
+            body = data[at + 8 : end - 4] if name in {b"tRNS", b"eXIf"} else b""
+            if body and zlib.crc32(name + body).to_bytes(4) == data[end - 4 : end]:
+                exif = body if name == b"eXIf" else exif
+                transparent, key = _transparency(header, body) if name == b"tRNS" else (b"", key)
+                kept.append(transparent)
+        at = end
+    complete = data[at + 4 : at + 8] == b"IEND"
+    kept.append(data[start:at])
+    if data[at + 4 : at + 8] == b"IDAT":  # cut off
+        kept.append(_chunk(b"IDAT", data[at + 8 :]))
+    kept.append(_chunk(b"IEND", b""))
+    return Bare(data=b"".join(kept), exif=exif, key=key, complete=complete)
+
+
+def _transparency(header: bytes, body: bytes) -> tuple[bytes, tuple[int, int, int] | None]:
+    """A PNG's tRNS chunk as Pillow understands it, which scales greys of 2 and 4 bits but not their transparent one."""
+    depth, colours = header[8:9], header[9:10]
+    bits = depth[0] if depth else 8
+    values = [int.from_bytes(body[at : at + 2]) & ((1 << bits) - 1) for at in range(0, 6, 2)]
+    if colours == b"\x03":
+        return _chunk(b"tRNS", body), None
+    if colours == b"\0" and len(body) >= 2:
+        scale = 255 // ((1 << bits) - 1) if bits in {2, 4} else 1
+        return _chunk(b"tRNS", (values[0] * scale).to_bytes(2)), None
+    if colours == b"\x02" and len(body) >= 6:
+        if bits == 16:  # of which Pillow keeps 8
+            return b"", (values[0], values[1], values[2])
+        return _chunk(b"tRNS", b"".join(value.to_bytes(2) for value in values)), None
+    return b"", None
+
+
+_WEBP_CHUNKS = frozenset((b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"))
+
+
+def _webp(data: bytes) -> Bare:
+    kept: dict[bytes, bytes] = {}  # the first of each name: of an animation, its first frame
+    exif = b""
+    sizes: list[tuple[int, int]] = []
+    at = 12
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        end = at + 8 + size + size % 2
+        if name in _WEBP_CHUNKS and name not in kept:
+            sizes += _webp_size(name, data[at + 8 : at + 18])
+            kept[name] = data[at:end]
+            if name == b"VP8X" and size >= 10:  # flags: only alpha and animation are left
+                kept[name] = data[at : at + 8] + bytes([data[at + 8] & 0x12]) + data[at + 9 : end]
+        elif name == b"EXIF":
+            exif = data[at + 8 : at + 8 + size]
+        at = end
+    body = b"WEBP" + b"".join(kept.values())
+    return Bare(data=b"RIFF" + len(body).to_bytes(4, "little") + body, exif=exif, size=next(iter(sizes), None))
+
+
+def _webp_size(name: bytes, body: bytes) -> list[tuple[int, int]]:
+    """Width and height by the beginning of a chunk, if it has them."""
+    if name == b"VP8X":
+        return [(int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)]
+    if name == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return [((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)]
+    if name == b"VP8 ":
+        return [(int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF)]
+    return []
+
+
+def _gif(data: bytes) -> Bare:
+    """The first frame, and a canvas that is as large as it: Pillow enlarges it, too, but checks a limit of its own."""
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10:11] and data[10] & 0x80 else 0)
+    kept = [data[13:at]]
+    while data[at : at + 1] == b"!":
+        end = at + 2
+        while end < len(data) and data[end]:
+            end += data[end] + 1
+        if data[at + 1 : at + 3] == b"\xf9\x04":  # what is transparent; what becomes of it before a second frame
+            kept = [kept[0], data[at : at + 3] + bytes([data[at + 3] & 1]) + data[at + 4 : end + 1]]
+        at = end + 1
+    if data[at : at + 1] != b"," or len(data) < at + 10:
+        return Bare(data=data)
+    left, top, width, height = (int.from_bytes(data[at + n : at + n + 2], "little") for n in (1, 3, 5, 7))
+    canvas = [int.from_bytes(data[n : n + 2], "little") for n in (6, 8)]
+    sides = max(canvas[0], left + width), max(canvas[1], top + height)
+    if max(sides) > 65_535:
+        raise RefusedError("its first frame lies outside what a GIF can hold; get it again from where it came")
+    head = data[:6] + b"".join(side.to_bytes(2, "little") for side in sides) + data[10:13]
+    return Bare(data=b"".join([head, *kept, data[at:]]))
+
+
+# The type of an item, by its entry; and those of pictures that neither library decodes.
+_ITEM = re.compile(rb"infe[\x02\x03].{7}(....)", re.DOTALL)
+_CODECS = {
+    b"avc1": "H.264",
+    b"vvc1": "H.266",
+    b"evc1": "EVC",
+    b"j2k1": "JPEG 2000",
+    b"jpeg": "JPEG",
+    b"unci": "uncompressed",
+    b"lhv1": "layered HEVC",
+}
+
+
+def _boxed(data: bytes) -> Bare:
+    """HEIF or AVIF whose items of EXIF are called something else."""
+    for name, start, end in _boxes(data, 0, len(data)):
+        if name == b"meta":
+            for inner, first, last in _boxes(data, start + 4, end):
+                if inner == b"iinf":
+                    types = set(_ITEM.findall(data, first, last))
+                    unread = [_CODECS[kind] for kind in sorted(types & _CODECS.keys())]
+                    if unread and not types & {b"hvc1", b"av01"}:
+                        what = f"HEIF that uses an encoding that is not supported ({unread[0]})"
+                        raise RefusedError(f"it is a {what}; save it again as JPEG or PNG")
+                    return Bare(data=data[:first] + data[first:last].replace(b"Exif", b"none") + data[last:])
+    return Bare(data=data)
+
+
+def _boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start and end of the contents of each box."""
+    while at + 8 <= stop:
+        size, name, start = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], at + 8
+        if size == 1:
+            size, start = int.from_bytes(data[at + 8 : at + 16]), at + 16
+        end = stop if size == 0 else min(at + size, stop)
+        if end < start:
+            return
+        yield name, start, end
+        at = end

@@ -1,0 +1,299 @@
+"""The bytes of a photo's file → an upright RGB picture: checked, decoded, its tones put right, turned."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageChops
+
+from captioner.images import kinds
+from captioner.images.containers import Bare, bare, orientation
+from captioner.images.limits import DECODING, ImageLimits, RefusedError
+from captioner.images.tiff import Directory, clean, silence_libtiff
+from captioner.images.tones import Tones, to_rgb
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+# By content, never by name. Pillow's other forty formats are code that a stranger's file has no business to reach. The
+# classes themselves, because `Image.open` has a limit of its own, about which it warns, and because registering HEIF with
+# Pillow would change what the whole process opens.
+_READERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+}
+
+# Pillow decodes these in Python, two bytes at a time.
+_MAX_RUN_LENGTHS = 30_000_000
+# Above so many pixels other formats than JPEG are averaged to a draft, too.
+_BIG = 16_000_000
+# Bytes a pixel while these formats are decoded, measured, with and without alpha; of the others it is what their mode
+# takes. HEIC has 7 as phones write it.
+_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5)}
+_WORKING = 32_000_000  # bytes that converting strips takes
+_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+
+# How Pillow and the libraries behind it call what is sound, but not for them.
+_UNSUPPORTED = re.compile(
+    r"not (yet )?supported|unsupported|cannot handle|unknown (pixel mode|data organization)|not implemented|no codec",
+    re.IGNORECASE,
+)
+
+# How much of a JPEG's picture may be missing at its end: a part that nobody sees, or what a few bytes hold, which is more
+# of a small picture.
+_INVISIBLE, _FEW_BYTES, _FEW_BLOCKS = 0.005, 256, 0.1
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """A photo as its viewer sees it.
+
+    Attributes:
+        image: mode RGB, upright, opaque, loaded, without metadata; smaller than the original if a draft was asked for.
+        width: of the original, in pixels, upright.
+        height: of the original, in pixels, upright.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Encoded:
+    """A file of a known format without metadata; `directory` is a TIFF's."""
+
+    kind: str
+    file: io.BytesIO
+    container: Bare
+    directory: Directory | None = None
+
+    def open(self) -> ImageFile:
+        """Read the header; no pixel is decoded yet."""
+        self.file.seek(0)
+        module, name = _READERS[self.kind]
+        image: ImageFile = getattr(import_module(module), name)(self.file)
+        return image
+
+
+def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
+    """Make a photo of an image, which stays as it is."""
+    limits.check_size(*image.size)
+    image.load()
+    picture = to_rgb(image)
+    exif = image.info.get("exif")
+    turned = orientation(exif if isinstance(exif, bytes) else b"")
+    return _upright(picture.copy() if picture is image else picture, turned, image.size)
+
+
+def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: int = 0) -> Photo:
+    """Make a photo of a file, for which `held` bytes of `DECODING` are held already.
+
+    Raises:
+        RefusedError: it is not read, and the reason is known.
+        Exception: whatever Pillow and the libraries behind it raise about what is broken.
+    """
+    encoded = _encoded(file)
+    del file  # what is stripped of metadata is a copy
+    cost = 0
+    try:
+        if encoded.container.size:
+            limits.check_size(*encoded.container.size)
+            cost = _DECODING["WEBP"][0] * encoded.container.size[0] * encoded.container.size[1]
+            limits.check_memory(cost)
+        image = encoded.open()
+        size = image.size
+        limits.check_size(*size)
+        _check_time(encoded, image, limits)
+        if draft is not None and encoded.kind == "JPEG":  # not HEIF: its draft is another picture, the thumbnail
+            image.draft(None, (2 * draft, 2 * draft))
+        big = draft is not None and image.width * image.height > _BIG
+        reduce = max(1, min(image.size) // (2 * draft)) if big and draft else 1
+        turned = _orientation(encoded, image)
+        cost = _cost(encoded, image, size, whole=reduce == 1, turned=turned > 1)
+        limits.check_memory(cost)
+        with DECODING.hold(max(0, cost - held), held=held):
+            return _upright(_picture(encoded, image, size, draft, reduce), turned, size)
+    except (RefusedError, MemoryError):
+        raise
+    except Exception as error:
+        raise _explained(error, encoded, cost) from error
+
+
+def _encoded(file: io.BytesIO) -> _Encoded:
+    head = file.read(1024)
+    kind = kinds.format_of(head)
+    if kind is None:
+        name = kinds.name_of(head)
+        what = f" but {name}" if name else ", or its beginning is damaged"
+        raise RefusedError(f"it is not a photo in a known format{what}; give a {kinds.KNOWN} file")
+    file.seek(0)
+    if kind == "TIFF":
+        directory = clean(file)
+        silence_libtiff()
+        return _Encoded(kind=kind, file=file, container=Bare(data=b""), directory=directory)
+    container = bare(kind, file.getvalue())
+    return _Encoded(kind=kind, file=io.BytesIO(container.data), container=container)
+
+
+def _check_time(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
+    """Refuse what would take far more time than its size says."""
+    if encoded.directory and encoded.directory.tile > limits.max_pixels:
+        raise RefusedError("it is a TIFF of huge tiles; save it again as an ordinary one")
+    if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:
+        raise RefusedError(f"it is a run-length BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG")
+
+
+def _orientation(encoded: _Encoded, image: ImageFile) -> int:
+    """As in EXIF. HEIF is turned by its decoder; of AVIF's own boxes Pillow makes EXIF."""
+    if encoded.directory:
+        return encoded.directory.orientation
+    return orientation(image.info.get("exif", b"") if encoded.kind == "AVIF" else encoded.container.exif)
+
+
+def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: bool, turned: bool) -> int:
+    """Bytes of memory at the worst moment, the file included; see docs/batch.md for how they were measured.
+
+    Args:
+        encoded: the file.
+        image: as it will be decoded.
+        size: of the original.
+        whole: it is not averaged while it is converted.
+        turned: it is not stored upright.
+    """
+    decoded = _MODES.get(image.mode, 4)
+    if encoded.container.key:
+        decoded *= 2
+    converted = 4 if whole and (image.mode != "RGB" or encoded.container.key) else 0
+    upright = 8 if whole and turned else 0
+    pixels = image.width * image.height
+    with_alpha, opaque = _DECODING.get(encoded.kind, (0, 0))
+    decoder = opaque if image.mode in {"L", "RGB"} else with_alpha
+    cost = int(pixels * max(decoder, decoded + converted, upright))
+    cost += int(encoded.container.coefficients * size[0] * size[1])
+    if encoded.directory:
+        cost += encoded.directory.strip
+    return cost + len(encoded.file.getvalue()) + min(_WORKING, 16 * pixels)
+
+
+def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: int | None, reduce: int) -> Image.Image:
+    """Decode, and convert to RGB."""
+    frame = None
+    if encoded.kind == "GIF" and image.tile:
+        frame = image.tile[0].extents
+        frame = None if frame == (0, 0, *image.size) else frame
+    if encoded.kind == "JPEG" and not encoded.container.complete:
+        image = _cut_off(encoded, size, draft)
+    elif encoded.kind == "TIFF":  # in whose place Pillow would check its own limit, and warn
+        image.im = Image.new(image.mode, image.size).im
+    elif encoded.kind == "WEBP":
+        _free_canvases(image)
+    image.load()
+    low = None
+    if encoded.container.key:
+        other = encoded.open()
+        other.tile = [tile._replace(args="RGB;16L") for tile in other.tile]  # read as if the low byte were the high one
+        other.load()
+        low = other
+    directory = encoded.directory
+    tones = Tones(
+        inverted=directory is not None and directory.inverted,
+        white=directory.white if directory else 65_535,
+        frame=frame,
+        low=low,
+        key=encoded.container.key,
+    )
+    picture = to_rgb(image, tones, reduce=reduce)
+    if picture is image:
+        picture = image._new(image.im)  # the pixels without the file
+    image.close()
+    return picture
+
+
+def _free_canvases(image: Any) -> None:
+    """Let a WebP's decoder go once its first frame is there: it holds two canvases of the size of the picture."""
+    get_next = image._get_next
+
+    def only_one() -> object:
+        frame = get_next()
+        image._decoder = None
+        return frame
+
+    image._get_next = only_one
+
+
+def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> ImageFile:
+    """Read a JPEG that has no end, if only its last bytes are missing.
+
+    A decoder fills in what is missing, and does not say how much. So it is given two ends, of which one goes on with
+    noise: where the pictures differ, something is missing.
+    """
+    if not encoded.container.begun:
+        raise OSError("the file ends early")
+    data = encoded.container.data.rstrip(b"\xff")
+    noise = random.Random(0).randbytes(4096 + size[0] * size[1] // 4).replace(b"\xff", b"\0")  # enough for most of it
+    pictures = []
+    for end in (b"", noise):
+        image = _Encoded(kind="JPEG", file=io.BytesIO(data + end + b"\xff\xd9"), container=encoded.container).open()
+        if draft is not None:
+            image.draft(None, (2 * draft, 2 * draft))
+        image.load()
+        pictures.append(image)
+    difference = ImageChops.difference(*pictures).convert("L").point([0] + [255] * 255)
+    missing = difference.histogram()[255] / (difference.width * difference.height)
+    few = missing * len(data) < _FEW_BYTES and missing < _FEW_BLOCKS
+    if not (few or missing < _INVISIBLE):
+        raise OSError(f"the file ends early, {missing:.0%} of the picture are missing")
+    return pictures[0]
+
+
+def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:
+    """What to raise for an error of a decoder: memory that was not there and encodings that are sound are told apart."""
+    detail, directory = str(error), encoded.directory
+    unusual = directory is not None and not directory.usual
+    if _UNSUPPORTED.search(detail) or unusual:
+        what = f"{encoded.kind} that uses an encoding that is not supported"
+        why = directory.kind if directory else detail
+        return RefusedError(f"it is a {what} ({why}); save it again as JPEG or PNG")
+    if isinstance(error, SyntaxError):
+        return RefusedError(
+            f"it is not a photo that can be read: its {encoded.kind} header is damaged; get it again from where it came"
+        )
+    if "memory" in detail.lower():
+        return MemoryError()
+    try:
+        bytearray(cost)  # some decoders fail without a word about memory
+    except MemoryError as problem:
+        return problem
+    return error
+
+
+def _upright(picture: Image.Image, turned: int, size: tuple[int, int]) -> Photo:
+    width, height = size
+    if turned in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[turned])
+        if turned >= 5:
+            width, height = height, width
+    picture.info.clear()  # whoever opened it again would turn it again
+    return Photo(image=picture, width=width, height=height)

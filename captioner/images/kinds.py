@@ -1,0 +1,109 @@
+"""What a file is, by its first bytes: a format that is read, or the name of one that is not."""
+
+import re
+
+KNOWN = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+"""The formats that are read, for people."""
+
+_FORMATS = (
+    (b"\xff\xd8\xff", "JPEG"),  # phones' multi-picture JPEG (MPO), too
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+)
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")  # the last two are somebody's mistake
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2", b"MiHB"))
+
+# Pattern of the first bytes → name. Kinds of photo first, then what lies beside photos.
+_NAMES = tuple(
+    (re.compile(pattern, re.DOTALL), name)
+    for pattern, name in (
+        (rb"(II\*\0|MM\0\*).{4}CR", "a camera's raw photo (Canon CR2)"),
+        (rb"....ftypcrx ", "a camera's raw photo (Canon CR3)"),
+        (rb"II\x1a\0.{2}\0\0HEAP", "a camera's raw photo (Canon CRW)"),
+        (rb"II(RO|RS)|MMOR", "a camera's raw photo (Olympus ORF)"),
+        (rb"IIU\0", "a camera's raw photo (Panasonic RW2)"),
+        (rb"FUJIFILMCCD-RAW", "a camera's raw photo (Fujifilm RAF)"),
+        (rb"FOVb", "a camera's raw photo (Sigma X3F)"),
+        (rb"\0MRM", "a camera's raw photo (Minolta MRW)"),
+        (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 file"),
+        (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL file"),
+        (rb"II\xbc\x01", "a JPEG XR file"),
+        (rb"8BPS", "a Photoshop document"),
+        (rb"gimp xcf", "a GIMP document"),
+        (rb"\0\0\x01\0[^\0]\0", "a Windows icon"),
+        (rb"\0\0\x02\0[^\0]\0", "a Windows cursor"),
+        (rb"icns", "an Apple icon"),
+        (rb"DDS ", "a DDS texture"),
+        (rb"v/1\x01", "an OpenEXR image"),
+        (rb"#\?(RADIANCE|RGBE)", "a Radiance HDR image"),
+        (rb"qoif", "a QOI image"),
+        (rb"BPG\xfb", "a BPG image"),
+        (rb"FLIF", "a FLIF image"),
+        (rb"[\x8a\x8b][MJ]NG\r\n", "an MNG or JNG image"),
+        (rb"P[1-7]\s", "a Netpbm image (PBM, PGM, PPM)"),
+        (rb"\x0a[\0\x02-\x05][\0\x01][\x01\x02\x04\x08]", "a PCX image"),
+        (rb"\x01\xda[\0\x01][\x01\x02]", "an SGI image"),
+        (rb"SIMPLE  =", "a FITS image"),
+        (rb".{128}DICM", "a DICOM image"),
+        (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile"),
+        (rb"%PDF-", "a PDF document"),
+        (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript document"),
+        (rb"AT&TFORM", "a DjVu document"),
+        (rb"....ftyp", "a video (MP4, QuickTime or the like)"),
+        (rb"....(moov|mdat|wide|skip|free)", "a video (QuickTime)"),
+        (rb"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
+        (rb"RIFF....AVI ", "a video (AVI)"),
+        (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (Windows Media)"),
+        (rb"FLV\x01|\0\0\x01[\xba\xb3]|\x47.{187}\x47", "a video (Flash or MPEG)"),
+        (rb"RIFF....WAVE|ID3|OggS|fLaC|\xff[\xf1\xf9\xfa\xfb]", "a sound recording"),
+        (rb"PK\x03\x04", "a ZIP archive, or a document that is one inside"),
+        (rb"Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a compressed archive"),
+        (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document or Windows' Thumbs.db"),
+        (rb"\0\x05\x16\x07", "what a Mac notes beside a file (._*), not the file"),
+        (rb"SQLite format 3", "a database"),
+        (rb"version https://git-lfs", "a Git LFS pointer, which stands for a file that was not fetched"),
+        (rb"(?i)\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype svg[^>]*>\s*)?<svg", "an SVG drawing"),
+        (rb"(?i)\s*(<!doctype html|<html|<head|<body)", "a web page"),
+        (rb"(?i)\s*<\?xml", "an XML document"),
+        (rb"\0{16}", "zeros, as failed copies and recoveries leave behind"),
+    )
+)
+_HEAD = 1024
+
+
+def format_of(data: bytes) -> str | None:
+    """Pillow's name of the format, if it is one that is read: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        return _format_of_boxes(data)
+    if data[:2] == b"BM" and data[15:18] == bytes(3):  # two letters alone may begin a text
+        return "BMP"
+    if data.startswith(_TIFF) and data[8:10] != b"CR":
+        return "TIFF"
+    return next((name for start, name in _FORMATS if data.startswith(start)), None)
+
+
+def _format_of_boxes(data: bytes) -> str | None:
+    """AVIF and HEIC are the same kind of boxes and may begin with the same brand; the list of all brands decides."""
+    end = min(int.from_bytes(data[:4]), _HEAD)
+    brands = {data[8:12]} | {data[at : at + 4] for at in range(16, end, 4)}
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    return "HEIF" if brands & _HEIF_BRANDS and data[8:12] != b"crx " else None
+
+
+def name_of(data: bytes) -> str | None:
+    """What people call a file that is not read, or None if its first bytes say nothing."""
+    head = data[:_HEAD]
+    for pattern, name in _NAMES:
+        if pattern.match(head):
+            return name
+    try:
+        text = head.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        if problem.start < len(head) - 4 or len(data) <= _HEAD:  # else a letter is cut at the head's end
+            return None
+        text = head[: problem.start].decode("utf-8-sig")
+    return "a text" if text and all(c.isprintable() or c.isspace() for c in text) else None

@@ -1,0 +1,199 @@
+"""Pixels of any mode → RGB as people see it, in strips, so that little more than the picture itself is in memory.
+
+ICC profiles are not applied: models learn from photos that were read without, Display P3 taken for sRGB only looks a
+little paler, and a broken or hostile profile that nobody parses does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Box = tuple[int, int, int, int]
+
+_STRIP = 1 << 21
+"""Pixels that are converted at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tones:
+    """What a file says about its values, beyond the mode in which Pillow has them.
+
+    Attributes:
+        inverted: the lowest value is white.
+        white: the greatest value of 16-bit greys; those with fewer bits are not scaled by the decoder.
+        frame: the box (left, top, right, bottom) outside of which nothing is; None if there is no such place.
+        low: the low bytes of a picture of 16 bits a channel, of which Pillow keeps the high ones, and `key`, the color
+            that is transparent; None if all is opaque.
+        key: see `low`; 16 bits a channel.
+    """
+
+    inverted: bool = False
+    white: int = 65_535
+    frame: Box | None = None
+    low: Image.Image | None = None
+    key: tuple[int, int, int] | None = None
+
+
+PLAIN = Tones()
+
+
+def to_rgb(image: Image.Image, tones: Tones = PLAIN, *, reduce: int = 1) -> Image.Image:
+    """Return an RGB image, transparency laid on white; the image itself if it is RGB, opaque and not reduced.
+
+    An alpha channel that hides a whole picture was never filled in, and is ignored: Windows' clipboard and some scanners
+    write such.
+
+    Args:
+        image: loaded, of any mode.
+        tones: what the file says about its values.
+        reduce: average blocks of so many pixels squared.
+    """
+    convert = _converter(image, tones)
+    width, height = image.size
+    if convert is None and reduce == 1:
+        return image
+    picture = Image.new("RGB", (-(-width // reduce), -(-height // reduce)))
+    for box in _strips(image, reduce):
+        part = image.crop(box)
+        part = part if convert is None else convert(part, box)
+        picture.paste(part.reduce(reduce) if reduce > 1 else part, (0, box[1] // reduce))
+    return picture
+
+
+def _strips(image: Image.Image, reduce: int = 1) -> Iterator[Box]:
+    """Boxes as wide as the image, whose heights are multiples of `reduce` but for the last."""
+    width, height = image.size
+    rows = max(1, _STRIP // (width * reduce)) * reduce
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
+
+
+def _converter(image: Image.Image, tones: Tones) -> Callable[[Image.Image, Box], Image.Image] | None:
+    """What makes RGB of a strip; None if there is nothing to do."""
+    if tones.low is not None:
+        return _Keyed(tones)
+    if image.mode.startswith(("I", "F")):
+        return _Scaled(image, tones)
+    if tones.frame is not None:
+        return _Framed(tones.frame)
+    if image.has_transparency_data:
+        return _without_alpha if _hides_a_picture(image) else _on_white
+    return None if image.mode == "RGB" else lambda part, _: part.convert("RGB")
+
+
+def _hides_a_picture(image: Image.Image) -> bool:
+    """Whether alpha is 0 everywhere, and the colors are not all the same."""
+    colours: set[tuple[int, int]] = set()
+    for box in _strips(image):
+        *channels, alpha = image.crop(box).convert("RGBA").split()
+        if alpha.getextrema() != (0, 0):
+            return False
+        colours |= {(number, value) for number, channel in enumerate(channels) for value in _ends(channel)}
+    return len(colours) > 3
+
+
+def _ends(channel: Image.Image) -> tuple[int, int]:
+    """The lowest and the highest value of a channel of 8 bits."""
+    histogram = channel.histogram()
+    found = [value for value, count in enumerate(histogram) if count]
+    return found[0], found[-1]
+
+
+def _without_alpha(part: Image.Image, _: Box) -> Image.Image:
+    return part.convert("RGBA").convert("RGB")  # on the way so that a transparent color of a palette is seen
+
+
+def _on_white(part: Image.Image, _: Box | None = None) -> Image.Image:
+    rgba = part.convert("RGBA")
+    canvas = Image.new("RGB", rgba.size, "white")
+    canvas.paste(rgba, mask=rgba)
+    return canvas
+
+
+class _Framed:
+    """The part of a picture that there is, on white: a GIF's frame may be smaller than its canvas."""
+
+    def __init__(self, frame: Box) -> None:
+        self._frame = frame
+
+    def __call__(self, part: Image.Image, box: Box) -> Image.Image:
+        left, top, right, bottom = self._frame
+        canvas = Image.new("RGB", part.size, "white")
+        top, bottom = max(top - box[1], 0), min(bottom - box[1], part.height)
+        if top < bottom:
+            canvas.paste(_on_white(part.crop((left, top, right, bottom))), (left, top))
+        return canvas
+
+
+class _Keyed:
+    """16 bits a channel, one color of which is transparent."""
+
+    def __init__(self, tones: Tones) -> None:
+        self._tones = tones
+
+    def __call__(self, part: Image.Image, box: Box) -> Image.Image:
+        import numpy as np
+
+        assert self._tones.low is not None
+        high, low = np.asarray(part), np.asarray(self._tones.low.crop(box))  # (H, W, 3)
+        transparent = (high.astype(np.uint16) << 8 | low) == np.asarray(self._tones.key)
+        return Image.fromarray(np.where(transparent.all(axis=2, keepdims=True), np.uint8(255), high))
+
+
+class _Scaled:
+    """Grey of 16 or 32 bits or floats, scaled to 8 bits.
+
+    Only of 16 bits (I;16) the range is known. Otherwise white is the first of the usual values (1 for floats, 255,
+    65535) that nothing exceeds; where none fits, or something is below 0, the lowest value is black, the highest white.
+    """
+
+    def __init__(self, image: Image.Image, tones: Tones) -> None:
+        self._inverted = tones.inverted
+        key = image.info.get("transparency")
+        self._key = key if isinstance(key, int) else None
+        self._black, self._white = 0.0, float(tones.white)
+        if not image.mode.startswith("I;16"):
+            low, high = _range(image)
+            usual = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}.get(image.mode, ())
+            white = next((top for top in usual if low >= 0 and high <= top), None)
+            self._black, self._white = (low, high) if white is None else (0.0, white)
+
+    def __call__(self, part: Image.Image, _: Box) -> Image.Image:
+        import numpy as np
+
+        values = _values(part)
+        with np.errstate(all="ignore"):  # infinities
+            scaled = np.nan_to_num((values - self._black) / (self._white - self._black or 1.0), nan=0.0).clip(0, 1)
+        grey = (scaled * 255 + 0.5).astype(np.uint8)
+        if self._inverted:
+            grey = 255 - grey
+        if self._key is not None:
+            grey = np.where(values == self._key, np.uint8(255), grey)
+        return Image.fromarray(grey).convert("RGB")
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The lowest and the highest of the finite values; zeros where there are none."""
+    import numpy as np
+
+    low, high = float("inf"), float("-inf")
+    for box in _strips(image):
+        values = _values(image.crop(box))
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _values(part: Image.Image) -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.asarray(part, dtype=np.float32)  # (H, W)
