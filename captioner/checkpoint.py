@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.config import ModelConfig, TranslatorConfig, from_mapping, to_mapping
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import ModelError, OutputError, UsageError
+from captioner.files import read_text
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -326,11 +327,11 @@ def _read_vocabulary(path: Path) -> Vocabulary:
 
 
 def _read_json(path: Path) -> Any:
+    if not path.exists():
+        raise ModelError(f"{path}: the file is missing.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: the file is missing.") from None
-    except (OSError, ValueError, RecursionError) as problem:
+        return json.loads(read_text(path))
+    except (UsageError, ValueError, RecursionError) as problem:
         raise ModelError(f"{path}: not readable as JSON ({problem}).") from None
 
 

@@ -16,7 +16,8 @@ from captioner.errors import UsageError
 from captioner.evaluation.bleu import ORDERS, BleuStatistics
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.scores import METRICS
-from captioner.evaluation.structure import count_and_first, read_text, refuse_twice
+from captioner.evaluation.structure import count_and_first, refuse_twice
+from captioner.files import read_text
 from captioner.spreadsheet import from_cell, to_cell
 
 _TEXTS = ("image_id", "file", "caption")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from captioner.errors import UsageError
+from captioner.files import read_text
 
 _T = TypeVar("_T")
 
@@ -40,27 +41,11 @@ def refuse_all(source: str, offenders: Sequence[object], noun: str, complaint: s
         raise UsageError(f"{source} {count_and_first(offenders, noun)} {complaint}.")
 
 
-def read_text(path: Path) -> str:
-    """Text of a UTF-8 file, with or without a byte-order mark.
-
-    Raises:
-        UsageError: the file cannot be read or is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 text (byte {error.start}); convert it, for example with iconv."
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
-
-
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a UTF-8 text file with their numbers, from 1, without their ends and without blank ones.
+    """Lines of a text file with their numbers, from 1, without their ends and without blank ones.
 
     Raises:
-        UsageError: the file cannot be read or is not UTF-8.
+        UsageError: the file cannot be read or is not text.
     """
     # Not splitlines: a caption may hold one of the rarer characters that it splits at.
     lines = read_text(path).replace("\r\n", "\n").split("\n")
@@ -68,10 +53,10 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def read_json(path: Path) -> object:
-    """Parsed JSON of a UTF-8 file.
+    """Parsed JSON of a text file.
 
     Raises:
-        UsageError: the file cannot be read, is not UTF-8, not JSON, or ends too early.
+        UsageError: the file cannot be read, is not text, not JSON, or ends too early.
     """
     text = read_text(path)
     try:
