@@ -41,7 +41,7 @@ def decode_text(data: bytes, source: str, *, errors: str = "strict") -> str:
     Raises:
         UsageError: the bytes are not text in these encodings.
     """
-    encoding = next((name for mark, name in _ENCODINGS if data.startswith(mark)), "utf-8")
+    encoding = encoding_of(data)
     try:
         return data.decode(encoding, errors)
     except UnicodeDecodeError as problem:
@@ -49,3 +49,8 @@ def decode_text(data: bytes, source: str, *, errors: str = "strict") -> str:
         raise UsageError(
             f"{source} is not {name} text (byte {problem.start}); save it as UTF-8, or convert it with iconv."
         ) from None
+
+
+def encoding_of(start: bytes) -> str:
+    """The encoding of a text that begins with these bytes, at least four if it has so many; UTF-8 unless a mark says otherwise."""
+    return next((name for mark, name in _ENCODINGS if start.startswith(mark)), "utf-8")

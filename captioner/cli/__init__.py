@@ -48,10 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as problem:  # what no verb expects, such as a folder beside a photo that may not be looked into
         print(f"captioner: {problem.filename or 'a file'}: {problem.strerror or problem}.", file=sys.stderr)
         return OutputError.exit_code
+    except (MemoryError, RuntimeError, ImportError) as problem:
+        if not _is_lack_of_memory(problem):
+            raise
+        print("captioner: out of memory; give it more, or try a smaller --batch-size or --workers 1.", file=sys.stderr)
+        return CaptionerError.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _is_lack_of_memory(problem: Exception) -> bool:
+    """Whether memory is what is missing: PyTorch, threads and shared libraries each say so in their own way."""
+    said = ("allocate memory", "out of memory", "can't start new thread", "failed to map segment")
+    return isinstance(problem, MemoryError) or any(words in str(problem) for words in said)
 
 
 def _parser() -> argparse.ArgumentParser:

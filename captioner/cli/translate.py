@@ -1,6 +1,7 @@
 """captioner translate: English sentences in German, French or Czech."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from captioner.cli.options import positive
 from captioner.cli.output import write_line
 from captioner.cli.progress import say
 from captioner.errors import OutputError, UsageError
+from captioner.files import encoding_of
 
 if TYPE_CHECKING:
     from captioner.decoding import DecodingOptions
@@ -90,6 +92,8 @@ def _batches(size: int) -> Iterator[list[str]]:
     if sys.stdin is None:
         raise UsageError("give a SENTENCE; standard input is closed.")
     terminal = sys.stdin.isatty()
+    if not terminal and isinstance(sys.stdin, io.TextIOWrapper) and isinstance(sys.stdin.buffer, io.BufferedReader):
+        sys.stdin.reconfigure(encoding=encoding_of(sys.stdin.buffer.peek(4)))  # as PowerShell and Notepad write it
     if terminal:
         say("one English sentence a line; Ctrl-D ends.")
     lines = (line.rstrip("\r\n") for line in sys.stdin)

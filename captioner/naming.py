@@ -1,0 +1,114 @@
+"""What photos are called elsewhere: in a journal, in COCO's results, and in the names of text files beside them."""
+
+import itertools
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+_EXACT = 2**53
+"""Below it a whole number is the same in every program that reads JSON."""
+
+
+class PlaceNames:
+    """Calls each photo what a journal calls it, whoever names it from wherever.
+
+    Names in a journal are relative to the folder in which the journal was begun, or absolute.
+    """
+
+    def __init__(self, base: str, known: Iterable[str]) -> None:
+        """Take the names that are there.
+
+        Args:
+            base: the folder to which they are relative.
+            known: the names.
+        """
+        self._here = os.path.realpath(os.curdir)  # strings: there may be a million of them
+        self._base = os.path.realpath(base)
+        self._folders: dict[tuple[str, str], str] = {}
+        self._names = {self._place(name, self._base): name for name in known}
+
+    def of(self, path: str) -> str:
+        """The name of a photo that the user calls `path`; a new one's is relative to where the journal was begun."""
+        place = self._place(path, self._here)
+        name = self._names.get(place)
+        if name is None:
+            name = path
+            if self._here != self._base and not os.path.isabs(path):
+                name = relative(place, self._base)
+            self._names[place] = name
+        return name
+
+    def _place(self, path: str, base: str) -> str:
+        """Where a file is, whatever links lead to its folder; the file itself may be a link and a photo of its own."""
+        folder, name = os.path.split(path)
+        key = (base, folder)
+        if key not in self._folders:
+            self._folders[key] = os.path.realpath(os.path.join(base, folder))
+        return os.path.join(self._folders[key], name)
+
+
+def relative(path: str, base: str) -> str:
+    """A path relative to a folder; absolute where there is no way, as from one drive of Windows to another."""
+    try:
+        return os.path.relpath(path, base)
+    except ValueError:
+        return path
+
+
+def coco_ids(paths: Sequence[str]) -> list[int | str]:
+    """COCO's `image_id` of each photo, no two the same.
+
+    It is the last number in the file's name, if it is below 2⁵³ and no other photo's; otherwise the file's name, if it is no
+    other photo's; otherwise the whole path.
+    """
+    names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
+    numbers = [_number(name) for name in names]
+    times = Counter(map(str, itertools.chain(names, (number for number in numbers if number is not None))))
+    return [
+        number
+        if number is not None and times[str(number)] == 1 + (name == str(number))
+        else name
+        if times[name] == 1
+        else path
+        for path, name, number in zip(paths, names, numbers, strict=True)
+    ]
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """The names, all different: "x", "x (2)", "x (3)"; capitals make no difference, as on many file systems."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        candidates = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
+        free = next(candidate for candidate in candidates if candidate.casefold() not in taken)
+        taken.add(free.casefold())
+        found.append(free)
+    return found
+
+
+def shared_stems(names: Iterable[str]) -> set[str]:
+    """Stems that several files of a folder have, in small letters: a text file named after one would be all of theirs."""
+    times = Counter(PurePath(name).stem.casefold() for name in names)
+    return {stem for stem, count in times.items() if count > 1}
+
+
+def text_name(name: str, shared: set[str], template: str = "{stem}.txt") -> str:
+    """What a photo's text file is called: after the photo's whole name where others have its stem.
+
+    Args:
+        name: of the photo's file.
+        shared: see `shared_stems`.
+        template: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name.
+    """
+    stem = PurePath(name).stem
+    if stem.casefold() in shared:
+        template = template.replace("{stem}", "{name}")
+    return template.replace("{stem}", "\0").replace("{name}", name).replace("\0", stem)
+
+
+def _number(name: str) -> int | None:
+    numbers = re.findall(r"[0-9]+", PurePath(name).stem)
+    digits = numbers[-1].lstrip("0") or "0" if numbers else ""
+    return int(digits) if digits and len(digits) <= 16 and int(digits) < _EXACT else None
