@@ -5,6 +5,7 @@ Nothing is opened here. Names stay as the system has them, those that are not UT
 
 import glob
 import hashlib
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple, Self
 
 from captioner.errors import ImageError, UsageError
-from captioner.excludes import Excludes
+from captioner.excludes import NO_MEDIA, Excludes
 from captioner.files import decode_text
 
 _PHOTOS = """
@@ -181,15 +182,21 @@ class _Search:
 
     def _matching(self, pattern: str) -> Iterator[Found]:
         root = _root_of_pattern(pattern)
-        named = frozenset(Path(pattern).parts)
+        named = frozenset(Path(pattern).parts) | {"/", ".", ".."}
+        top = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
         matches = sorted(glob.iglob(pattern, recursive=True))
         for name in matches:
-            if self._excludes.leaves_out_below(PurePath(name).as_posix(), named=named | {"/", ".", ".."}):
+            if self._excludes.leaves_out_below(PurePath(name).as_posix(), named=named) or self._is_quiet(name, top):
                 self._passed.excluded += 1
             else:
                 yield from self._named(name, root)
         if not matches:
             yield from self._named(pattern, root)
+
+    def _is_quiet(self, name: str, top: Path) -> bool:
+        """Whether a folder between `top` and a file that a pattern matches asks to be left out."""
+        folders = (folder for folder in Path(name).parents if folder != top and top in folder.parents)
+        return any(self._excludes.respects([NO_MEDIA] * (folder / NO_MEDIA).exists()) for folder in folders)
 
     def _named(self, name: str, root: str | None = None) -> Iterator[Found]:
         path = normalised(name)

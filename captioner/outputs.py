@@ -39,7 +39,7 @@ class Outputs:
         """
         if self._overwrite:
             return
-        for path in filter(os.path.lexists, self.paths):
+        for path in filter(Path.exists, self.paths):
             if not journal.exists():
                 raise OutputError(
                     f"{path} exists, but its journal {journal} does not, so the run cannot be resumed; "
@@ -61,12 +61,12 @@ class Outputs:
         whole = Journal(journal)
         for path in self.paths:
             self._refuse_changed(path)
-            if os.path.lexists(path) and not self._receipts.own(path):
+            if path.exists() and not self._receipts.own(path):
                 self.set_aside[path] = _set_aside(path)
             results.write(path, whole, self._receipts)
 
     def _refuse_changed(self, path: Path) -> None:
-        if self._overwrite or path in self._may_move or not os.path.lexists(path) or self._receipts.own(path):
+        if self._overwrite or path in self._may_move or not path.exists() or self._receipts.own(path):
             return
         raise OutputError(
             f"{path} was changed after captioner wrote it; rename it to keep the changes, and the same command "

@@ -42,27 +42,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         abandon_output()
         return 0
-    except CaptionerError as problem:
-        print(f"captioner: {problem}", file=sys.stderr)
-        return problem.exit_code
-    except OSError as problem:  # what no verb expects, such as a folder beside a photo that may not be looked into
-        print(f"captioner: {problem.filename or 'a file'}: {problem.strerror or problem}.", file=sys.stderr)
-        return OutputError.exit_code
-    except (MemoryError, RuntimeError, ImportError) as problem:
-        if not _is_lack_of_memory(problem):
-            raise
-        print("captioner: out of memory; give it more, or try a smaller --batch-size or --workers 1.", file=sys.stderr)
-        return CaptionerError.exit_code
     except KeyboardInterrupt:
         print("captioner: interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as problem:
+        sentence, code = _explained(problem)
+        if not sentence:
+            raise
+        print(f"captioner: {sentence}", file=sys.stderr)
     return code
 
 
-def _is_lack_of_memory(problem: Exception) -> bool:
-    """Whether memory is what is missing: PyTorch, threads and shared libraries each say so in their own way."""
+def _explained(problem: Exception) -> tuple[str, int]:
+    """What to tell the user about an error, and the exit code; an empty sentence if it is a mistake of ours."""
+    if isinstance(problem, CaptionerError):
+        return str(problem), problem.exit_code
+    # PyTorch, threads and shared libraries each say in their own way that memory is short.
     said = ("allocate memory", "out of memory", "can't start new thread", "failed to map segment")
-    return isinstance(problem, MemoryError) or any(words in str(problem) for words in said)
+    if isinstance(problem, MemoryError) or any(words in str(problem) for words in said):
+        return "out of memory; give it more, or try a smaller --batch-size or --workers 1.", CaptionerError.exit_code
+    if isinstance(
+        problem, OSError
+    ):  # what no verb expects, such as a folder beside a photo that may not be looked into
+        return f"{problem.filename or 'a file'}: {problem.strerror or problem}.", OutputError.exit_code
+    return "", CaptionerError.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
