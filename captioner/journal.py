@@ -40,14 +40,15 @@ class Journal:
         path: the file.
         failed: paths whose record is an error.
         made: how its records were made; several if journals of several runs were put together.
+        making: how the records are made that are appended; None does not say so.
     """
 
-    def __init__(self, path: Path, made: Made | None = None) -> None:
+    def __init__(self, path: Path, making: Made | None = None) -> None:
         """Read what is there; nothing is changed.
 
         Args:
             path: the file.
-            made: how the records will be made that are appended; None does not say so.
+            making: see above.
 
         Raises:
             OutputError: the file cannot be read, or something other than this program wrote it.
@@ -55,7 +56,7 @@ class Journal:
         self.path = path
         self.failed: set[str] = set()
         self.made: list[Made] = []
-        self._made = made
+        self.making = making
         self._records: dict[str, tuple[int, int | None]] = {}  # where each begins, and `mark` of its photo
         self._end = 0  # behind the last whole record
         self._unended = False  # the last record lacks its line end, which some editors leave away
@@ -134,8 +135,8 @@ class Journal:
             OutputError: it cannot be written, for instance because the disk is full.
         """
         assert self._file is not None, "open the journal by with"
-        if self._made is not None and self._made not in self.made:
-            row = {**row, MADE: self._made}
+        if self.making is not None and self.making not in self.made:
+            row = {**row, MADE: self.making}
         line = json.dumps(row).encode("ascii") + b"\n"
         try:
             rest = line
@@ -221,8 +222,11 @@ def difference(made: Made, asked: Made) -> str | None:
 def merged(old: Journal, newer: Journal) -> Iterator[Row]:
     """The records of an old journal, those that a newer one has too taken from there, and then the newer one's others."""
     for row in old.rows():
-        said = {MADE: row[MADE]} if MADE in row else {}
-        yield {**newer.row(row["path"]), **said} if row["path"] in newer else row
+        if row["path"] not in newer:
+            yield row
+            continue
+        replacement = {name: value for name, value in newer.row(row["path"]).items() if name != MADE}
+        yield {**replacement, MADE: row[MADE]} if MADE in row else replacement
     for row in newer.rows():
         if row["path"] not in old:
             yield row

@@ -39,8 +39,8 @@ class Ledger:
         self.path = path
         grows = _beside(path, "overwrite") if overwrite else path
         self._replacing = _beside(grows, "retry")
-        now = Journal(grows)
-        differs = now.difference(made)
+        self._now = Journal(grows)
+        differs = self._now.difference(made)
         if differs and not overwrite:
             raise UsageError(
                 f"{path} {differs}; use the same settings, another --output, or --existing overwrite to do all again."
@@ -49,16 +49,17 @@ class Ledger:
             if not dry and grows.exists():
                 if differs:  # an overwrite with other settings was stopped: nobody wants its records any more
                     grows.unlink()
+                    self._now = Journal(grows)
                 elif self._replacing.exists():  # a run that was killed left it
-                    _merge(now, Journal(self._replacing))
+                    _merge(self._now, Journal(self._replacing))
+                    self._now = Journal(grows)
             if not dry and not grows.exists():
                 self._replacing.unlink(missing_ok=True)
         except OSError as problem:
             raise self._not_written(problem) from None
-        base = now.folder or Path()
+        base = self._now.folder or Path()
         folder = relative(os.path.realpath(base), os.path.realpath(path.parent))
-        self._made = {FOLDER: Path(folder).as_posix(), **made}
-        self._now = Journal(grows, self._made)
+        self._now.making = {FOLDER: Path(folder).as_posix(), **made}
         self._again: Journal | None = None
         self._names = PlaceNames(str(base), self._now.paths)
 
@@ -101,7 +102,7 @@ class Ledger:
             self._now.append(row)
             return
         if self._again is None:
-            self._again = Journal(self._replacing, self._made).open()
+            self._again = Journal(self._replacing, self._now.making).open()
         self._again.append(row)
 
     def finish(self) -> None:

@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 
 _EXACT = 2**53
@@ -14,47 +14,45 @@ _EXACT = 2**53
 class PlaceNames:
     """Calls each photo what a journal calls it, whoever names it from wherever.
 
-    Names in a journal are relative to the folder in which the journal was begun, or absolute.
+    Names in a journal are relative to the folder in which the journal was begun, or absolute. Photos are the same if their names
+    are and their folders are, whatever leads to these; so only folders have to be remembered.
     """
 
-    def __init__(self, base: str, known: Iterable[str]) -> None:
+    def __init__(self, base: str, known: Collection[str]) -> None:
         """Take the names that are there.
 
         Args:
             base: the folder to which they are relative.
-            known: the names.
+            known: the names; may grow.
         """
-        self._here = os.path.realpath(os.curdir)  # strings: there may be a million of them
+        self._known = known
+        self._here = os.path.realpath(os.curdir)
         self._base = os.path.realpath(base)
-        self._folders: dict[tuple[str, str], str] = {}
-        self._names = {self._place(name, self._base): name for name in known}
+        self._real: dict[str, str] = {}  # the user's folders → where they are
+        self._spellings: dict[str, list[str]] = {}  # where a folder is → what it is called in names
+        for folder in dict.fromkeys(os.path.split(name)[0] for name in known):
+            self._spellings.setdefault(os.path.realpath(os.path.join(self._base, folder)), []).append(folder)
 
     def of(self, path: str) -> str:
-        """The name of a photo that the user calls `path`; a new one's is relative to where the journal was begun."""
-        place = self._place(path, self._here)
-        name = self._names.get(place)
-        if name is None:
-            name = path
-            if self._here != self._base and not os.path.isabs(path):
-                name = relative(place, self._base)
-            self._names[place] = name
-        return name
-
-    def _place(self, path: str, base: str) -> str:
-        """Where a file is, whatever links lead to its folder; the file itself may be a link and a photo of its own."""
-        folder, name = os.path.split(path)
-        key = (base, folder)
-        if key not in self._folders:
-            self._folders[key] = os.path.realpath(os.path.join(base, folder))
-        return os.path.join(self._folders[key], name)
+        """The name of a photo that the user calls `path`; in a new folder it is relative to where the journal was begun."""
+        folder, file = os.path.split(path)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(os.path.join(self._here, folder))
+        real = self._real[folder]
+        if real not in self._spellings:
+            as_given = self._here == self._base or os.path.isabs(path)
+            self._spellings[real] = [folder if as_given else relative(real, self._base)]
+        names = [os.path.join(spelling, file) for spelling in self._spellings[real]]
+        return next((name for name in names if name in self._known), names[0])
 
 
 def relative(path: str, base: str) -> str:
-    """A path relative to a folder; absolute where there is no way, as from one drive of Windows to another."""
+    """A path relative to a folder, empty if it is the folder itself; absolute where there is no way, as from one drive of Windows to another."""
     try:
-        return os.path.relpath(path, base)
+        found = os.path.relpath(path, base)
     except ValueError:
         return path
+    return "" if found == os.curdir else found
 
 
 def coco_ids(paths: Sequence[str]) -> list[int | str]:

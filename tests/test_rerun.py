@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from captioner import checkpoint, cluster
 from captioner.cli import main
 from captioner.cli.options import PHOTO_EN
 from captioner.journal import Journal
@@ -258,6 +259,20 @@ def test_exchanged_photos_that_a_killed_run_did_again_are_put_in_place_by_the_ne
     assert fake.seen == seen
     assert records("c.jsonl")[4]["caption"] == "A photo 99 wide"
     assert names("c.jsonl") == ALL
+
+
+def test_a_clusters_records_tell_photos_apart_too(folder: Path, small_checkpoint: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    caption("--output", "c.jsonl", "--model", str(small_checkpoint))
+    paths = [os.fsencode(record["path"]) for record in records("c.jsonl")]
+    block = arrow.table(
+        {"path": arrow.array(paths, arrow.binary()), "problem": arrow.nulls(len(paths), arrow.string())}
+    )
+    prepared = cluster._prepare(block, size=64, directory=str(Path.cwd()))
+    model = cluster._Model(str(small_checkpoint), "cpu", "en", checkpoint.read(small_checkpoint).decoding)
+    found = [json.loads(line) for line in model(prepared)["record"].to_pylist()]
+    assert [record["fingerprint"] for record in found] == [record["fingerprint"] for record in records("c.jsonl")]
+    assert [record["error"] for record in found] == [record["error"] for record in records("c.jsonl")]
 
 
 def test_an_exchanged_photos_sidecar_is_made_anew_unless_it_was_edited(folder: Path, fake: Fake) -> None:
