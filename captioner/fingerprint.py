@@ -42,10 +42,12 @@ def changed(path: str | os.PathLike[str], recorded: Fingerprint) -> bool:
     return now["bytes"] != recorded.get("bytes") or known is None or digest(path) != known
 
 
-def mark(print_: object) -> int | None:
-    """A number for size and time, in which a million are small; None if there are none."""
-    known = isinstance(print_, Mapping) and "bytes" in print_ and "modified" in print_
-    return hash((print_["bytes"], print_["modified"])) if known else None  # type: ignore[index]
+def mark(recorded: object) -> int | None:
+    """A number for size and time, of which a million take little memory; None if there are none."""
+    if not isinstance(recorded, Mapping):
+        return None
+    found = (recorded.get("bytes"), recorded.get("modified"))
+    return hash(found) if all(isinstance(value, int | float) for value in found) else None
 
 
 def digest(path: str | os.PathLike[str]) -> str | None:

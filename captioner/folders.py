@@ -204,7 +204,8 @@ class _Search:
             yield from self._inside(path)
             return
         found = Found(path, _root_of_file(path) if root is None else root)
-        if self._wanted.exclude and self._excludes_named.leaves_out_below(PurePath(found.relative).as_posix()):
+        whole = PurePath(path)
+        if self._wanted.exclude and self._excludes_named.leaves_out_below(whole.relative_to(whole.anchor).as_posix()):
             self._passed.excluded += 1
         elif self._is_new(path):
             yield found

@@ -31,19 +31,26 @@ class PlaceNames:
         self._real: dict[str, str] = {}  # the user's folders → where they are
         self._spellings: dict[str, list[str]] = {}  # where a folder is → what it is called in names
         for folder in dict.fromkeys(os.path.split(name)[0] for name in known):
-            self._spellings.setdefault(os.path.realpath(os.path.join(self._base, folder)), []).append(folder)
+            self._spellings.setdefault(_real(self._base, folder), []).append(folder)
 
     def of(self, path: str) -> str:
         """The name of a photo that the user calls `path`; in a new folder it is relative to where the journal was begun."""
         folder, file = os.path.split(path)
         if folder not in self._real:
-            self._real[folder] = os.path.realpath(os.path.join(self._here, folder))
+            self._real[folder] = _real(self._here, folder)
         real = self._real[folder]
         if real not in self._spellings:
             as_given = self._here == self._base or os.path.isabs(path)
             self._spellings[real] = [folder if as_given else relative(real, self._base)]
         names = [os.path.join(spelling, file) for spelling in self._spellings[real]]
         return next((name for name in names if name in self._known), names[0])
+
+
+def _real(base: str, folder: str) -> str:
+    try:
+        return os.path.realpath(os.path.join(base, folder))
+    except ValueError:  # a NUL, which no folder's name has
+        return folder
 
 
 def relative(path: str, base: str) -> str:

@@ -254,13 +254,13 @@ class Run:
         assert self._sidecars is not None
         if not self._sidecars.stands(photo):
             return _Started(photo, name, again=False)
-        if not self._sidecars.own(photo):
-            self.counts.kept += self._existing == "overwrite"
-            return None
         if self._existing == "overwrite":
-            return _Started(photo, name, again=True)
-        print_ = self._sidecars.last(photo).get(FINGERPRINT)
-        if not print_ or not fingerprint.changed(photo.path, print_):
+            if self._sidecars.own(photo):
+                return _Started(photo, name, again=True)
+            self.counts.kept += 1
+            return None
+        recorded = self._sidecars.last(photo).get(FINGERPRINT)
+        if not recorded or not fingerprint.changed(photo.path, recorded) or not self._sidecars.own(photo):
             return None
         self.counts.changed += 1
         return _Started(photo, name, again=True)

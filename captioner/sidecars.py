@@ -57,7 +57,7 @@ class Sidecars:
         folder = str(Path(photo.path).parent)
         if folder not in self._stems:
             self._stems[folder] = _shared_stems(Path(folder))
-        return whole.with_name(text_name(whole.name, self._stems[folder], self.name))
+        return whole.parent / text_name(whole.name, self._stems[folder], self.name)
 
     def stands(self, photo: Found) -> bool:
         """Whether a photo has a sidecar; an empty file is none."""

@@ -228,6 +228,7 @@ def test_patterns_leave_out_what_they_would_in_a_gitignore(tree: Path, patterns:
 
 def test_patterns_hold_for_names_in_a_list_too(tree: Path) -> None:
     assert paths(Photos(names=["top/a.JPG", "top/b/x.jpg", "top/c.png"], exclude=["b/", "*.png"])) == ["top/a.JPG"]
+    assert paths(Photos(names=[str(tree / "b" / "x.jpg")], exclude=["b/"])) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

@@ -185,6 +185,17 @@ def test_a_journal_of_before_it_said_how_it_was_made_is_continued_but_not_in_ano
     assert caption("--output", "c.jsonl", "--beam-size", str(PHOTO_EN["beam_size"])) == 2
 
 
+def test_a_journal_with_strange_facts_is_read_all_the_same(folder: Path, fake: Fake) -> None:
+    caption("--output", "c.jsonl")
+    rows = records("c.jsonl")
+    rows[0] |= {"fingerprint": {"bytes": [], "modified": {}}, "made": ["x"]}
+    rows[1] |= {"fingerprint": "x", "made": {"folder": 7, "language": "en"}}
+    rows[2] |= {"path": "a\0b/c.jpg", "fingerprint": {}}
+    Path("c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert caption("--output", "c.jsonl", "--output", "c.csv") == 1
+    assert names("c.jsonl")[-1] == "2.jpg"
+
+
 def test_journals_of_shards_put_together_are_one(folder: Path, fake: Fake) -> None:
     for index in range(3):
         caption("--output", f"{index}.jsonl", "--shard", f"{index}/3")

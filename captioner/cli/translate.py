@@ -93,7 +93,8 @@ def _batches(size: int) -> Iterator[list[str]]:
         raise UsageError("give a SENTENCE; standard input is closed.")
     terminal = sys.stdin.isatty()
     if not terminal and isinstance(sys.stdin, io.TextIOWrapper) and isinstance(sys.stdin.buffer, io.BufferedReader):
-        sys.stdin.reconfigure(encoding=encoding_of(sys.stdin.buffer.peek(4)))  # as PowerShell and Notepad write it
+        # As PowerShell and Notepad write it.
+        sys.stdin.reconfigure(encoding=encoding_of(sys.stdin.buffer.peek(4)), errors="replace")
     if terminal:
         say("one English sentence a line; Ctrl-D ends.")
     lines = (line.rstrip("\r\n") for line in sys.stdin)
