@@ -28,6 +28,7 @@ Made = Mapping[str, Any]
 MADE, FOLDER, FINGERPRINT = "made", "folder", "fingerprint"
 _NOT_SETTINGS = {FOLDER, "model"}  # a model may be called otherwise or stand elsewhere; its `weights` say which it is
 
+_MODELS = {"weights": "model", "translator": "translator"}  # known by a hash, which says nothing to people
 _BEGINNING = b'{"path": "'
 _TRIED = 100
 """Photos of which one must be there, if a journal is to be believed where they are."""
@@ -215,6 +216,8 @@ def difference(made: Made, asked: Made) -> str | None:
     """In words, in which setting records that were made differ from those that are asked for; None if in none."""
     for name in sorted(asked.keys() & made.keys() - _NOT_SETTINGS):
         if asked[name] != made[name]:
+            if name in _MODELS:
+                return f"was made with another {_MODELS[name]} than the one that is asked for"
             return f"was made with {name} {made[name]!r}, and now {name} {asked[name]!r} is asked for"
     return None
 
