@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
+from captioner import fingerprint
 from captioner.decoding import DecodingOptions
 from captioner.errors import ImageError, SentenceError
+from captioner.fingerprint import Fingerprint
 from captioner.images import ImageLimits, Source
 from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 
@@ -34,6 +36,7 @@ class Record:
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
         error: why the photo failed, in one sentence; None if it did not.
+        fingerprint: of the photo's file, as `captioner.fingerprint` takes it; None if it has no file.
     """
 
     path: str
@@ -46,6 +49,7 @@ class Record:
     width: int | None = None
     height: int | None = None
     error: str | None = None
+    fingerprint: Fingerprint | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON's types: every key is there, numbers of the model to four decimals."""
@@ -119,13 +123,16 @@ def _groups(sources: Iterable[Named], size: int) -> Iterator[list[Named]]:
         yield group
 
 
-def _prepare(model: Captioner, source: Source | ImageError, limits: ImageLimits | None) -> PreparedPhoto | ImageError:
+def _prepare(
+    model: Captioner, source: Source | ImageError, limits: ImageLimits | None
+) -> tuple[PreparedPhoto | ImageError, Fingerprint | None]:
     if isinstance(source, ImageError):
-        return source
+        return source, None
+    known = fingerprint.take(source) if isinstance(source, str | os.PathLike) else None
     try:
-        return model.prepare(source, limits=limits)
+        return model.prepare(source, limits=limits), known
     except ImageError as problem:
-        return problem
+        return problem, known
 
 
 def _caption(
@@ -137,14 +144,16 @@ def _caption(
 ) -> list[Record]:
     """Read and caption one batch; `each` is `map` or reads several photos at the same time."""
     opened = list(each(lambda named: _prepare(model, named[1], limits), group))
-    return list(caption_prepared(model, [name for name, _ in group], opened, options))
+    photos, fingerprints = zip(*opened, strict=True)
+    return list(caption_prepared(model, [name for name, _ in group], photos, options, fingerprints))
 
 
 def caption_prepared(
     model: Captioner,
     names: Sequence[str],
     opened: Sequence[PreparedPhoto | ImageError],
-    options: DecodingOptions | None = None,
+    options: DecodingOptions | None,
+    fingerprints: Sequence[Fingerprint | None],
 ) -> Iterator[Record]:
     """Caption one batch of photos that are read already, where they could be; see `caption_photos`."""
     photos = [photo for photo in opened if isinstance(photo, PreparedPhoto)]
@@ -153,8 +162,8 @@ def caption_prepared(
         captions = iter(model.caption_batch(photos, options))
     except SentenceError:  # one of them cannot be translated: find out which, so that the others have their captions
         captions = (_alone(model, photo, options) for photo in photos)
-    for name, photo in zip(names, opened, strict=True):
-        yield _record(name, photo if isinstance(photo, ImageError) else next(captions))
+    for name, photo, known in zip(names, opened, fingerprints, strict=True):
+        yield _record(name, photo if isinstance(photo, ImageError) else next(captions), known)
 
 
 def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | None) -> Caption | SentenceError:
@@ -164,11 +173,12 @@ def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | No
         return problem
 
 
-def _record(path: str, result: Caption | ImageError | SentenceError) -> Record:
+def _record(path: str, result: Caption | ImageError | SentenceError, known: Fingerprint | None) -> Record:
     if isinstance(result, SentenceError):
-        return Record(path=path, error=f"cannot translate the caption of {path}: {result}")
+        error = f"cannot translate the caption of {path}: {result}"
+        return Record(path=path, error=error, fingerprint=known)
     if isinstance(result, ImageError):
-        return Record(path=path, error=str(result))
+        return Record(path=path, error=str(result), fingerprint=known)
     return Record(
         path=path,
         caption=result.text,
@@ -179,6 +189,7 @@ def _record(path: str, result: Caption | ImageError | SentenceError) -> Record:
         source=result.source if result.translation else None,
         width=result.width,
         height=result.height,
+        fingerprint=known,
     )
 
 

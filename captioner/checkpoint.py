@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -242,15 +243,31 @@ def save(
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well."""
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")  # no longer than a name may be
+    """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well.
+
+    Mode and owner of what stands there stay, and a link stays a link: the file that it leads to is replaced.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")  # no longer than a name may be
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _take_after(temporary, target)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take_after(file: Path, old: Path) -> None:
+    """Give a file the owner, where that is allowed, and the mode of another one, if that exists."""
+    with contextlib.suppress(FileNotFoundError):
+        status = old.stat()
+        if hasattr(os, "chown"):
+            with contextlib.suppress(PermissionError):
+                os.chown(file, status.st_uid, status.st_gid)
+        with contextlib.suppress(PermissionError):  # file systems without modes
+            file.chmod(stat.S_IMODE(status.st_mode))
 
 
 def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
@@ -271,6 +288,25 @@ def files(path: Path) -> list[tuple[str, int, str]]:
     """Name, size in bytes and SHA-256 of every file of a checkpoint directory."""
     found = [(file.name, file.read_bytes()) for file in sorted(path.iterdir()) if file.is_file()]
     return [(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in found]
+
+
+def digest(checkpoint: Checkpoint | TranslatorCheckpoint) -> str:
+    """A hash of all on which a model's answers depend, 64 bits in hexadecimal: where it stands and what is said of it change nothing.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    config = json.dumps(to_mapping(checkpoint.config), sort_keys=True)
+    found = hashlib.blake2b(config.encode(), digest_size=8)
+    for name in (VOCABULARY, SOURCE, TARGET, WEIGHTS):
+        path = checkpoint.path / name
+        try:
+            if path.exists():
+                with path.open("rb") as file:
+                    found.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as problem:
+            raise ModelError(f"{path}: not readable ({problem.strerror}).") from None
+    return found.hexdigest()
 
 
 def weight_shapes(checkpoint: Facts) -> dict[str, tuple[int, ...]]:

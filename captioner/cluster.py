@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captioner import fingerprint
 from captioner.errors import CaptionerError, ImageError, UsageError
 from captioner.images import ImageLimits, open_image, to_pixels
 
@@ -190,7 +191,7 @@ def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
 
 
 def _prepare(block: "pyarrow.Table", *, size: int, directory: str, limits: ImageLimits) -> "pyarrow.Table":
-    """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`."""
+    """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`; and a `fingerprint` in JSON."""
     import pyarrow as arrow
 
     os.chdir(directory)  # this process is Ray's and does nothing else; names are relative to where the user is
@@ -203,17 +204,20 @@ def _prepare(block: "pyarrow.Table", *, size: int, directory: str, limits: Image
         "width": arrow.int64(),
         "height": arrow.int64(),
         "problem": arrow.string(),
+        "fingerprint": arrow.string(),
     }
     columns = {name: arrow.array([row.get(name) for row in rows], type=kind) for name, kind in types.items()}
     return arrow.table({"path": block["path"], **columns})
 
 
 def _read(path: str, size: int, limits: ImageLimits) -> dict[str, Any]:
+    known = {"fingerprint": json.dumps(fingerprint.take(path))}
     try:
         photo = open_image(path, draft=size, limits=limits)
     except ImageError as problem:
-        return {"problem": str(problem)}
-    return {"pixels": to_pixels(photo.image, size).tobytes(), "width": photo.width, "height": photo.height}
+        return {**known, "problem": str(problem)}
+    pixels = to_pixels(photo.image, size).tobytes()
+    return {**known, "pixels": pixels, "width": photo.width, "height": photo.height}
 
 
 class _Model:
@@ -234,6 +238,7 @@ class _Model:
         from captioner.predict import PreparedPhoto
 
         size = self._model.checkpoint.config.image.size
+        rows = batch.to_pylist()
         opened = [
             ImageError(row["problem"])
             if row["pixels"] is None
@@ -242,10 +247,11 @@ class _Model:
                 width=row["width"],
                 height=row["height"],
             )
-            for row in batch.to_pylist()
+            for row in rows
         ]
-        names = [os.fsdecode(path) for path in batch["path"].to_pylist()]
-        records = caption_prepared(self._model, names, opened, self._options)
+        names = [os.fsdecode(row["path"]) for row in rows]
+        fingerprints = [json.loads(row["fingerprint"] or "null") for row in rows]
+        records = caption_prepared(self._model, names, opened, self._options, fingerprints)
         return arrow.table(
             {"record": arrow.array([json.dumps(record.as_dict()) for record in records], arrow.string())}
         )

@@ -52,5 +52,5 @@ def decode_text(data: bytes, source: str, *, errors: str = "strict") -> str:
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding that a text's first bytes, at least four where there are so many, tell by their mark; UTF-8 without one."""
+    """The encoding of a text that begins with these bytes, at least four if it has so many; UTF-8 unless a mark says otherwise."""
     return next((name for mark, name in _ENCODINGS if start.startswith(mark)), "utf-8")

@@ -5,18 +5,29 @@ Nothing is opened here. Names stay as the system has them, those that are not UT
 
 import glob
 import hashlib
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import NamedTuple, Self
 
 from captioner.errors import ImageError, UsageError
+from captioner.excludes import NO_MEDIA, Excludes
+from captioner.files import decode_text
 
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
-)
-"""What the name of a photo in a folder ends with, in small letters; of a file that is named itself nothing is asked."""
+_PHOTOS = """
+.jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs .hif
+"""
+_OTHERS = """
+.3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srw .x3f
+.jp2 .j2k .jpx .jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
+"""
+SUFFIXES = frozenset(_PHOTOS.split())
+"""What the name of a photo in a folder ends with, in small letters; a file that is named itself may be called anything."""
+UNREAD = frozenset(_OTHERS.split())
+"""Kinds of pictures and films that are not read."""
 
 
 class Found(NamedTuple):
@@ -26,11 +37,13 @@ class Found(NamedTuple):
         path: what it is called in results: absolute where it was given so, else relative to the working directory.
         root: what it was found under: a folder that was given, or where a file's own name begins.
         problem: why a folder could not be searched; its path then stands for all that may be in it.
+        content: the photo itself, where it has no file.
     """
 
     path: str
     root: str
     problem: ImageError | None = None
+    content: bytes | None = None
 
     @property
     def relative(self) -> str:
@@ -63,6 +76,44 @@ class Shard:
         return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) % self.count == self.index
 
 
+@dataclass
+class PassedOver:
+    """What a search found, and what it passed over.
+
+    Attributes:
+        photos: found, those of other shards among them.
+        folders: not searched, because the search was not recursive.
+        links: to folders, which were not followed.
+        excluded: files and folders that `Excludes` left out.
+        kinds: other files, by suffix.
+    """
+
+    photos: int = 0
+    folders: int = 0
+    links: int = 0
+    excluded: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def unread(self) -> Counter[str]:
+        """Pictures and films of kinds that are not read, by suffix."""
+        return Counter({suffix: count for suffix, count in self.kinds.items() if suffix in UNREAD})
+
+    def reasons(self) -> str:
+        """Why no photo was found, for a sentence; empty if there was nothing at all."""
+        shown = ", ".join(suffix or "no suffix" for suffix, _ in self.kinds.most_common(4))
+        total = self.kinds.total()
+        reasons = {
+            f"{_count(self.folders, 'folder')} not searched (--recursive searches them)": self.folders,
+            f"{_count(self.links, 'link')} to folders not followed (--follow-links follows them)": self.links,
+            f"{_count(total, 'file')} of kinds that are not read ({shown})": total,
+            f"{_count(self.excluded, 'name')} left out (hidden, a system's, or excluded; see --hidden and --exclude)": (
+                self.excluded
+            ),
+        }
+        return "; ".join(reason for reason, holds in reasons.items() if holds)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Photos:
     """Photos to be found; each iteration searches again, so that no more than one folder's names are in memory.
@@ -70,55 +121,160 @@ class Photos:
     Attributes:
         arguments: folders, files or patterns. A pattern that matches nothing is taken for a file's name.
         names: folders or files whose names are never patterns.
-        recursive: also look into the folders of a folder. Links to folders are not followed, so that no search leaves
-            its root or goes round in a circle.
+        recursive: also look into the folders of a folder.
+        follow_links: also into folders that are linked to. No folder is then searched twice and no file found twice, so that
+            the search ends. Otherwise links to folders are not followed, so that no search leaves its root.
+        exclude: patterns of what is left out; see `Excludes`. They hold for files that are named themselves, too.
+        hidden: also find what is hidden, and what systems keep for themselves; what is named itself is always found.
         shard: which part is wanted; all if None.
+        standard_input: the photo for which the argument `-` stands; None makes it a file of that name.
     """
 
     arguments: Sequence[str] = ()
     names: Sequence[str] = ()
     recursive: bool = False
+    follow_links: bool = False
+    exclude: Sequence[str] = ()
+    hidden: bool = False
     shard: Shard | None = None
+    standard_input: Found | None = None
 
     def __iter__(self) -> Iterator[Found]:
-        for photo in self._all():
+        return self.search(PassedOver())
+
+    def search(self, passed: PassedOver) -> Iterator[Found]:
+        """Find the photos, and count what is passed over.
+
+        Raises:
+            UsageError: a pattern of `exclude` is empty.
+        """
+        for photo in _Search(self, passed).photos():
+            passed.photos += 1
             if self.shard is None or self.shard.holds(photo):
                 yield photo
 
-    def _all(self) -> Iterator[Found]:
-        for argument in self.arguments:
-            if glob.has_magic(argument) and not os.path.lexists(argument):
-                root = _root_of_pattern(argument)
-                matches = sorted(glob.iglob(argument, recursive=True))
-                for name in matches or [argument]:
-                    yield from self._named(name, root)
+
+class _Folder(NamedTuple):
+    path: str
+    relative: str  # to its root, written with /
+
+
+class _Search:
+    """One search through all that is meant."""
+
+    def __init__(self, wanted: Photos, passed: PassedOver) -> None:
+        self._wanted = wanted
+        self._passed = passed
+        self._excludes = Excludes(wanted.exclude, hidden=wanted.hidden)
+        self._excludes_named = Excludes(wanted.exclude, hidden=True)
+        self._seen: set[tuple[int, int]] = set()  # device and inode of files and folders, if links are followed
+
+    def photos(self) -> Iterator[Found]:
+        for argument in self._wanted.arguments:
+            if argument == "-" and self._wanted.standard_input:
+                yield self._wanted.standard_input
+            elif glob.has_magic(argument) and not os.path.lexists(argument):
+                yield from self._matching(argument)
             else:
                 yield from self._named(argument)
-        for name in self.names:
+        for name in self._wanted.names:
             yield from self._named(name)
+
+    def _matching(self, pattern: str) -> Iterator[Found]:
+        root = _root_of_pattern(pattern)
+        named = frozenset(Path(pattern).parts) | {"/", ".", ".."}
+        top = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+        matches = sorted(glob.iglob(pattern, recursive=True))
+        for name in matches:
+            if self._excludes.leaves_out_below(PurePath(name).as_posix(), named=named) or self._is_quiet(name, top):
+                self._passed.excluded += 1
+            else:
+                yield from self._named(name, root)
+        if not matches:
+            yield from self._named(pattern, root)
+
+    def _is_quiet(self, name: str, top: Path) -> bool:
+        """Whether a folder between `top` and a file that a pattern matches asks to be left out."""
+        folders = (folder for folder in Path(name).parents if folder != top and top in folder.parents)
+        return any(self._excludes.respects([NO_MEDIA] * (folder / NO_MEDIA).exists()) for folder in folders)
 
     def _named(self, name: str, root: str | None = None) -> Iterator[Found]:
         path = normalised(name)
         if os.path.isdir(path):
-            yield from self._inside(path, path)
-        else:
-            yield Found(path, _root_of_file(path) if root is None else root)
-
-    def _inside(self, folder: str, root: str) -> Iterator[Found]:
-        try:
-            with os.scandir(folder) as entries:
-                # A name and whether it is a folder itself: a link to one is not.
-                listed = sorted((entry.name, _is_folder(entry)) for entry in entries)
-        except OSError as problem:
-            reason = f"cannot read the folder {folder!a}: {problem.strerror}; check that it exists and may be read"
-            yield Found(folder, root, ImageError(reason))
+            yield from self._inside(path)
             return
-        for name, is_folder in listed:
-            path = name if folder == os.curdir else os.path.join(folder, name)
-            if os.path.splitext(name)[1].lower() in SUFFIXES:
-                yield Found(path, root)
-            if is_folder and self.recursive:
-                yield from self._inside(path, root)
+        found = Found(path, _root_of_file(path) if root is None else root)
+        whole = PurePath(path)
+        if self._wanted.exclude and self._excludes_named.leaves_out_below(whole.relative_to(whole.anchor).as_posix()):
+            self._passed.excluded += 1
+        elif self._is_new(path):
+            yield found
+
+    def _inside(self, root: str) -> Iterator[Found]:
+        levels = [self._level(_Folder(root, ""), root)]
+        while levels:  # not recursive: a tree may be deeper than Python's stack
+            entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+            elif isinstance(entry, Found):
+                yield entry
+            else:
+                levels.append(self._level(entry, root))
+
+    def _level(self, folder: _Folder, root: str) -> Iterator[Found | _Folder]:
+        """The photos in a folder, and the folders to be searched, by name."""
+        try:
+            if not self._is_new(folder.path):
+                return
+            with os.scandir(folder.path) as entries:
+                listed = sorted((entry.name, *self._kind(entry)) for entry in entries)
+        except OSError as problem:
+            reason = f"cannot read the folder {folder.path!a}: {problem.strerror}; check that it exists and may be read"
+            yield Found(folder.path, root, ImageError(reason))
+            return
+        if folder.relative and self._excludes.respects([name for name, *_ in listed]):
+            self._passed.excluded += 1
+            return
+        for name, is_folder, is_link in listed:
+            relative = f"{folder.relative}/{name}" if folder.relative else name
+            if self._excludes.leaves_out(relative, folder=is_folder):
+                self._passed.excluded += 1
+                continue
+            path = name if folder.path == os.curdir else os.path.join(folder.path, name)
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in SUFFIXES:
+                if is_folder or self._is_new(path):
+                    yield Found(path, root)
+            elif is_link:
+                self._passed.links += 1
+            elif not is_folder:
+                self._passed.kinds[suffix] += 1
+            if is_folder and self._wanted.recursive:
+                yield _Folder(path, relative)
+            self._passed.folders += is_folder and not self._wanted.recursive
+
+    def _kind(self, entry: os.DirEntry[str]) -> tuple[bool, bool]:
+        """Whether it is a folder to be searched, and whether it is a link to one that is not followed."""
+        try:
+            if entry.is_dir(follow_symlinks=self._wanted.follow_links):
+                return True, False
+            return False, entry.is_symlink() and entry.is_dir()
+        except OSError:
+            return False, False
+
+    def _is_new(self, path: str) -> bool:
+        """Whether a file or folder was not seen before, under whatever name; always, unless links are followed."""
+        if not self._wanted.follow_links:
+            return True
+        try:
+            status = os.stat(path)
+        except OSError:  # whoever reads it will say so
+            return True
+        key = (status.st_dev, status.st_ino)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
 
 
 def normalised(name: str) -> str:
@@ -133,17 +289,31 @@ def normalised(name: str) -> str:
     return path
 
 
-def read_names(data: bytes, *, ends_with_nul: bool) -> list[str]:
-    """Names in a list, one a line, or (`find -print0`) each followed by a NUL; empty ones are left out."""
-    lines: Iterable[bytes] = data.split(b"\0") if ends_with_nul else (line.rstrip(b"\r") for line in data.split(b"\n"))
-    return [os.fsdecode(line) for line in lines if line]
+def read_names(data: bytes, *, ends_with_nul: bool, source: str = "the list of names") -> list[str]:
+    """Names in a list, one a line, or (`find -print0`) each followed by a NUL; empty ones are left out.
+
+    Lines may end as on Windows, the text may have a byte-order mark or be UTF-16, and a name may stand in double quotes.
+
+    Raises:
+        UsageError: lines hold NULs, or UTF-16 is cut off.
+    """
+    if ends_with_nul:
+        return [os.fsdecode(name) for name in data.split(b"\0") if name]
+    text = decode_text(data, source, errors="surrogateescape")
+    if "\0" in text:
+        raise UsageError(
+            f"{source} has names that end with NUL, or text without a byte-order mark; give -0 or save it as UTF-8."
+        )
+    return [_unquoted(line) for line in (line.rstrip("\r") for line in text.split("\n")) if line]
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
+def _unquoted(line: str) -> str:
+    quoted = len(line) > 2 and line[0] == line[-1] == '"' and not os.path.lexists(line)
+    return line[1:-1] if quoted else line
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _root_of_file(path: str) -> str:

@@ -1,17 +1,16 @@
 """What other programs want of a run's records: CSV, COCO's results JSON, JSON lines, Parquet; made from the journal."""
 
-import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner.checkpoint import replacing
+from captioner import spreadsheet
 from captioner.errors import OutputError, UsageError
 from captioner.journal import Row, write_rows
-from captioner.spreadsheet import to_cell
+from captioner.naming import coco_ids
+from captioner.receipts import Receipts
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,12 +33,13 @@ def kind(path: Path) -> str:
     return path.suffix.lower()
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
+def write(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
     """Write records to a file, at once or not at all, as its suffix says.
 
     Args:
         path: where to; `.parquet` is a folder of parts, which appear one by one.
-        rows: in order.
+        rows: in order; read twice.
+        receipts: where it is noted that the file is captioner's.
 
     Raises:
         OutputError: it cannot be written.
@@ -47,73 +47,38 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[kind(path)](path, rows)
+        _WRITERS[kind(path)](path, rows, receipts)
     except OSError as problem:
         raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
 
 
-def image_id(path: str) -> int | str:
-    """COCO's number of a photo: the last number in its name, otherwise the name."""
-    name = Path(path)
-    numbers = re.findall(r"[0-9]+", name.stem)
-    return int(numbers[-1]) if numbers else name.name
-
-
-class ImageIds:
-    """COCO's numbers of several photos, of which no two may be the same."""
-
-    def __init__(self) -> None:
-        self._paths: dict[int | str, str] = {}
-
-    def add(self, path: str) -> int | str:
-        """The number of one more photo.
-
-        Raises:
-            UsageError: another photo has it.
-        """
-        number = image_id(path)
-        other = self._paths.setdefault(number, path)
-        if other != path:
-            raise UsageError(
-                f"COCO results: {other!a} and {path!a} would both have the image_id {number!r}; "
-                "rename one, or write .jsonl or .csv."
-            )
-        return number
-
-
-def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
-    with replacing(path) as temporary:
+def _write_jsonl(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
+    with receipts.writing(path) as temporary:
         write_rows(temporary, rows)
 
 
-def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+def _write_csv(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
     # Names that are not UTF-8 are written with escapes, so that the file is UTF-8 whatever it holds.
     with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        receipts.writing(path) as temporary,
+        temporary.open("w", encoding=spreadsheet.ENCODING, errors="backslashreplace", newline="") as file,
     ):
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(row.get(name)) for name in COLUMNS] for row in rows)
+        spreadsheet.write_rows(file, COLUMNS, rows)
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, str):
-        return to_cell(value)
-    return json.dumps(value) if isinstance(value, list) else value
-
-
-def _write_coco(path: Path, rows: Iterable[Row]) -> None:
-    ids = ImageIds()
-    with replacing(path) as temporary, temporary.open("w", encoding="ascii") as file:
+def _write_coco(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
+    ids = coco_ids([row["path"] for row in rows])
+    with receipts.writing(path) as temporary, temporary.open("w", encoding="ascii") as file:
         file.write("[")
-        for number, row in enumerate(row for row in rows if row["error"] is None):
-            result = {"image_id": ids.add(row["path"]), "caption": row["caption"]}
-            file.write(f"{',' if number else ''}\n {json.dumps(result)}")
+        separator = ""
+        for number, row in zip(ids, rows, strict=True):
+            if row["error"] is None:
+                file.write(f"{separator}\n {json.dumps({'image_id': number, 'caption': row['caption']})}")
+                separator = ","
         file.write("\n]\n")
 
 
-def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+def _write_parquet(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -123,7 +88,7 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     written = set()
     for number, part in enumerate(_parts(rows)):
         name = path / f"part-{number:05}.parquet"
-        with replacing(name) as temporary:
+        with receipts.writing(name) as temporary:
             parquet.write_table(arrow.Table.from_pylist(part, schema=_schema()), temporary)
         written.add(name)
     for left in set(path.glob("part-*.parquet")) - written:  # of an earlier, longer run
@@ -154,7 +119,7 @@ def _schema() -> "pyarrow.Schema":
     return arrow.schema([(name, types.get(name, arrow.string())) for name in COLUMNS])
 
 
-_WRITERS: dict[str, Callable[[Path, Iterable[Row]], None]] = {
+_WRITERS: dict[str, Callable[[Path, Iterable[Row], Receipts], None]] = {
     ".jsonl": _write_jsonl,
     ".csv": _write_csv,
     ".json": _write_coco,

@@ -1,18 +1,19 @@
 """One run over photos: what is done already, where a record goes, and what is made of all of them at the end."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
-from captioner import results
-from captioner.checkpoint import replacing
+from captioner import fingerprint, results
 from captioner.errors import OutputError, UsageError
 from captioner.folders import Found
-from captioner.journal import Journal, Row, merged, write_rows
+from captioner.journal import FINGERPRINT, MADE, Journal, Made, Row, difference
+from captioner.ledger import Ledger
 from captioner.locks import locked
+from captioner.outputs import Outputs
 from captioner.sidecars import Sidecars
 
 Existing = Literal["skip", "overwrite", "error"]
@@ -27,14 +28,22 @@ class Counts:
         failed: in this run.
         skipped: done by earlier runs, or named twice.
         skipped_failed: those of them whose record is an error.
-        kept: sidecars that stood there already and were left as they are.
+        changed: done again in this run, because another photo has taken their name since.
+        kept: sidecars that were there already and were left as they are.
     """
 
     captioned: int = 0
     failed: int = 0
     skipped: int = 0
     skipped_failed: int = 0
+    changed: int = 0
     kept: int = 0
+
+
+class _Started(NamedTuple):
+    photo: Found
+    name: str  # in the journal
+    again: bool  # it has results already, which are replaced
 
 
 class Run:
@@ -54,6 +63,7 @@ class Run:
         existing: Existing = "skip",
         retry_errors: bool = False,
         dry: bool = False,
+        made: Made | None = None,
     ) -> None:
         """Decide where records go; nothing is read or written yet.
 
@@ -65,6 +75,7 @@ class Run:
                 the end, or let it be an `error` if there are results at all.
             retry_errors: do photos again whose record is an error; the new record takes the old one's place at the end.
             dry: change nothing.
+            made: the settings with which captions are made; results that were made with others are not continued.
 
         Raises:
             UsageError: an output of unknown kind.
@@ -77,39 +88,54 @@ class Run:
             self.journal = outputs[0].with_name(f"{outputs[0].name}.journal.jsonl")
         self.counts = Counts()
         self.locked = True
-        self._outputs = list(dict.fromkeys(path for path in outputs if path != self.journal))
-        self._coco = ".json" in kinds
+        others = [path for path in outputs if path != self.journal]
+        self._outputs = Outputs(others, overwrite=existing == "overwrite")
         self._sidecars = sidecars
         self._existing = existing
         self._retry = retry_errors
         self._dry = dry
-        self._started: dict[str, Found] = {}
-        self._old: Journal | None = None  # a journal of which records are to be replaced
-        self._now: Journal | None = None  # the one that grows
+        self._made: Made = made or {}
+        self._started: dict[str, _Started] = {}
+        self._busy: set[str] = set()  # names of those that were started
+        self._ledger: Ledger | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         """Lock the outputs and read what is done.
 
         Raises:
-            OutputError: an output is in use, cannot be written, or stands there and may not be replaced.
+            OutputError: an output is in use, cannot be written, or is there and may not be replaced.
+            UsageError: the results that are there were made with other settings.
         """
         with contextlib.ExitStack() as stack:
-            if self.journal and not self._dry:
-                for path in (self.journal, *self._outputs):
-                    self.locked &= stack.enter_context(locked(path))
-            self._refuse_existing()
             if self.journal:
-                self._open(self.journal)
-            if self._now is not None and not self._dry:
-                stack.enter_context(self._now)
+                self._open(self.journal, stack)
             self._stack = stack.pop_all()
         return self
 
+    def _open(self, journal: Path, stack: contextlib.ExitStack) -> None:
+        outputs = (journal, *self._outputs.paths)
+        if not self._dry:
+            for path in outputs:
+                self.locked &= stack.enter_context(locked(path))
+        if self._existing == "error":
+            for path in outputs:
+                _refuse(path)
+        self._outputs.check(journal)
+        self._ledger = Ledger(journal, self._made, overwrite=self._existing == "overwrite", dry=self._dry)
+        if not self._dry:
+            stack.callback(self._ledger.close)
+            self._ledger.open()
+
     @property
     def taken_over(self) -> Journal | None:
-        """The records of a stopped `overwrite` or `retry_errors` with which this run goes on."""
-        return self._now if self._now is not None and self._now.path != self.journal and len(self._now) else None
+        """The records of a stopped `overwrite` with which this run goes on."""
+        return self._ledger.taken_over if self._ledger else None
+
+    @property
+    def set_aside(self) -> Mapping[Path, Path]:
+        """What was in an output's place and not as captioner had written it → what it is called now."""
+        return self._outputs.set_aside
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -120,37 +146,52 @@ class Run:
         """Count the photos and find, before hours of work, what would not end well.
 
         Raises:
-            UsageError: two photos would have one sidecar or one COCO number.
+            UsageError: two photos would have one sidecar, or there are sidecars that were made with other settings.
             OutputError: there are sidecars, and `existing` calls that an error.
         """
-        ids, owners, total = results.ImageIds(), dict[Path, str](), 0
+        owners, total = dict[Path, str](), 0
         for photo in photos:
             total += 1
-            if self._coco:
-                ids.add(photo.path)
             if self._sidecars:
                 path = self._sidecars.path(photo)
+                self._check_sidecar(self._sidecars, photo, path)
                 other = owners.setdefault(path, photo.path)
-                if path == Path(photo.path):
+                if other != photo.path and not _same(other, photo.path):
                     raise UsageError(
-                        f"{str(path)!a} is where a photo's sidecar belongs, so it is no photo to caption; "
-                        "name the folder, or the photos by a pattern such as *.jpg."
+                        f"{other!a} and {photo.path!a} would both have the sidecar {path}; "
+                        "do them in two runs with different --sidecar-dir, or rename one."
                     )
-                if other != photo.path:
-                    raise UsageError(f"{other!a} and {photo.path!a} would both have the sidecar {path}; rename one.")
-                if self._existing == "error":
-                    _refuse(path)
         return total
+
+    def _check_sidecar(self, sidecars: Sidecars, photo: Found, path: Path) -> None:
+        if path == Path(photo.path):
+            raise UsageError(
+                f"{str(path)!a} is where a photo's sidecar belongs, so it is no photo to caption; "
+                "name the folder, or the photos by a pattern such as *.jpg."
+            )
+        if self._existing == "overwrite" or not sidecars.stands(photo):
+            return
+        if self._existing == "error":
+            _refuse(path)
+        differs = difference(sidecars.last(photo).get(MADE) or {}, self._made)
+        if differs and sidecars.own(photo):
+            raise UsageError(
+                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to do all again."
+            )
 
     def todo(self, photos: Iterable[Found]) -> Iterator[Found]:
         """The photos that are to be captioned; the others are counted."""
         for photo in photos:
             if not self.journal and not self._sidecars:
                 yield photo  # nothing is kept, so that each naming counts
-            elif self._is_done(photo) or photo.path in self._started:
+                continue
+            name = self._ledger.name(photo) if self._ledger else photo.path
+            started = None if name in self._busy else self._start(photo, name)
+            if started is None:
                 self.counts.skipped += 1
             else:
-                self._started[photo.path] = photo
+                self._started[photo.path] = started
+                self._busy.add(name)
                 yield photo
 
     def add(self, row: Row) -> None:
@@ -163,85 +204,75 @@ class Run:
             self.counts.captioned += 1
         else:
             self.counts.failed += 1
-        photo = self._started.pop(row["path"], None)
-        if self._sidecars and photo:  # before the record, which says that all is done
-            if self._existing == "skip" and self._sidecars.path(photo).exists():
-                self.counts.kept += 1
-            else:
-                self._sidecars.write(photo, row)
-        if self._now is not None:
-            self._now.append(row)
+        started = self._started.pop(row["path"], None)
+        if started is None:
+            return
+        if self._sidecars:  # before the record, which says that all is done
+            replace = started.again or self._existing == "overwrite"
+            self.counts.kept += not self._sidecars.write(started.photo, row, made=self._made, replace=replace)
+        if self._ledger is not None:
+            self._ledger.append({**row, "path": started.name})
+            self._busy.discard(started.name)  # the journal knows it now
 
     def finish(self, *, complete: bool) -> None:
-        """Put a new journal in the old one's place, and make the other outputs of it.
+        """Put new records in the places of old ones, and make the other outputs of all of them.
 
         Args:
             complete: whether all photos are done. If not, results that were to be overwritten stay as they are, and the
                 same command goes on with the new ones.
 
         Raises:
-            OutputError: an output cannot be written.
+            OutputError: an output cannot be written, or somebody has changed it.
             UsageError: an output cannot hold these records.
         """
-        if self.journal is None or self._now is None or (self._existing == "overwrite" and not complete):
+        if self.journal is None or self._ledger is None or (self._existing == "overwrite" and not complete):
             return
-        self._now.close()
-        try:
-            if self._existing == "overwrite":
-                self._now.path.replace(self.journal)
-                _beside(self.journal, "retry").unlink(missing_ok=True)  # it would have mended what is gone
-            elif self._old is not None:
-                with replacing(self.journal) as temporary:
-                    write_rows(temporary, merged(self._old, self._now))
-                self._now.path.unlink()
-        except OSError as problem:
-            raise OutputError(f"{self.journal}: cannot be written ({problem.strerror or problem}).") from None
-        if self._outputs:
-            whole = Journal(self.journal)
-            for path in self._outputs:
-                results.write(path, whole.rows())
+        self._ledger.finish()
+        self._outputs.write(self.journal)
 
-    def _refuse_existing(self) -> None:
-        """Results are replaced only where that was asked for, or where the journal says that they are ours."""
-        if self._existing == "error":
-            for path in (self.journal, *self._outputs):
-                if path:
-                    _refuse(path)
-        elif self._existing == "skip" and self.journal and not self.journal.exists():
-            for path in self._outputs:
-                if path.exists():
-                    raise OutputError(
-                        f"{path}: stands there, but not {self.journal}, from which it would be continued; "
-                        "give another name, or --existing overwrite."
-                    )
+    def _start(self, photo: Found, name: str) -> _Started | None:
+        """What is to be done about a photo; None if it is done."""
+        if self._ledger is None:
+            return self._start_sidecar(photo, name)
+        journal = self._ledger.find(name)
+        if journal is None:
+            return _Started(photo, name, again=False)
+        if not journal.is_of(name, photo.path):
+            self.counts.changed += 1
+            return _Started(photo, name, again=True)
+        if name in journal.failed:
+            if self._retry:
+                return _Started(photo, name, again=True)
+            self.counts.skipped_failed += 1
+        if self._sidecars and not self._dry and not self._sidecars.stands(photo):
+            # Those of an earlier run, that had none.
+            self._sidecars.write(photo, journal.row(name), made=self._made, replace=False)
+        return None
 
-    def _open(self, journal: Path) -> None:
+    def _start_sidecar(self, photo: Found, name: str) -> _Started | None:
+        """The same where the sidecar is all that there is to see."""
+        assert self._sidecars is not None
+        if not self._sidecars.stands(photo):
+            return _Started(photo, name, again=False)
         if self._existing == "overwrite":
-            self._now = Journal(_beside(journal, "overwrite"))
-        elif self._retry and journal.exists():
-            self._old = Journal(journal)
-            self._now = Journal(_beside(journal, "retry"))
-        else:
-            self._now = Journal(journal)
-
-    def _is_done(self, photo: Found) -> bool:
-        if self._now is None:  # the sidecar is all that there is to see
-            return self._sidecars is not None and self._existing == "skip" and self._sidecars.path(photo).exists()
-        path = photo.path
-        journal = self._now if path in self._now else self._old
-        if journal is None or path not in journal or (journal is self._old and path in journal.failed):
-            return False
-        self.counts.skipped_failed += path in journal.failed
-        if self._sidecars and not self._dry and not self._sidecars.path(photo).exists():
-            self._sidecars.write(photo, journal.row(path))  # those of an earlier run, that had none
-        return True
-
-
-def _beside(journal: Path, name: str) -> Path:
-    """The journal of a run that takes the place of some or all of another's records at its end."""
-    return journal.with_name(f"{journal.name}.{name}")
+            if self._sidecars.own(photo):
+                return _Started(photo, name, again=True)
+            self.counts.kept += 1
+            return None
+        recorded = self._sidecars.last(photo).get(FINGERPRINT)
+        if not recorded or not fingerprint.changed(photo.path, recorded) or not self._sidecars.own(photo):
+            return None
+        self.counts.changed += 1
+        return _Started(photo, name, again=True)
 
 
 def _refuse(path: Path) -> None:
     if path.exists():
         raise OutputError(f"{path}: stands there already; --existing skip goes on with it, overwrite replaces it.")
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False

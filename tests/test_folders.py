@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from captioner.cli import main
 from captioner.errors import UsageError
 from captioner.folders import Found, Photos, Shard, normalised, read_names
+from tests.folder_runs import Fake, caption
 
 
 @pytest.fixture
@@ -133,3 +135,169 @@ def test_lists_of_names_may_hold_anything_but_their_ends() -> None:
     assert read_names(b"a\nb.jpg\0c.jpg\0", ends_with_nul=True) == ["a\nb.jpg", "c.jpg"]
     (name,) = read_names(b"caf\xe9.jpg", ends_with_nul=False)
     assert os.fsencode(name) == b"caf\xe9.jpg"
+
+
+def test_a_list_that_windows_wrote_is_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = ["žluť.jpg", "C:\\b c.jpg"]
+    text = 'žluť.jpg\r\n"C:\\b c.jpg"\r\n'
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert read_names(text.encode(encoding), ends_with_nul=False) == expected
+    Path('"x"').touch()
+    assert read_names(b'"x"\n"y"\n', ends_with_nul=False) == ['"x"', "y"]
+    with pytest.raises(UsageError, match="give -0"):
+        read_names(b"a.jpg\0b.jpg\0", ends_with_nul=False)
+
+
+# ---------------------------------------------------------------------------------------------------- what is left out
+
+JUNK = (
+    "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+    ".AppleDouble/a.jpg",
+    ".thumbnails/a.jpg",
+    "#recycle/a.jpg",
+    "$RECYCLE.BIN/a.jpg",
+    "$Recycle.Bin/a.jpg",
+    ".Trash-1000/files/a.jpg",
+    ".Trashes/a.jpg",
+    ".git/a.jpg",
+    "lost+found/a.jpg",
+    "__MACOSX/a.jpg",
+    "b/._x.jpg",
+    "._a.jpg",
+    ".hidden.jpg",
+    "quiet/.nomedia",
+    "quiet/deep/a.jpg",
+    "quiet/a.jpg",
+    "Thumbs.db",
+    ".DS_Store",
+)
+
+
+@pytest.fixture
+def junk(tree: Path) -> Path:
+    for name in JUNK:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).touch()
+    return tree
+
+
+def test_what_systems_and_devices_keep_for_themselves_is_no_photo(junk: Path) -> None:
+    assert paths(Photos(arguments=["top"])) == ["top/a.JPG", "top/c.png"]
+    assert paths(Photos(arguments=["top"], recursive=True)) == ["top/a.JPG", "top/b/x.jpg", "top/c.png"]
+    assert paths(Photos(arguments=["top/**/*.[jJ]*"])) == ["top/a.JPG", "top/b/x.jpg"]
+    assert paths(Photos(arguments=["top/quiet/*.jpg"])) == ["top/quiet/a.jpg"]  # named
+    assert paths(Photos(arguments=["top/*"], recursive=True))[:2] == ["top/a.JPG", "top/b/x.jpg"]
+
+
+def test_what_is_left_out_can_be_asked_for(junk: Path) -> None:
+    everything = paths(Photos(arguments=["top"], recursive=True, hidden=True))
+    assert len(everything) == 3 + len(JUNK) - 3 + 1  # the folder that is named like a photo, too
+    assert paths(Photos(arguments=["top/.git", "top/._a.jpg", "top/quiet"])) == [
+        "top/.git/a.jpg",
+        "top/._a.jpg",
+        "top/quiet/a.jpg",
+    ]
+    assert paths(Photos(arguments=["top/.thumbnails/*"])) == ["top/.thumbnails/a.jpg"]
+    assert "top/.hidden.jpg" in paths(Photos(arguments=["top"], exclude=["!.hidden.jpg"]))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["*.png"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg"]),
+        (["*.jpg"], ["c.png", "d.png"]),  # capitals make no difference
+        (["b/"], ["a.JPG", "c.png", "d.png"]),
+        (["c.png/"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg", "c.png", "d.png"]),  # a folder only
+        (["/x.jpg"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg", "c.png", "d.png"]),  # at the top only
+        (["x.jpg"], ["a.JPG", "b/c/y.png.jpg", "c.png", "d.png"]),
+        (["b/*.jpg"], ["a.JPG", "b/c/y.png.jpg", "c.png", "d.png"]),  # a star ends at a slash
+        (["b/**/*.jpg"], ["a.JPG", "c.png", "d.png"]),
+        (["**/c"], ["a.JPG", "b/x.jpg", "c.png", "d.png"]),
+        (["*.png", "!d.png"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg", "d.png"]),
+        (["[ad].*"], ["b/c/y.png.jpg", "b/x.jpg", "c.png"]),
+        (["b", "a.jpg", "?.png"], []),
+    ],
+)
+def test_patterns_leave_out_what_they_would_in_a_gitignore(tree: Path, patterns: list[str], left: list[str]) -> None:
+    (tree / "b" / "c").mkdir()
+    for name in ("d.png", "b/c/y.png.jpg"):
+        shutil.copy(tree / "c.png", tree / name)
+    assert paths(Photos(arguments=["top"], recursive=True, exclude=patterns)) == [f"top/{name}" for name in left]
+
+
+def test_patterns_hold_for_names_in_a_list_too(tree: Path) -> None:
+    assert paths(Photos(names=["top/a.JPG", "top/b/x.jpg", "top/c.png"], exclude=["b/", "*.png"])) == ["top/a.JPG"]
+    assert paths(Photos(names=[str(tree / "b" / "x.jpg")], exclude=["b/"])) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_are_followed_without_a_loop_and_no_file_is_found_twice(tree: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shutil.copy(tree / "c.png", outside / "o.png")
+    (tree / "b" / "up").symlink_to(tree)
+    (tree / "b" / "self").symlink_to(".")
+    (tree / "out").symlink_to(outside)
+    (tree / "out2").symlink_to(outside)
+    (tree / "z.png").symlink_to(tree / "c.png")
+    (tree / "gone").symlink_to("nowhere")
+    found = Photos(arguments=["top", "outside", "top/a.JPG"], recursive=True, follow_links=True)
+    assert paths(found) == ["top/a.JPG", "top/b/x.jpg", "top/c.png", "top/out/o.png"]
+    assert paths(found) == paths(found)  # each iteration anew
+
+
+def test_a_very_deep_tree_is_searched_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("a.jpg").touch()
+    os.chdir(tmp_path)
+    (found,) = Photos(arguments=["d"], recursive=True)
+    assert found.relative.count("d/") == 1199
+    Path(found.path).unlink()
+    for depth in range(1200, 0, -1):  # too deep for shutil and for pytest
+        Path(*["d"] * depth).rmdir()
+
+
+@pytest.mark.parametrize(
+    "suffix", ["HIF", "heics", "heifs", "avifs", "mpo", "apng", "dib", "jfif", "jpe", "tif", "pjpeg"]
+)
+def test_every_ending_of_a_kind_that_is_read_is_found(tree: Path, suffix: str) -> None:
+    (tree / f"z.{suffix}").touch()
+    assert paths(Photos(arguments=["top"]))[-1] == f"top/z.{suffix}"
+
+
+def test_a_search_that_finds_nothing_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("deep/2023/a.jpg", "deep/2024/b.jpg", "other/a.jp2", "other/b.CR3", "junk/._a.jpg", "empty/x/y"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("list").touch()
+    for words, reason in (
+        (["deep"], "deep: no photo found; 2 folders not searched (--recursive searches them)."),
+        (["other"], "2 files of kinds that are not read (.jp2, .cr3)"),
+        (["junk"], "1 name left out (hidden, a system's, or excluded; see --hidden and --exclude)"),
+        (["deep", "--recursive", "--exclude", "*.jpg"], "2 names left out"),
+        (["empty/x", "--sidecar"], "1 file of kinds that are not read (no suffix)"),
+        (["--files-from", "list"], "--files-from list: no photo found; there is nothing in it."),
+    ):
+        for more in ([], ["--output", "c.jsonl"], ["--dry-run"]):
+            assert main(["caption", *words, *more]) == 2
+            assert reason in capsys.readouterr().err
+    assert not Path("c.jsonl").exists()
+
+
+def test_a_shard_without_photos_is_no_mistake(tree: Path) -> None:
+    index = next(index for index in range(9) if not list(Photos(arguments=["top/a.JPG"], shard=Shard(index, 9))))
+    assert main(["caption", "top/a.JPG", "--shard", f"{index}/9", "--output", "c.csv"]) == 0
+
+
+def test_kinds_that_are_not_read_are_counted(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.CR3", "b.cr3", "c.jp2", "notes.txt"):
+        (folder / name).touch()
+    assert caption("--output", "c.jsonl") == 1
+    assert "3 files of kinds that are not read were passed over (2 .cr3, 1 .jp2)" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def test_records_are_read_back_by_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "torn", [b"{", b'{"path": "b.jpg", "capt', b'{"path": "b.jpg", "caption": "A dog.", "error": null}']
+    "torn", [b"{", b'{"path": "b.jpg", "capt', b'{"path": "b.jpg", "caption": "A dog.", "error": null']
 )
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "j.jsonl"
@@ -53,6 +53,30 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     with Journal(path) as journal:
         journal.append(row("b.jpg"))
     assert paths(Journal(path)) == ["a.jpg", "b.jpg"]
+
+
+def test_a_whole_last_record_without_its_line_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_text(f"{json.dumps(row('a.jpg'))}\n{json.dumps(row('b.jpg'))}")
+    with Journal(path) as journal:
+        assert paths(journal) == ["a.jpg", "b.jpg"]
+        journal.append(row("c.jpg"))
+    assert paths(Journal(path)) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert path.read_bytes().count(b"\n") == 3
+
+
+def test_the_first_record_says_how_all_were_made_and_merging_keeps_it_there(tmp_path: Path) -> None:
+    made = {"folder": ".", "language": "de", "model": "small"}
+    with Journal(tmp_path / "old.jsonl", made) as old, Journal(tmp_path / "new.jsonl", made) as new:
+        for name in "abc":
+            old.append(row(name))
+        new.append(row("a", "New."))
+    found = list(merged(old, new))
+    assert [record.get("made") for record in found] == [made, None, None]
+    assert found[0]["caption"] == "New."
+    again = Journal(tmp_path / "old.jsonl")
+    assert again.difference({"language": "de", "model": "elsewhere", "new setting": 1}) is None
+    assert again.difference({"language": "fr"}) == "was made with language 'de', and now language 'fr' is asked for"
 
 
 @pytest.mark.parametrize(

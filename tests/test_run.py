@@ -99,7 +99,7 @@ def test_errors_are_tried_again_where_they_stood(folder: Path, fake: Fake) -> No
     assert names("c.jsonl") == ALL
     assert records("c.jsonl")[3]["caption"] == "A photo 12 wide"
     assert "cannot read" not in Path("c.csv").read_text()
-    assert sorted(path.name for path in Path().iterdir()) == ["c.csv", "c.jsonl", "photos"]
+    assert sorted(path.name for path in Path().iterdir()) == [".captioner.jsonl", "c.csv", "c.jsonl", "photos"]
 
 
 def test_overwriting_keeps_the_old_results_until_the_new_ones_are_whole(folder: Path, fake: Fake) -> None:
@@ -164,13 +164,11 @@ def test_a_second_file_of_json_lines_is_a_copy(folder: Path, fake: Fake) -> None
     assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
 
 
-def test_one_number_for_two_photos_is_an_error_before_the_work(
-    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_photos_whose_names_have_one_number_are_called_by_their_names(folder: Path, fake: Fake) -> None:
     shutil.copy(folder / "4.jpg", folder / "photo_04.jpg")
-    assert caption("--output", "r.json") == 2
-    assert "image_id 4" in capsys.readouterr().err
-    assert fake.seen == 0
+    assert caption("--output", "r.json") == 1
+    ids = [result["image_id"] for result in json.loads(Path("r.json").read_text())]
+    assert ids == [0, 1, 2, "4.jpg", 5, 6, 7, 8, 9, "photo_04.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +177,14 @@ def test_one_number_for_two_photos_is_an_error_before_the_work(
         (["--sidecar", "--sidecar-suffix", ".jpg"], "a sidecar could take a photo's place"),
         (["--sidecar", "--sidecar-suffix", "/../x"], "give one such as .txt"),
         (["--sidecar-suffix", ".txt"], "give that too"),
+        (["--sidecar", "--sidecar-suffix", ".XMP"], "they are plain text"),
+        (["--sidecar", "--sidecar-suffix", ".CR2"], "they are plain text"),
+        (["--sidecar", "--sidecar-name", "notes.txt"], "give one such as {stem}.txt or {name}.txt"),
+        (["--sidecar", "--sidecar-name", "{stem}{name}.txt"], "give one such as"),
+        (["--sidecar", "--sidecar-name", "{name}"], "give one such as"),
+        (["--sidecar", "--sidecar-name", "../{name}.txt"], "give one such as"),
+        (["--sidecar", "--sidecar-name", "{stem}.txt", "--sidecar-suffix", ".txt"], "say the same"),
+        (["--exclude", "", "--output", "c.csv"], "names nothing"),
         (["--output", "c.txt"], "the suffix says what it will be"),
         (["--existing", "skip"], "speaks of --output or --sidecar"),
         (["--retry-errors"], "give that too"),

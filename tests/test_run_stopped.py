@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from captioner import journal
+from captioner import journal, receipts
 from captioner.decoding import DecodingOptions
 from captioner.locks import locked
 from captioner.predict import Caption, PreparedPhoto
@@ -143,3 +144,90 @@ def test_results_that_are_kept_outlive_whoever_reads_along(
     assert caption("--output", "c.jsonl", "--format", "text") == 1
     assert names("c.jsonl") == ALL
     assert caption() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_rerun_that_is_killed_at_any_step_ends_as_if_nothing_had_been(folder: Path, fake: Fake) -> None:
+    """Photos are new, broken no more, and exchanged; the kill comes inside each write and before each file takes its place."""
+    words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar", "--batch-size", "2", "--retry-errors")
+    caption(*words)
+    for name, width in (("1.jpg", 91), ("3.jpg", 93), ("a.jpg", 100)):
+        Image.new("RGB", (width, 8)).save(folder / name)
+        os.utime(folder / name, (9, 9))
+    start = contents()
+    caption(*words)
+    expected = results()
+    step, killed = 0, True
+    while killed:
+        for path in everything():
+            if path not in start:
+                path.unlink()
+        for path, content in start.items():
+            path.write_bytes(content)
+            if path.name in {"1.jpg", "3.jpg", "a.jpg"}:
+                os.utime(path, (9, 9))
+        killed = killed_at_step(step, *words)
+        assert caption(*words) == 0
+        assert results() == expected
+        step += 1
+    assert step >= 9
+
+
+def results() -> dict[Path, bytes]:
+    """What is there besides receipts, of which there may be more than needed, and files that a kill left half written."""
+    return {
+        path: content for path, content in contents().items() if path.suffix != ".part" and path.name != receipts.NAME
+    }
+
+
+def contents() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in everything()}
+
+
+def killed_at_step(step: int, *words: str) -> bool:
+    """Run in a process of its own that dies inside its write of that number, or before it puts that file in its place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    left, write, replace = [step], os.write, Path.replace
+
+    def count() -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    def fatal_write(descriptor: int, data: bytes) -> int:
+        if count():
+            write(descriptor, data[: len(data) // 2])
+            os._exit(9)
+        return write(descriptor, data)
+
+    def fatal_replace(path: Path, target: Path) -> Path:
+        if count():
+            os._exit(9)
+        return replace(path, target)
+
+    journal.os.write = fatal_write  # type: ignore[assignment]
+    Path.replace = fatal_replace  # type: ignore[method-assign, assignment]
+    caption(*words)
+    os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_many_runs_at_once_in_one_folder_know_all_their_sidecars(folder: Path, fake: Fake) -> None:
+    for number in range(10, 60):
+        Image.new("RGB", (number, 8)).save(folder / f"{number}.jpg")
+    for word in ("photo", "picture"):
+        fake.word = word
+        children = []
+        for index in range(4):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                children.append(os.fork())
+            if not children[-1]:
+                os._exit(caption("--sidecar", "--existing", "overwrite", "--shard", f"{index}/4", "--batch-size", "1"))
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert sorted(codes) == [0, 0, 0, 1]
+    texts = {path.read_text() for path in folder.glob("*.txt")}
+    assert texts == {f"A picture {width} wide\n" for width in range(8, 60)}

@@ -220,6 +220,8 @@ def test_lines_stay_beside_each_other(learned: Path) -> None:
     assert done.stdout == "Dívka skáče.\n\n...\nChlapec plave.\n"
     latin = subprocess.run(command, input="A caf\xe9 girl jumps.\n".encode("latin-1"), capture_output=True, check=False)
     assert (latin.returncode, latin.stderr) == (0, b"")
+    windows = subprocess.run(command, input="A girl jumps.\r\n".encode("utf-16"), capture_output=True, check=False)
+    assert windows.stdout.decode() == "Dívka skáče.\n"
     assert done.returncode == 1
     assert done.stderr == "captioner: line 3: '...' holds no words to translate.\n"
 

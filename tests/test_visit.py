@@ -326,8 +326,8 @@ def test_the_zip_has_a_text_for_each_photo_under_a_harmless_name() -> None:
         "a,b__c_.txt",
         "y.png).txt",
         "passwd.txt",
-        "Zoë 犬.txt",
-        "zoë 犬 (2).txt",
+        "Zoë 犬.heic.txt",
+        "zoë 犬.png.txt",
         "photo.txt",
         "_CON.txt",
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category
 
+from captioner.cli import finding
 from captioner.cli.options import (
     add_limit_options,
     add_model_options,
@@ -55,18 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-captions", type=positive, metavar="N", help="sentences a photo, best first (default: 1)")
     parser.add_argument("--prefix", default="", metavar="TEXT", help="put before each sentence")
     parser.add_argument("--suffix", default="", metavar="TEXT", help="put behind each sentence")
-    _add_finding(parser.add_argument_group("which photos"))
+    finding.add_arguments(parser.add_argument_group("which photos"))
     _add_results(parser.add_argument_group("where results go"))
     _add_work(parser.add_argument_group("how the work is done"))
     add_limit_options(parser)
     add_model_options(parser)
-
-
-def _add_finding(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--recursive", action="store_true", help="look into the folders of a folder, too")
-    group.add_argument("--files-from", metavar="FILE", help="read names from a file, one a line; - is standard input")
-    group.add_argument("-0", dest="nul", action="store_true", help="those names end with NUL, as find -print0 has them")
-    group.add_argument("--shard", metavar="I/N", help="only part I of N, 0 ≤ I < N; N runs share the work")
 
 
 def _add_results(group: argparse._ArgumentGroup) -> None:
@@ -80,12 +74,18 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         ".json (COCO results) or .parquet (a folder); may be repeated",
     )
     group.add_argument("--sidecar", action="store_true", help="photo.jpg's sentence into photo.txt beside it")
-    group.add_argument("--sidecar-suffix", metavar=".txt", help="another suffix")
+    group.add_argument(
+        "--sidecar-name",
+        metavar="NAME",
+        help="what it is called (default: {stem}.txt); {name}.txt is photo.jpg.txt, which is\nalso taken where several photos have one stem",
+    )
+    group.add_argument("--sidecar-suffix", metavar=".txt", help="the same as --sidecar-name {stem}.txt")
     group.add_argument("--sidecar-dir", type=Path, metavar="DIR", help="not beside the photo: the same tree here")
     group.add_argument(
         "--existing",
         choices=["skip", "overwrite", "error"],
-        help="photos with results: skip them, do them again, or refuse to start (default: skip)",
+        help="photos with results: skip them, do them again, or refuse to start (default: skip)\n"
+        "no value replaces what somebody else has written or changed",
     )
     group.add_argument("--retry-errors", action="store_true", help="do photos again that failed")
     group.add_argument("--dry-run", action="store_true", help="only print the names of the photos to be captioned")
@@ -108,9 +108,9 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
 def run(options: argparse.Namespace) -> int:
     """Caption the photos; returns 1 if any of them failed, else 0."""
     _check(options)
-    photos = _photos(options)
-    picture = _standard_input() if "-" in options.paths else b""
+    photos = finding.photos(options)
     from captioner import checkpoint
+    from captioner.folders import PassedOver
     from captioner.text import ENGLISH
 
     read = checkpoint.read(options.model)
@@ -119,12 +119,42 @@ def run(options: argparse.Namespace) -> int:
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
     if options.language != ENGLISH:
         checkpoint.read_translator().check_language(options.language)
-    with _target(options) as target:
-        total = target.survey(photos)
+    passed = PassedOver()
+    target = _target(options, _settings(options, read, search))
+    total = target.survey(photos.search(passed))  # before anything is written
+    if not passed.photos:
+        raise UsageError(finding.nothing_found(options, passed))
+    with target:
         if options.dry_run:
             return _print_names(target, photos)
         work = _Work(options, target, photos, total)
-        return work.do(lambda sources: _rows(options, read, search, sources, picture))
+        code = work.do(lambda sources: _rows(options, read, search, sources))
+    unread = passed.unread
+    if unread and (options.output or options.sidecar):
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in unread.most_common(5))
+        say(f"{unread.total():,} files of kinds that are not read were passed over ({kinds})")
+    return code
+
+
+def _settings(options: argparse.Namespace, read: "Checkpoint", search: "DecodingOptions") -> dict[str, object]:
+    """What captions depend on; empty where none are kept."""
+    from captioner import checkpoint
+    from captioner.config import to_mapping
+    from captioner.text import ENGLISH
+
+    if not (options.output or options.sidecar):
+        return {}
+    translated = options.language != ENGLISH
+    return {
+        "model": read.path.name,
+        "weights": checkpoint.digest(read),
+        "rerank": checkpoint.digest(checkpoint.read(options.rerank)) if options.rerank else None,
+        "language": options.language,
+        "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
+        "prefix": options.prefix,
+        "suffix": options.suffix,
+        **to_mapping(search),
+    }
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -136,8 +166,11 @@ def _check(options: argparse.Namespace) -> None:
         "standard input can be a photo or a list of names, but not both.": "-" in options.paths
         and options.files_from == "-",
         "-0 says how the names of --files-from end; give that too.": options.nul and not options.files_from,
-        "--sidecar-suffix and --sidecar-dir say how --sidecar is done; give that too.": not options.sidecar
-        and (options.sidecar_suffix is not None or options.sidecar_dir is not None),
+        "--sidecar-name, --sidecar-suffix and --sidecar-dir say how --sidecar is done; give that too.": not options.sidecar
+        and any(given is not None for given in (options.sidecar_name, options.sidecar_suffix, options.sidecar_dir)),
+        "--sidecar-name and --sidecar-suffix say the same; give one of them.": options.sidecar_name is not None
+        and options.sidecar_suffix is not None,
+        "- has no name after which a sidecar could be called; give --output.": "-" in options.paths and options.sidecar,
         "--existing speaks of --output or --sidecar; give one of them too.": bool(options.existing) and not kept,
         "--retry-errors reads the errors from an --output; give that too.": options.retry_errors and not options.output,
         "--retry-errors mends results, --existing overwrite and error do not; give one of them.": options.retry_errors
@@ -153,39 +186,22 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError(message)
 
 
-def _photos(options: argparse.Namespace) -> "Photos":
-    from captioner.folders import Photos, Shard, read_names
-
-    shard = Shard.parse(options.shard) if options.shard else None
-    names: list[str] = []
-    if options.files_from == "-":
-        names = read_names(_standard_input(), ends_with_nul=options.nul)
-    elif options.files_from:
-        try:
-            names = read_names(Path(options.files_from).read_bytes(), ends_with_nul=options.nul)
-        except OSError as problem:
-            raise UsageError(f"--files-from {options.files_from}: cannot be read ({problem.strerror}).") from None
-    return Photos(arguments=options.paths, names=names, recursive=options.recursive, shard=shard)
-
-
-def _standard_input() -> bytes:
-    """All of it, read here and not in a thread, where Ctrl-C would not reach."""
-    if sys.stdin is None:
-        raise UsageError("- reads standard input, which is closed.")
-    return sys.stdin.buffer.read()
-
-
-def _target(options: argparse.Namespace) -> "Run":
+def _target(options: argparse.Namespace, made: dict[str, object]) -> "Run":
     from captioner.run import Run
     from captioner.sidecars import Sidecars
 
-    sidecars = Sidecars(suffix=options.sidecar_suffix or ".txt", directory=options.sidecar_dir)
+    suffix = options.sidecar_suffix
+    if suffix is not None and (not suffix.startswith(".") or {"{", "}"} & set(suffix)):
+        raise UsageError(f"--sidecar-suffix is {suffix!r}; give one such as .txt.")
+    name = options.sidecar_name if suffix is None else f"{{stem}}{suffix}"
+    sidecars = Sidecars(name="{stem}.txt" if name is None else name, directory=options.sidecar_dir)
     return Run(
         outputs=options.output,
         sidecars=sidecars if options.sidecar else None,
         existing=options.existing or "skip",
         retry_errors=options.retry_errors,
         dry=options.dry_run,
+        made=made,
     )
 
 
@@ -203,7 +219,6 @@ def _rows(
     read: "Checkpoint",
     search: "DecodingOptions",
     photos: "Iterator[Found]",
-    picture: bytes,
 ) -> "Iterator[Row]":
     """Records of the photos, by the engine that was asked for."""
     if options.engine == "ray":
@@ -224,7 +239,7 @@ def _rows(
 
     model = Captioner.load(read, device=options.device, language=options.language, rerank=options.rerank)
     sources: Iterator[tuple[str, Source | ImageError]] = (
-        (photo.path, photo.problem or (picture if photo.path == "-" else photo.path)) for photo in photos
+        (photo.path, photo.problem or (photo.path if photo.content is None else photo.content)) for photo in photos
     )
     records = caption_photos(
         model,
@@ -241,6 +256,9 @@ class _Work:
     """The loop over all photos, with what it says and how it ends."""
 
     def __init__(self, options: argparse.Namespace, target: "Run", photos: "Photos", total: int) -> None:
+        from captioner.results import COLUMNS
+
+        self._columns = COLUMNS
         self._options = options
         self._target = target
         self._photos = photos
@@ -291,6 +309,8 @@ class _Work:
                 if stopped or (interrupt.requested and options.engine == "ray"):
                     break
         target.finish(complete=not (stopped or interrupt.requested))
+        for path, aside in target.set_aside.items():
+            say(f"{path} was not as captioner had written it; what it held is kept as {aside}.")
         if self._kept:
             progress.summary(target.journal)
         if interrupt.requested:
@@ -308,7 +328,7 @@ class _Work:
 
     def _print(self, row: "Row", progress: "Progress") -> None:
         if self._format == "jsonl":
-            write_line(json.dumps(row))
+            write_line(json.dumps({name: row[name] for name in self._columns}))
         elif row["error"] is not None:
             if self._target.journal is None:  # else it stands there
                 progress.say(row["error"])

@@ -88,8 +88,11 @@ class Progress:
                 print(f"  and {more:,} more: {journal} has the error of each", file=sys.stderr)
         if counts.skipped_failed:
             say(f"{counts.skipped_failed:,} of those skipped had failed before; --retry-errors tries them again")
+        if counts.changed:
+            photos = "photo was" if counts.changed == 1 else "photos were"
+            say(f"{counts.changed:,} {photos} exchanged since the last run, and done again")
         if counts.kept:
-            say(f"{counts.kept:,} sidecars stood there already and were kept")
+            say(f"{counts.kept:,} sidecars stood there already and were kept; captioner replaces only its own")
 
     def _rate(self) -> float:
         """Photos a second."""

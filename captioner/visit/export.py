@@ -1,16 +1,14 @@
 """The captions of a visit as files to take home. Their names and sentences come from strangers, and other programs will read them."""
 
-import csv
 import io
-import itertools
 import json
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
-from captioner.evaluation.data import to_results
-from captioner.spreadsheet import to_cell
+from captioner.naming import coco_ids, shared_stems, text_name, told_apart
+from captioner.spreadsheet import write_rows
 from captioner.visit.photos import VisitPhoto, certainty
 
 COLUMNS = (
@@ -34,10 +32,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 def to_csv(photos: Iterable[VisitPhoto]) -> str:
     """A row a photo (RFC 4180), with a byte-order mark, without which Excel takes the text for another encoding's."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for row in map(_row, photos):
-        writer.writerow([to_cell(value) if isinstance(value, str) else value for value in row.values()])
+    write_rows(out, COLUMNS, map(_row, photos))
     return "\ufeff" + out.getvalue()
 
 
@@ -56,20 +51,25 @@ def to_json_lines(photos: Iterable[VisitPhoto]) -> str:
 
 
 def to_coco_results(photos: Sequence[VisitPhoto]) -> str:
-    """COCO's results JSON. An id is the last number in the file's name; the name itself where there is none or it is another's too."""
-    numbers = [_number(photo.name) for photo in photos]
-    ids = [
-        number if number and numbers.count(number) == 1 else photo.name
-        for number, photo in zip(numbers, photos, strict=True)
+    """COCO's results JSON; see `coco_ids`. Of photos with one name the further ones are numbered."""
+    ids = coco_ids([photo.name for photo in photos])
+    names = iter(told_apart(number for number in ids if isinstance(number, str)))
+    results = [
+        {"image_id": number if isinstance(number, int) else next(names), "caption": photo.text}
+        for number, photo in zip(ids, photos, strict=True)
     ]
-    captions = dict(zip(_told_apart(ids), (photo.text for photo in photos), strict=True))
-    return json.dumps(to_results(captions), indent=1) + "\n"
+    return json.dumps(results, indent=1) + "\n"
 
 
 def to_zip(photos: Sequence[VisitPhoto]) -> bytes:
-    """A text file beside each photo's name: `beach.jpg` gives `beach.txt`, a second one `beach (2).txt`. Folders are left away."""
+    """A text file for each photo, called as a sidecar would be (see `text_name`): `beach.jpg` gives `beach.txt`.
+
+    Folders are left away; of photos with one name the further ones are numbered.
+    """
     out = io.BytesIO()
-    names = _told_apart([safe_name(_stem(photo.name)) for photo in photos])
+    files = [_file(photo.name) for photo in photos]
+    shared = shared_stems(files)
+    names = told_apart(safe_name(text_name(file, shared, "{stem}")) for file in files)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, photo in zip(names, photos, strict=True):
             archive.writestr(f"{name}.txt", f"{photo.text}\n")
@@ -98,22 +98,5 @@ def _row(photo: VisitPhoto) -> dict[str, str | bool | int | float]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def _stem(name: str) -> str:
-    return PurePath(name.replace("\\", "/")).stem
-
-
-def _number(name: str) -> str | None:
-    numbers = re.findall(r"[0-9]+", _stem(name))
-    return (numbers[-1].lstrip("0") or "0") if numbers and len(numbers[-1]) <= 18 else None  # 64 bits
-
-
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """The names, all different: "x", "x (2)", "x (3)"; capitals make no difference, as on many file systems."""
-    taken: set[str] = set()
-    found = []
-    for name in names:
-        candidates = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
-        free = next(candidate for candidate in candidates if candidate.casefold() not in taken)
-        taken.add(free.casefold())
-        found.append(free)
-    return found
+def _file(name: str) -> str:
+    return PurePath(name.replace("\\", "/")).name

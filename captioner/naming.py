@@ -1,0 +1,119 @@
+"""What photos are called elsewhere: in a journal, in COCO's results, and in the names of text files beside them."""
+
+import itertools
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import PurePath
+
+_EXACT = 2**53
+"""Below it a whole number is the same in every program that reads JSON."""
+
+
+class PlaceNames:
+    """Calls each photo what a journal calls it, whoever names it from wherever.
+
+    Names in a journal are relative to the folder in which the journal was begun, or absolute. Photos are the same if their names
+    are and their folders are, whatever leads to these; so only folders have to be remembered.
+    """
+
+    def __init__(self, base: str, known: Collection[str]) -> None:
+        """Take the names that are there.
+
+        Args:
+            base: the folder to which they are relative.
+            known: the names; may grow.
+        """
+        self._known = known
+        self._here = os.path.realpath(os.curdir)
+        self._base = os.path.realpath(base)
+        self._real: dict[str, str] = {}  # the user's folders → where they are
+        self._spellings: dict[str, list[str]] = {}  # where a folder is → what it is called in names
+        for folder in dict.fromkeys(os.path.split(name)[0] for name in known):
+            self._spellings.setdefault(_real(self._base, folder), []).append(folder)
+
+    def of(self, path: str) -> str:
+        """The name of a photo that the user calls `path`; in a new folder it is relative to where the journal was begun."""
+        folder, file = os.path.split(path)
+        if folder not in self._real:
+            self._real[folder] = _real(self._here, folder)
+        real = self._real[folder]
+        if real not in self._spellings:
+            as_given = self._here == self._base or os.path.isabs(path)
+            self._spellings[real] = [folder if as_given else relative(real, self._base)]
+        names = [os.path.join(spelling, file) for spelling in self._spellings[real]]
+        return next((name for name in names if name in self._known), names[0])
+
+
+def _real(base: str, folder: str) -> str:
+    try:
+        return os.path.realpath(os.path.join(base, folder))
+    except ValueError:  # a NUL, which no folder's name has
+        return folder
+
+
+def relative(path: str, base: str) -> str:
+    """A path relative to a folder, empty if it is the folder itself; absolute where there is no way, as from one drive of Windows to another."""
+    try:
+        found = os.path.relpath(path, base)
+    except ValueError:
+        return path
+    return "" if found == os.curdir else found
+
+
+def coco_ids(paths: Sequence[str]) -> list[int | str]:
+    """COCO's `image_id` of each photo, no two the same.
+
+    It is the last number in the file's name, if it is below 2⁵³ and no other photo's; otherwise the file's name, if it is no
+    other photo's; otherwise the whole path.
+    """
+    names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
+    numbers = [_number(name) for name in names]
+    times = Counter(map(str, itertools.chain(names, (number for number in numbers if number is not None))))
+    return [
+        number
+        if number is not None and times[str(number)] == 1 + (name == str(number))
+        else name
+        if times[name] == 1
+        else path
+        for path, name, number in zip(paths, names, numbers, strict=True)
+    ]
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """The names, all different: "x", "x (2)", "x (3)"; capitals make no difference, as on many file systems."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        candidates = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
+        free = next(candidate for candidate in candidates if candidate.casefold() not in taken)
+        taken.add(free.casefold())
+        found.append(free)
+    return found
+
+
+def shared_stems(names: Iterable[str]) -> set[str]:
+    """Stems that several files of a folder have, in small letters: a text file named after one would be all of theirs."""
+    times = Counter(PurePath(name).stem.casefold() for name in names)
+    return {stem for stem, count in times.items() if count > 1}
+
+
+def text_name(name: str, shared: set[str], template: str = "{stem}.txt") -> str:
+    """What a photo's text file is called: after the photo's whole name where others have its stem.
+
+    Args:
+        name: of the photo's file.
+        shared: see `shared_stems`.
+        template: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name.
+    """
+    stem = PurePath(name).stem
+    if stem.casefold() in shared:
+        template = template.replace("{stem}", "{name}")
+    return template.replace("{stem}", "\0").replace("{name}", name).replace("\0", stem)
+
+
+def _number(name: str) -> int | None:
+    numbers = re.findall(r"[0-9]+", PurePath(name).stem)
+    digits = numbers[-1].lstrip("0") or "0" if numbers else ""
+    return int(digits) if digits and len(digits) <= 16 and int(digits) < _EXACT else None
