@@ -11,6 +11,7 @@ from captioner.batch import Record
 from captioner.datasets import read_captioned_photos
 from captioner.errors import UsageError
 from captioner.predict import Alternative, Caption
+from captioner.receipts import Receipts
 from captioner.results import write
 from captioner.visit import export
 from captioner.visit.photos import VisitPhoto
@@ -53,7 +54,7 @@ def test_what_the_command_writes_is_read(tmp_path: Path, name: str) -> None:
         Record(path="photos/a.jpg", caption=TEXTS[0], captions=alternatives, language="en"),
         Record(path="photos/b.jpg", error="cannot read photos/b.jpg: it is empty"),
     ]
-    write(tmp_path / name, [record.as_dict() for record in records])
+    write(tmp_path / name, [record.as_dict() for record in records], Receipts())
     problems: list[str] = []
     assert read(tmp_path) == read(tmp_path, problems) == {"photos/a.jpg": TEXTS}
     assert len(problems) == 1
