@@ -174,8 +174,6 @@ def test_a_full_disk_is_one_sentence(photos: dict[str, Path]) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
 @pytest.mark.usefixtures("signals_heard")
-
-
 def test_an_interrupt_ends_with_130(photos: dict[str, Path]) -> None:
     words = [sys.executable, "-m", "captioner", "caption", *[str(photos["chelsea"])] * 500, "--batch-size", "1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
