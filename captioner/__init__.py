@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from captioner.errors import CaptionerError, ImageError, ModelError, OutputError, UsageError
     from captioner.images import ImageLimits
     from captioner.predict import Alternative, Caption, Captioner
-    from captioner.translator import Translation, Translator
+    from captioner.translation.translator import Translation, Translator
 
 __all__ = [
     "Alternative",
@@ -40,7 +40,7 @@ _HOME = {
     "captioner.errors": ("CaptionerError", "ImageError", "ModelError", "OutputError", "UsageError"),
     "captioner.images": ("ImageLimits",),
     "captioner.predict": ("Alternative", "Caption", "Captioner"),
-    "captioner.translator": ("Translation", "Translator"),
+    "captioner.translation.translator": ("Translation", "Translator"),
 }
 
 
@@ -82,7 +82,7 @@ def load_translator(
         ModelError: there is no usable model of that name.
         UsageError: this machine has no such device, or the language is unknown.
     """
-    from captioner.translator import Translator
+    from captioner.translation.translator import Translator
 
     return Translator.load(name, language=language, device=device)
 

@@ -11,8 +11,8 @@ from captioner.decoding.constraints import at_most, no_repeated_words
 from captioner.errors import UsageError
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.sentences import REPEATABLE
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
+from captioner.text.english import REPEATABLE
 
 
 def find_device(name: str) -> torch.device:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.confidence import Signals, signals_of_picture, signals_of_search
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
@@ -29,14 +30,13 @@ from captioner.inference import (
 )
 from captioner.models.encoders import Vectors
 from captioner.text import ENGLISH, Tokenizer
-from captioner.weights import load_model
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from captioner.models.encoder_decoder import EncoderDecoder
-    from captioner.translator import Translation, Translator
+    from captioner.translation.translator import Translation, Translator
 
 ENCODED_AT_ONCE = 4
 """Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew."""
@@ -355,7 +355,7 @@ class Captioner:
         ]
 
     def _load_translator(self) -> "Translator":
-        from captioner.translator import Translator
+        from captioner.translation.translator import Translator
 
         with self._loading:
             if self._translator is None:

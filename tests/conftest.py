@@ -19,7 +19,7 @@ from captioner.decoding import DecodingOptions
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Captioner
 from captioner.text import SPECIAL_TOKENS, Vocabulary
-from captioner.translator import Translator
+from captioner.translation.translator import Translator
 from tests.folder_runs import Fake
 from tests.sentence_pairs import PAIRS, settings, write_pairs
 from tests.training_runs import fit, write_data, write_refined

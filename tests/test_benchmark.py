@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.errors import CaptionerError, UsageError
 from captioner.images import open_image
 from captioner.predict import Captioner
-from captioner.weights import load_model
 from train.__main__ import main
 from train.benchmark import everything, gpu, ours, peers, processes, table
 from train.benchmark.everything import Plan

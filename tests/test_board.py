@@ -12,10 +12,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import captioner
 from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import open_image, to_pixels
 from captioner.predict import Caption
-from captioner.weights import load_model
 from train.board import Board, draw_attention
 from train.config import DataSettings, PhaseSettings, TrainConfig
 from train.data import PhotoSet

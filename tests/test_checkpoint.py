@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.config import ModelConfig, from_mapping, to_mapping
 from captioner.decoding import DecodingOptions
 from captioner.errors import ModelError, OutputError
+from captioner.files import replacing
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.text import SPECIAL_TOKENS, Vocabulary
-from captioner.weights import load_model
 
 
 def save(path: Path, model: EncoderDecoder) -> None:
@@ -184,14 +185,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path.write_text("old")
 
     def interrupted() -> None:
-        with checkpoint.replacing(path) as temporary:
+        with replacing(path) as temporary:
             temporary.write_text("half of the n")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert path.read_text() == "old"
-    with checkpoint.replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]

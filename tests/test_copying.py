@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from captioner.copying import MARK, hide, mark, put_back
 from captioner.decoding import DecodingOptions
 from captioner.inference import generate
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.subwords import Subwords
 from captioner.text import UNK
-from captioner.translator import Translator
+from captioner.text.subwords import Subwords
+from captioner.translation.copying import MARK, hide, mark, put_back
+from captioner.translation.translator import Translator
 from tests.sentence_pairs import ENGLISH
 from train.pairs import Pair, with_copied_number, with_copied_words
 

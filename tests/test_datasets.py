@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.batch import Record
 from captioner.datasets import read_captioned_photos
 from captioner.errors import UsageError
+from captioner.folders.batch import Record
+from captioner.folders.receipts import Receipts
+from captioner.folders.results import write
 from captioner.predict import Alternative, Caption
-from captioner.receipts import Receipts
-from captioner.results import write
 from captioner.visit import export
 from captioner.visit.photos import VisitPhoto
 from train.config import DataSettings, read_config

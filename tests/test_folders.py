@@ -10,7 +10,7 @@ import pytest
 
 from captioner.cli import main
 from captioner.errors import UsageError
-from captioner.folders import Found, Photos, Shard, normalised, read_names
+from captioner.folders.finding import Found, Photos, Shard, normalised, read_names
 from tests.folder_runs import Fake, caption
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from captioner import journal as module
 from captioner.errors import OutputError
-from captioner.journal import Journal, merged
-from captioner.locks import locked
+from captioner.files import locked
+from captioner.folders import journal as module
+from captioner.folders.journal import Journal, merged
 
 
 def row(path: str, caption: str | None = "A dog.") -> dict[str, object]:
@@ -190,7 +190,7 @@ def kill_while_writing(path: Path, names: list[str], *, record: int, share: floa
 HOLD = """
 import sys, time
 from pathlib import Path
-from captioner.locks import locked
+from captioner.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,8 +10,8 @@ import torch
 
 import captioner
 from captioner import DecodingOptions, checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.text import BOS, EOS
-from captioner.weights import load_model
 from train.__main__ import main
 from train.config import DataSettings
 from train.data import read_splits

@@ -2,7 +2,7 @@
 
 import json
 
-from captioner.naming import coco_ids, shared_stems, text_name, told_apart
+from captioner.folders.naming import coco_ids, shared_stems, text_name, told_apart
 
 
 def test_coco_ids_are_numbers_where_these_are_unique_and_exact() -> None:

@@ -11,13 +11,13 @@ import torch
 
 import captioner
 from captioner import Captioner, DecodingOptions, UsageError, checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.cli import main
 from captioner.config import TextConfig
 from captioner.decoding import Hypothesis
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.inference import agreed
 from captioner.text import Tokenizer
-from captioner.weights import load_model
 from train.config import DataSettings, PhaseSettings, TrainConfig
 from train.corpus import read_corpus
 from train.distillation import Teachers

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from captioner import checkpoint, cluster
+from captioner import checkpoint
 from captioner.cli import main
 from captioner.cli.options import PHOTO_EN
-from captioner.journal import Journal
+from captioner.folders import cluster
+from captioner.folders.journal import Journal
 from tests.folder_runs import ALL, Fake, caption, names, records
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from captioner.cli import main
 from captioner.cli.progress import Progress
-from captioner.run import Counts
+from captioner.folders.run import Counts
 from tests.folder_runs import ALL, Fake, caption, names, records
 
 

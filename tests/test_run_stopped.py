@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner import journal, receipts
 from captioner.decoding import DecodingOptions
-from captioner.locks import locked
+from captioner.files import locked
+from captioner.folders import journal, receipts
 from captioner.predict import Caption, PreparedPhoto
 from tests.folder_runs import ALL, Fake, caption, names
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from captioner.subwords import Subwords
+from captioner.text.subwords import Subwords
 from tests.sentence_pairs import CZECH, GERMAN
 from train.segmenter import Segmenter
 

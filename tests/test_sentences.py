@@ -2,8 +2,8 @@
 
 import pytest
 
-from captioner.sentences import REPEATABLE, takes_an, with_articles
 from captioner.text import Tokenizer
+from captioner.text.english import REPEATABLE, takes_an, with_articles
 
 AN = """
 hour honest heir herb hourglass elephant umbrella uncle unusual unidentified unimpressed urban urn utter ultimate under upside

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from captioner import receipts
 from captioner.cli import main
+from captioner.folders import receipts
 from tests.folder_runs import Fake, caption
 
 

@@ -12,11 +12,11 @@ import torchvision
 from safetensors.torch import save_file
 
 from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.config import ModelConfig
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
-from captioner.weights import load_model
 from tests.sentence_pairs import write_descriptions
 from train.__main__ import main
 from train.augment import crops, jitter, may_be_mirrored

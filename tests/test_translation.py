@@ -11,7 +11,7 @@ import torch
 
 from captioner import checkpoint
 from captioner.errors import UsageError
-from captioner.translator import Translator
+from captioner.translation.translator import Translator
 from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_descriptions, write_pairs
 from train.__main__ import main as train_main
 from train.config import TranslationConfig, read_config

@@ -11,17 +11,18 @@ import torch
 from PIL import Image
 
 import captioner
-from captioner import checkpoint, words
-from captioner.batch import caption_photos
+from captioner import checkpoint
 from captioner.cli import main
 from captioner.config import TextEncoderConfig
 from captioner.decoding import DecodingOptions
 from captioner.errors import ModelError, UsageError
+from captioner.folders.batch import caption_photos
 from captioner.models.encoders import TextEncoder
-from captioner.subwords import Subwords
 from captioner.text import as_sentence
-from captioner.translator import LONGEST, Translator, _ended
-from captioner.words import draw_words
+from captioner.text.subwords import Subwords
+from captioner.translation import picture as words
+from captioner.translation.picture import draw_words
+from captioner.translation.translator import LONGEST, Translator, _ended
 from tests.sentence_pairs import ENGLISH, GERMAN, PAIRS
 
 
@@ -74,7 +75,7 @@ def test_attention_is_between_whole_words(translator: Translator, monkeypatch: p
 def test_several_sentences_are_translated_each_by_itself(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("captioner.translator.AT_ONCE", 2)
+    monkeypatch.setattr("captioner.translation.translator.AT_ONCE", 2)
     text = " ".join([ENGLISH[0], *ENGLISH, "12!"])
     whole, one = translator.translate_batch([text, ENGLISH[1]], attention=True)
     each = translator.translate_batch([ENGLISH[0], *ENGLISH, "12!"], attention=True)
@@ -256,7 +257,7 @@ def test_a_caption_that_cannot_be_translated_is_its_photos_error(
     reader = Translator.load(learned)
     lengths = [max(len(one.ids) - 1 for one in reader._read(model.caption(path).source)) for _, path in sources]
     assert min(lengths) < max(lengths)
-    monkeypatch.setattr("captioner.translator.LONGEST", max(lengths) - 1)
+    monkeypatch.setattr("captioner.translation.translator.LONGEST", max(lengths) - 1)
     records = list(caption_photos(model, sources))
     assert [record.path for record in records] == list(photos)
     for length, record in zip(lengths, records, strict=True):

@@ -17,7 +17,7 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 
-from captioner import checkpoint
+from captioner.checkpoint import writing
 from train import loop, state
 from train.__main__ import main
 
@@ -162,7 +162,7 @@ def be_killed(moment: str, words: list[str]) -> None:
     """Train and die by SIGKILL: "state-3" half-way through the third write of the state, "after-3" once that stands, and "best-3"
     half-way through the third file of checkpoints (four each)."""
     kind, _, number = moment.partition("-")
-    save_state, save_file, replacing = loop.save_state, state.save_file, checkpoint.replacing
+    save_state, save_file, replacing = loop.save_state, state.save_file, writing.replacing
     calls = 0
 
     def die() -> None:
@@ -193,7 +193,7 @@ def be_killed(moment: str, words: list[str]) -> None:
                 die()
 
     if kind == "best":
-        checkpoint.replacing = torn_file
+        writing.replacing = torn_file
     else:
         loop.save_state = fatal
     main(words)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from captioner.datasets import CaptionedPhoto, read_captioned_photos
 from captioner.errors import UsageError
 from captioner.predict import Captioner
-from captioner.translator import Translator
+from captioner.translation.translator import Translator
 from train.pairs import find_lines, photo_number, read_descriptions, read_pairs
 from train.record import record_scores
 from train.translation import translate

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.checkpoint import CONFIG, replacing
+from captioner.checkpoint import CONFIG
 from captioner.confidence import (
     SIGNALS_OF_PICTURE,
     SIGNALS_OF_SEARCH,
@@ -23,6 +23,7 @@ from captioner.confidence import (
 from captioner.config import to_mapping
 from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.reliability import close_to_people, expected_calibration_error, roc_area
+from captioner.files import replacing
 from captioner.images import to_pixels
 from captioner.predict import Captioner, PreparedPhoto
 from captioner.text import ptb_tokenize

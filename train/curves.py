@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from captioner.checkpoint import replacing
 from captioner.errors import OutputError, UsageError
+from captioner.files import replacing
 from train.drawing import require_matplotlib
 
 if TYPE_CHECKING:

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from captioner.checkpoint import replacing
 from captioner.datasets import CaptionedPhoto, read_captioned_photos
 from captioner.datasets.structure import as_texts, refuse_all
 from captioner.errors import ImageError, OutputError, UsageError
-from captioner.files import decode_text
+from captioner.files import decode_text, replacing
 from captioner.images import open_image, to_pixels
 from captioner.interrupt import Interrupt
 from captioner.text import BOS, EOS, PAD, Vocabulary

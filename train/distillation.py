@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
 from captioner.checkpoint import Checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.config import TextConfig
 from captioner.decoding import DecodingOptions, Hypothesis, beam_search
 from captioner.errors import UsageError
@@ -16,7 +17,6 @@ from captioner.inference import word_constraints
 from captioner.models.decoder import DecoderState
 from captioner.models.encoders import ImageEncoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
-from captioner.weights import load_model
 
 
 class Teachers:

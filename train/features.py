@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from captioner.checkpoint import replacing
+from captioner.files import replacing
 from train.augment import crops
 from train.data import PhotoSet, hash_of, new_array
 

@@ -10,10 +10,10 @@ import torch
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.checkpoint import replacing
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
-from captioner.folders import Photos
+from captioner.files import replacing
+from captioner.folders.finding import Photos
 from captioner.text import Tokenizer
 from train.data import load_photos
 from train.distillation import Teachers

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioner.checkpoint import replacing
 from captioner.errors import CaptionerError
+from captioner.files import replacing
 from captioner.predict import Caption
 from train.board import Board
 from train.curves import EPOCHS, STEPS, draw_curves

@@ -6,12 +6,12 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.copying import bare, hide, mark
 from captioner.datasets import read_captioned_photos
 from captioner.errors import UsageError
 from captioner.files import decode_text
-from captioner.subwords import Subwords, normalize
 from captioner.text import ENGLISH
+from captioner.text.subwords import Subwords, normalize
+from captioner.translation.copying import bare, hide, mark
 
 NUMBERS = {
     "en": ("five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty"),

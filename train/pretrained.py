@@ -11,11 +11,11 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import EMBEDDING, OUTPUT, OUTPUT_BIAS, Checkpoint, TranslatorCheckpoint
+from captioner.checkpoint.weights import load_model
 from captioner.config import ImageConfig, ImageEncoderConfig, to_mapping
 from captioner.errors import UsageError
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
-from captioner.weights import load_model
 from train.config import EncoderSettings, first_difference
 
 FREE = frozenset({"vocabulary_size", "dropout", "vector_dropout"})

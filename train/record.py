@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from captioner import checkpoint
-from captioner.checkpoint import CARD, CONFIG, replacing
+from captioner.checkpoint import CARD, CONFIG
 from captioner.cli import evaluate
 from captioner.errors import UsageError
 from captioner.evaluation.outcome import Outcome
+from captioner.files import replacing
 
 HEADER = ["| photos | BLEU-1 | BLEU-2 | BLEU-3 | BLEU-4 | ROUGE-L | CIDEr-D |", "|---|---|---|---|---|---|---|"]
 _INTERVAL = "| *95 % interval* |"

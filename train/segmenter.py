@@ -6,8 +6,8 @@ sentencepiece can do this too, but its random numbers cannot be set for each ste
 import random
 from functools import lru_cache
 
-from captioner.subwords import SPACE, Subwords
 from captioner.text import UNK
+from captioner.text.subwords import SPACE, Subwords
 
 
 class Segmenter:

@@ -15,8 +15,8 @@ from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
-from captioner.sentences import FUNCTION_WORDS
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
+from captioner.text.english import FUNCTION_WORDS
 from train.losses import Loss
 
 END = "<eos>"

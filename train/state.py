@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from captioner.checkpoint import replacing
 from captioner.errors import OutputError, UsageError
+from captioner.files import replacing
 
 FORMAT = "captioner-training/1"
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption
-from captioner.subwords import Subwords
 from captioner.text import Vocabulary
+from captioner.text.subwords import Subwords
 from train.config import PhaseSettings, TrainConfig, TranslationConfig
 from train.feed import Batch
 from train.objective import Objective

@@ -18,9 +18,9 @@ from captioner.errors import UsageError
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption
-from captioner.subwords import Subwords
 from captioner.text import EOS, PAD
-from captioner.translator import Translator
+from captioner.text.subwords import Subwords
+from captioner.translation.translator import Translator
 from train.config import PairSettings, PhaseSettings, TranslationConfig, without_places
 from train.data import batches, hash_of, pad
 from train.feed import Batch

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from captioner.checkpoint import Checkpoint
     from captioner.decoding import DecodingOptions
     from captioner.errors import ImageError
-    from captioner.folders import Found, Photos
+    from captioner.folders.finding import Found, Photos
+    from captioner.folders.journal import Row
+    from captioner.folders.run import Run
     from captioner.images import Source
-    from captioner.journal import Row
-    from captioner.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     photos = finding.photos(options)
     from captioner import checkpoint
-    from captioner.folders import PassedOver
+    from captioner.folders.finding import PassedOver
     from captioner.text import ENGLISH
 
     read = checkpoint.read(options.model)
@@ -187,8 +187,8 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _target(options: argparse.Namespace, made: dict[str, object]) -> "Run":
-    from captioner.run import Run
-    from captioner.sidecars import Sidecars
+    from captioner.folders.run import Run
+    from captioner.folders.sidecars import Sidecars
 
     suffix = options.sidecar_suffix
     if suffix is not None and (not suffix.startswith(".") or {"{", "}"} & set(suffix)):
@@ -222,7 +222,7 @@ def _rows(
 ) -> "Iterator[Row]":
     """Records of the photos, by the engine that was asked for."""
     if options.engine == "ray":
-        from captioner import cluster
+        from captioner.folders import cluster
 
         pool = cluster.Pool(address=options.ray_address, models=options.workers, device=options.device)
         return cluster.caption_photos(
@@ -234,7 +234,7 @@ def _rows(
             pool=pool,
             limits=image_limits(options),
         )
-    from captioner.batch import caption_photos
+    from captioner.folders.batch import caption_photos
     from captioner.predict import Captioner
 
     model = Captioner.load(read, device=options.device, language=options.language, rerank=options.rerank)
@@ -256,7 +256,7 @@ class _Work:
     """The loop over all photos, with what it says and how it ends."""
 
     def __init__(self, options: argparse.Namespace, target: "Run", photos: "Photos", total: int) -> None:
-        from captioner.results import COLUMNS
+        from captioner.folders.results import COLUMNS
 
         self._columns = COLUMNS
         self._options = options

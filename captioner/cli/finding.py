@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from captioner.errors import UsageError
 
 if TYPE_CHECKING:
-    from captioner.folders import Found, PassedOver, Photos
+    from captioner.folders.finding import Found, PassedOver, Photos
 
 
 def add_arguments(group: argparse._ArgumentGroup) -> None:
@@ -38,7 +38,7 @@ def photos(options: argparse.Namespace) -> "Photos":
     Raises:
         UsageError: a list cannot be read, or an option makes no sense.
     """
-    from captioner.folders import Photos, Shard, read_names
+    from captioner.folders.finding import Photos, Shard, read_names
 
     shard = Shard.parse(options.shard) if options.shard else None
     names: list[str] = []
@@ -68,8 +68,8 @@ def _list(path: str, source: str) -> bytes:
 
 def _picture(*, kept: bool) -> "Found":
     """The photo on standard input; where results are kept, it is called after its content, which is all that it is known by."""
-    from captioner.fingerprint import digest_of
-    from captioner.folders import Found
+    from captioner.folders.finding import Found
+    from captioner.folders.fingerprint import digest_of
 
     content = _standard_input()
     return Found(f"stdin-{digest_of(content)}" if kept else "-", "", content=content)

@@ -56,7 +56,7 @@ def write_files(directory: Path, files: Mapping[str, str]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    from captioner.checkpoint import replacing
+    from captioner.files import replacing
 
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,9 @@ from captioner.cli.progress import say
 from captioner.errors import CaptionerError, ImageError, UsageError
 
 if TYPE_CHECKING:
-    from captioner.batch import Record
     from captioner.datasets import CaptionedPhoto, CaptionedPhotos
     from captioner.decoding import DecodingOptions
+    from captioner.folders.batch import Record
     from captioner.predict import Captioner
 
 _ALLOW = "--allow-missing leaves them out"
@@ -125,7 +125,7 @@ def _records(
 ) -> "list[Record]":
     from tqdm import tqdm
 
-    from captioner.batch import caption_photos
+    from captioner.folders.batch import caption_photos
 
     sources = [(photo.id, options.images / photo.file) for photo in photos]
     records = tqdm(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from captioner.run import Counts
+    from captioner.folders.run import Counts
 
 SECONDS_BETWEEN_LINES = 30.0
 SHOWN_FAILURES = 5

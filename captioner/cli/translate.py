@@ -18,7 +18,7 @@ from captioner.files import encoding_of
 
 if TYPE_CHECKING:
     from captioner.decoding import DecodingOptions
-    from captioner.translator import Translation, Translator
+    from captioner.translation.translator import Translation, Translator
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
     read = checkpoint.read_translator(options.model)
     read.check_language(options.to)  # a mistake answers before torch loads
-    from captioner.translator import Translator
+    from captioner.translation.translator import Translator
 
     search = replace(read.decoding, beam_size=options.beam_size) if options.beam_size else read.decoding
     translator = Translator.load(read, device=options.device, language=options.to)
@@ -122,7 +122,7 @@ def _print(translation: "Translation", kind: str) -> None:
 
 
 def _draw(translation: "Translation", path: Path) -> None:
-    from captioner.words import draw_words
+    from captioner.translation.picture import draw_words
 
     try:
         draw_words(translation).save(path)

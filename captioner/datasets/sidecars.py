@@ -7,7 +7,7 @@ from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos, gather
 from captioner.datasets.structure import count_and_first, refuse
 from captioner.errors import UsageError
 from captioner.files import read_text
-from captioner.folders import Photos
+from captioner.folders.finding import Photos
 
 SUFFIXES = (".txt", ".caption")
 

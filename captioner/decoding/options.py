@@ -47,7 +47,7 @@ class DecodingOptions:
             (Wu et al. 2016, equation 14), 0 to 5; 0 favours short sentences.
         no_repeat_ngram: no run of so many tokens stands twice in a sentence, 0 to 100; 0 allows all.
         repeat_words: whether a word may stand twice in a sentence that people seldom repeat; see
-            `captioner.sentences.REPEATABLE`.
+            `captioner.text.english.REPEATABLE`.
 
     Raises:
         UsageError: a value is out of range or of another type, or two exclude each other.

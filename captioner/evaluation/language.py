@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from captioner.sentences import FUNCTION_WORDS
+from captioner.text.english import FUNCTION_WORDS
 
 
 @dataclass(frozen=True, kw_only=True)

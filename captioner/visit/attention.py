@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageEnhance
 
 if TYPE_CHECKING:
-    from captioner.translator import Translation
+    from captioner.translation.translator import Translation
 
 _COLD, _WARM, _HOT = (178, 24, 90), (240, 90, 30), (255, 236, 90)  # red, green, blue; each lighter than the one before
 _STRENGTH = 0.8  # how much of a pixel is the map's colour where the model looked most
@@ -47,7 +47,7 @@ def word_map(translation: "Translation") -> bytes | None:
     """A PNG of which words a translator looked at for each word it wrote; None if that is not known."""
     if translation.attention is None:
         return None
-    from captioner.words import draw_words
+    from captioner.translation.picture import draw_words
 
     out = io.BytesIO()
     draw_words(translation).save(out, "PNG")

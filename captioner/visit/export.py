@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
-from captioner.naming import coco_ids, shared_stems, text_name, told_apart
+from captioner.folders.naming import coco_ids, shared_stems, text_name, told_apart
 from captioner.spreadsheet import write_rows
 from captioner.visit.photos import VisitPhoto, certainty
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner import folders
 from captioner.errors import ImageError
+from captioner.folders import finding as folders
 from captioner.images import open_image
 from captioner.text import ENGLISH
 

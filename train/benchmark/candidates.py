@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.inference import generate
 from captioner.predict import Captioner, PreparedPhoto
-from captioner.weights import load_model
 from train.benchmark.ours import OPTIONS, describe
 
 HANDFUL = 4

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from captioner.batch import processors
 from captioner.errors import UsageError
+from captioner.folders.batch import processors
 from captioner.predict import Captioner
 from train.benchmark import gpu, ours, peers, processes
 from train.benchmark.photos import find_photos

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from captioner import checkpoint
-from captioner.batch import Record, caption_photos
+from captioner.checkpoint.weights import load_model
 from captioner.decoding import DecodingOptions
+from captioner.folders.batch import Record, caption_photos
 from captioner.inference import generate
 from captioner.predict import Captioner, PreparedPhoto
-from captioner.weights import load_model
 
 OPTIONS = DecodingOptions(beam_size=3)
 

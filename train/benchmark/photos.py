@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 from captioner.errors import UsageError
-from captioner.folders import Photos
+from captioner.folders.finding import Photos
 from captioner.images import open_image
 
 SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")

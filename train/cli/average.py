@@ -22,8 +22,8 @@ def run(options: argparse.Namespace) -> None:
     from torch.optim.swa_utils import AveragedModel
 
     from captioner import checkpoint
+    from captioner.checkpoint.weights import load_model
     from captioner.models.encoder_decoder import EncoderDecoder
-    from captioner.weights import load_model
 
     if options.out.exists():
         raise OutputError(f"{options.out}: stands there already; give another name.")

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     """Translate the captions of the photos that people's translations are about as well."""
     from captioner.errors import UsageError
     from captioner.text import ENGLISH
-    from captioner.translator import Translator
+    from captioner.translation.translator import Translator
     from train.pairs import held_out_photos, photo_number, read_descriptions, read_lines, write_further_pairs
     from train.translation import translate
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Translate and score."""
     from captioner.predict import Captioner
-    from captioner.translator import Translator
+    from captioner.translation.translator import Translator
     from train.bleu import record, score_captions, score_translations, to_table
 
     translator = Translator.load(options.model)

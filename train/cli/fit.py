@@ -76,8 +76,7 @@ def claim(options: argparse.Namespace, name: str) -> Path:
 
 def train(training: "Run", *, resume: bool) -> None:
     """Train from the beginning or from the last saved state to the end."""
-    from captioner.checkpoint import remove_torn
-    from captioner.locks import locked
+    from captioner.files import locked, remove_torn
     from train.loop import STATE
 
     if resume:
@@ -131,7 +130,7 @@ def _steps(task: "Task", phase: "PhaseSettings") -> int:
 def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":
     """The photos and captions of a run; what cannot be read is named."""
     from captioner import checkpoint
-    from captioner.checkpoint import remove_torn
+    from captioner.files import remove_torn
     from train.captioning import Captioning
     from train.corpus import read_corpus
     from train.data import CACHED, read_splits

@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
 from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
 from captioner.config import DecoderConfig, DecoderSettings
 from captioner.datasets import CaptionedPhoto, read_captioned_photos
 from captioner.decoding import DecodingOptions
@@ -17,7 +18,6 @@ from captioner.inference import generate
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
-from captioner.weights import load_model
 from train.data import encode, load_photos, pad
 from train.features import load_features, weights_key
 from train.losses import cross_entropy

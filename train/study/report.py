@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from captioner.checkpoint import replacing
 from captioner.errors import OutputError
+from captioner.files import replacing
 from train.drawing import require_matplotlib
 from train.study.catalogue import Study, load
 from train.study.setting import Cell, Finding, Setting

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from captioner import fingerprint
 from captioner.decoding import DecodingOptions
 from captioner.errors import ImageError, SentenceError
-from captioner.fingerprint import Fingerprint
+from captioner.folders import fingerprint
+from captioner.folders.fingerprint import Fingerprint
 from captioner.images import ImageLimits, Source
 from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 
@@ -36,7 +36,7 @@ class Record:
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
         error: why the photo failed, in one sentence; None if it did not.
-        fingerprint: of the photo's file, as `captioner.fingerprint` takes it; None if it has no file.
+        fingerprint: of the photo's file, as `captioner.folders.fingerprint` takes it; None if it has no file.
     """
 
     path: str

@@ -7,14 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-from captioner import fingerprint, results
 from captioner.errors import OutputError, UsageError
-from captioner.folders import Found
-from captioner.journal import FINGERPRINT, MADE, Journal, Made, Row, difference
-from captioner.ledger import Ledger
-from captioner.locks import locked
-from captioner.outputs import Outputs
-from captioner.sidecars import Sidecars
+from captioner.files import locked
+from captioner.folders import fingerprint, results
+from captioner.folders.finding import Found
+from captioner.folders.journal import FINGERPRINT, MADE, Journal, Made, Row, difference
+from captioner.folders.ledger import Ledger
+from captioner.folders.outputs import Outputs
+from captioner.folders.sidecars import Sidecars
 
 Existing = Literal["skip", "overwrite", "error"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from captioner import fingerprint
-from captioner.checkpoint import replacing
+from captioner.files import replacing
+from captioner.folders import fingerprint
 
 NAME = ".captioner.jsonl"
 _FOLDERS_IN_MEMORY = 8

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from captioner import spreadsheet
 from captioner.errors import OutputError, UsageError
-from captioner.journal import Row, write_rows
-from captioner.naming import coco_ids
-from captioner.receipts import Receipts
+from captioner.folders.journal import Row, write_rows
+from captioner.folders.naming import coco_ids
+from captioner.folders.receipts import Receipts
 
 if TYPE_CHECKING:
     import pyarrow

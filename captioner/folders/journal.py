@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from captioner import fingerprint
 from captioner.errors import OutputError
+from captioner.folders import fingerprint
 
 Row = Mapping[str, Any]
-"""A record as JSON's types; see `captioner.batch.Record.as_dict`."""
+"""A record as JSON's types; see `captioner.folders.batch.Record.as_dict`."""
 
 Made = Mapping[str, Any]
 """How records were made: setting → value."""

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from captioner import checkpoint
 from captioner.checkpoint import TranslatorCheckpoint
-from captioner.copying import hide, put_back
+from captioner.checkpoint.weights import load_model
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, SentenceError
 from captioner.inference import attention_of, confidence_of, find_device, generate
-from captioner.subwords import SPACE, as_text, normalize
 from captioner.text import CLOSING, EOS, PAD, as_sentence, split_sentences
-from captioner.weights import load_model
+from captioner.text.subwords import SPACE, as_text, normalize
+from captioner.translation.copying import hide, put_back
 
 if TYPE_CHECKING:
     from captioner.models.encoder_decoder import EncoderDecoder

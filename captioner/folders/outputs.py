@@ -5,10 +5,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from captioner import results
 from captioner.errors import OutputError
-from captioner.journal import Journal
-from captioner.receipts import Receipts
+from captioner.folders import results
+from captioner.folders.journal import Journal
+from captioner.folders.receipts import Receipts
 
 
 class Outputs:

@@ -6,8 +6,8 @@ back afterwards, in their order (after Luong et al. 2015, "Addressing the rare w
 
 from collections.abc import Container, Sequence
 
-from captioner.subwords import Subwords
 from captioner.text import SPECIAL_TOKENS, UNK
+from captioner.text.subwords import Subwords
 
 MARK = "\ue000"
 """Stands for a copied word in a sentence: a character for private use, which no vocabulary has."""

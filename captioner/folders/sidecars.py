@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from captioner.errors import OutputError, UsageError
-from captioner.folders import SUFFIXES, UNREAD, Found
-from captioner.journal import FINGERPRINT, MADE, Made, Row
-from captioner.naming import shared_stems, text_name
-from captioner.receipts import Receipts
+from captioner.folders.finding import SUFFIXES, UNREAD, Found
+from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
+from captioner.folders.naming import shared_stems, text_name
+from captioner.folders.receipts import Receipts
 
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 

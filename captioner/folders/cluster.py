@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioner import fingerprint
 from captioner.errors import CaptionerError, ImageError, UsageError
+from captioner.folders import fingerprint
 from captioner.images import ImageLimits, open_image, to_pixels
 
 if TYPE_CHECKING:  # those that read photos load neither models nor torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # those that read photos load neither models nor torch
 
     from captioner.checkpoint import Checkpoint
     from captioner.decoding import DecodingOptions
-    from captioner.folders import Found
+    from captioner.folders.finding import Found
 
 _BATCHES_A_BLOCK = 4
 """Prepared photos travel between machines in blocks: of 64, about 10 MB."""
@@ -101,7 +101,7 @@ def _start(pool: Pool) -> Any:
         raise UsageError("--engine ray needs Ray; install it with: pip install captioner[ray].") from None
     import logging
 
-    from captioner.batch import processors
+    from captioner.folders.batch import processors
 
     _knock(pool.address)
     here = {} if pool.address else {"num_cpus": max(2, processors()), "include_dashboard": False}
@@ -234,7 +234,7 @@ class _Model:
         import numpy as np
         import pyarrow as arrow
 
-        from captioner.batch import caption_prepared
+        from captioner.folders.batch import caption_prepared
         from captioner.predict import PreparedPhoto
 
         size = self._model.checkpoint.config.image.size

@@ -14,8 +14,8 @@ from pathlib import Path, PurePath
 from typing import NamedTuple, Self
 
 from captioner.errors import ImageError, UsageError
-from captioner.excludes import NO_MEDIA, Excludes
 from captioner.files import decode_text
+from captioner.folders.excludes import NO_MEDIA, Excludes
 
 _PHOTOS = """
 .jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs .hif

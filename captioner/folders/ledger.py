@@ -9,11 +9,11 @@ c.jsonl.overwrite       all photos done again; takes the journal's place when it
 import os
 from pathlib import Path
 
-from captioner.checkpoint import replacing
 from captioner.errors import OutputError, UsageError
-from captioner.folders import Found
-from captioner.journal import FOLDER, Journal, Made, Row, merged, write_rows
-from captioner.naming import PlaceNames, relative
+from captioner.files import replacing
+from captioner.folders.finding import Found
+from captioner.folders.journal import FOLDER, Journal, Made, Row, merged, write_rows
+from captioner.folders.naming import PlaceNames, relative
 
 
 class Ledger:

@@ -10,10 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import stat
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 from captioner.confidence import Calibration
 from captioner.config import ModelConfig, TranslatorConfig, from_mapping, to_mapping
 from captioner.decoding.options import DecodingOptions
-from captioner.errors import ModelError, OutputError, UsageError
+from captioner.errors import ModelError, UsageError
 from captioner.files import read_text
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
-    from captioner.models.encoder_decoder import EncoderDecoder
-    from captioner.subwords import Subwords
+    from captioner.text.subwords import Subwords
 
 FORMAT = "captioner/1"
 CONFIG, VOCABULARY, WEIGHTS, CARD = "config.json", "vocabulary.json", "model.safetensors", "README.md"
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
 SOURCE, TARGET = "source.model", "target.model"
 DEFAULT_MODEL = "photo-en"
 DEFAULT_TRANSLATOR = "text-en-de-fr-cs"
@@ -182,108 +178,6 @@ def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | Transla
     return TranslatorCheckpoint(config=translator, source=source, target=target, **facts)
 
 
-def save(
-    path: Path,
-    model: "EncoderDecoder",
-    *,
-    vocabulary: "Vocabulary | tuple[Subwords, Subwords]",
-    decoding: DecodingOptions,
-    scores: Mapping[str, Mapping[str, float]],
-    training: Mapping[str, Any],
-    card: str,
-) -> None:
-    """Write a checkpoint directory; what stands there already is replaced file by file, each at once or not at all.
-
-    Args:
-        path: the directory.
-        model: what is saved.
-        vocabulary: a captioner's tokens, or the subwords that a translator reads and those that it writes.
-        decoding: defaults of the search.
-        scores: see `Facts`.
-        training: see `Facts`.
-        card: the model card.
-
-    Raises:
-        OutputError: the directory cannot be written.
-    """
-    import torch
-    from safetensors.torch import save as to_bytes
-
-    weights = {
-        name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype).contiguous().clone()
-        for name, value in model.state_dict().items()
-    }
-    if model.config.decoder.tie_weights:
-        del weights[OUTPUT]  # it is the embedding's; `load_model` puts it back
-    text = (
-        {VOCABULARY: _to_json(vocabulary.to_json())}
-        if isinstance(vocabulary, Vocabulary)
-        else dict(zip((SOURCE, TARGET), (subwords.model for subwords in vocabulary), strict=True))
-    )
-    config = {
-        "format": FORMAT,
-        "model": to_mapping(model.config),
-        "decoding": to_mapping(decoding),
-        "scores": scores,
-        "training": training,
-    }
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        for name, content in {
-            WEIGHTS: to_bytes(weights),
-            **text,
-            CONFIG: _to_json(config),
-            CARD: card.encode(),
-        }.items():
-            with replacing(path / name) as temporary:
-                temporary.write_bytes(content)
-    except OSError as problem:
-        raise OutputError(f"{path}: the checkpoint cannot be written ({problem.strerror or problem}).") from None
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well.
-
-    Mode and owner of what stands there stay, and a link stays a link: the file that it leads to is replaced.
-    """
-    target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")  # no longer than a name may be
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        _take_after(temporary, target)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _take_after(file: Path, old: Path) -> None:
-    """Give a file the owner, where that is allowed, and the mode of another one, if that exists."""
-    with contextlib.suppress(FileNotFoundError):
-        status = old.stat()
-        if hasattr(os, "chown"):
-            with contextlib.suppress(PermissionError):
-                os.chown(file, status.st_uid, status.st_gid)
-        with contextlib.suppress(PermissionError):  # file systems without modes
-            file.chmod(stat.S_IMODE(status.st_mode))
-
-
-def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
-    """Remove what processes that were killed have left of the files that they were replacing there; see `replacing`.
-
-    Args:
-        directory: where they are, at any depth.
-        name: the files' names, with wildcards.
-        age: seconds for which nobody has written to them.
-    """
-    for torn in directory.rglob(f".{name}.????????.part"):
-        with contextlib.suppress(FileNotFoundError):  # another process does the same
-            if time.time() - torn.stat().st_mtime >= age:
-                torn.unlink()
-
-
 def files(path: Path) -> list[tuple[str, int, str]]:
     """Name, size in bytes and SHA-256 of every file of a checkpoint directory."""
     found = [(file.name, file.read_bytes()) for file in sorted(path.iterdir()) if file.is_file()]
@@ -350,7 +244,7 @@ def _check_size(path: Path, found: int, expected: int, part: str) -> None:
 
 
 def _read_subwords(path: Path) -> "Subwords":
-    from captioner.subwords import Subwords
+    from captioner.text.subwords import Subwords
 
     try:
         return Subwords(path.read_bytes())
@@ -376,7 +270,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except (UsageError, ValueError, RecursionError) as problem:
         raise ModelError(f"{path}: not readable as JSON ({problem}).") from None
-
-
-def _to_json(data: Any) -> bytes:
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

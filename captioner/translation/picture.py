@@ -5,7 +5,7 @@ import unicodedata
 from PIL import Image, ImageDraw, ImageFont
 
 from captioner.errors import UsageError
-from captioner.translator import Translation
+from captioner.translation.translator import Translation
 
 _CELL, _SIZE, _MARGIN = 34, 17, 12  # pixels of a cell's side, of the letters, around it all
 _DARK = (24, 60, 120)  # where all of the attention is

@@ -1,0 +1,62 @@
+"""Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
+
+Reading and writing are here by name; `weights` builds the model and imports torch.
+"""
+
+from captioner.checkpoint.reading import (
+    CARD,
+    CONFIG,
+    DEFAULT_MODEL,
+    DEFAULT_TRANSLATOR,
+    EMBEDDING,
+    FORMAT,
+    OUTPUT,
+    OUTPUT_BIAS,
+    PRETRAINED,
+    SOURCE,
+    TARGET,
+    VOCABULARY,
+    WEIGHTS,
+    Checkpoint,
+    Facts,
+    TranslatorCheckpoint,
+    digest,
+    embedded_models,
+    files,
+    find,
+    read,
+    read_any,
+    read_translator,
+    translates,
+    weight_shapes,
+)
+from captioner.checkpoint.writing import save
+
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "DEFAULT_MODEL",
+    "DEFAULT_TRANSLATOR",
+    "EMBEDDING",
+    "FORMAT",
+    "OUTPUT",
+    "OUTPUT_BIAS",
+    "PRETRAINED",
+    "SOURCE",
+    "TARGET",
+    "VOCABULARY",
+    "WEIGHTS",
+    "Checkpoint",
+    "Facts",
+    "TranslatorCheckpoint",
+    "digest",
+    "embedded_models",
+    "files",
+    "find",
+    "read",
+    "read_any",
+    "read_translator",
+    "save",
+    "translates",
+    "weight_shapes",
+]

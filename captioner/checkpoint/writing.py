@@ -1,0 +1,80 @@
+"""Write a checkpoint directory."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.checkpoint.reading import CARD, CONFIG, FORMAT, OUTPUT, SOURCE, TARGET, VOCABULARY, WEIGHTS
+from captioner.config import to_mapping
+from captioner.decoding.options import DecodingOptions
+from captioner.errors import OutputError
+from captioner.files import replacing
+from captioner.text import Vocabulary
+
+if TYPE_CHECKING:
+    from captioner.models.encoder_decoder import EncoderDecoder
+    from captioner.text.subwords import Subwords
+
+
+def save(
+    path: Path,
+    model: "EncoderDecoder",
+    *,
+    vocabulary: "Vocabulary | tuple[Subwords, Subwords]",
+    decoding: DecodingOptions,
+    scores: Mapping[str, Mapping[str, float]],
+    training: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write a checkpoint directory; what stands there already is replaced file by file, each at once or not at all.
+
+    Args:
+        path: the directory.
+        model: what is saved.
+        vocabulary: a captioner's tokens, or the subwords that a translator reads and those that it writes.
+        decoding: defaults of the search.
+        scores: see `Facts`.
+        training: see `Facts`.
+        card: the model card.
+
+    Raises:
+        OutputError: the directory cannot be written.
+    """
+    import torch
+    from safetensors.torch import save as to_bytes
+
+    weights = {
+        name: value.detach().to("cpu", torch.float16 if value.is_floating_point() else value.dtype).contiguous().clone()
+        for name, value in model.state_dict().items()
+    }
+    if model.config.decoder.tie_weights:
+        del weights[OUTPUT]  # it is the embedding's; `load_model` puts it back
+    text = (
+        {VOCABULARY: _to_json(vocabulary.to_json())}
+        if isinstance(vocabulary, Vocabulary)
+        else dict(zip((SOURCE, TARGET), (subwords.model for subwords in vocabulary), strict=True))
+    )
+    config = {
+        "format": FORMAT,
+        "model": to_mapping(model.config),
+        "decoding": to_mapping(decoding),
+        "scores": scores,
+        "training": training,
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for name, content in {
+            WEIGHTS: to_bytes(weights),
+            **text,
+            CONFIG: _to_json(config),
+            CARD: card.encode(),
+        }.items():
+            with replacing(path / name) as temporary:
+                temporary.write_bytes(content)
+    except OSError as problem:
+        raise OutputError(f"{path}: the checkpoint cannot be written ({problem.strerror or problem}).") from None
+
+
+def _to_json(data: Any) -> bytes:
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,1 @@
+"""Captioning folders of any size: finding photos, captioning them in batches, the journal, outputs, and runs that resume."""

@@ -1,0 +1,113 @@
+"""Tokens and their ids."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from captioner.errors import ModelError, UsageError
+
+PAD, BOS, EOS, UNK = range(4)
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens and their ids: a token's id is its place in `tokens`. Immutable, so it may be shared between threads.
+
+    Attributes:
+        tokens: the special tokens ``<pad> <bos> <eos> <unk>`` (ids 0 to 3), then all others, each once.
+
+    Raises:
+        ModelError: special tokens missing or not in front, a token twice, empty, or not a string.
+    """
+
+    tokens: tuple[str, ...]
+    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for token in self.tokens:
+            if not isinstance(token, str) or not token:
+                raise ModelError(f"The vocabulary holds {token!r}; every token must be a string that is not empty.")
+        if self.tokens[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS:
+            raise ModelError(
+                f"The vocabulary begins with {list(self.tokens[:4])}; it must begin with {list(SPECIAL_TOKENS)}."
+            )
+        ids = {token: index for index, token in enumerate(self.tokens)}
+        if len(ids) != len(self.tokens):
+            twice = next(token for index, token in enumerate(self.tokens) if ids[token] != index)
+            raise ModelError(f"The vocabulary holds {twice!r} twice; every token must be there once.")
+        object.__setattr__(self, "_ids", ids)
+
+    @classmethod
+    def build(cls, token_lists: Iterable[Sequence[str]], *, min_count: int = 1) -> Self:
+        """Collects the tokens of a training set.
+
+        Args:
+            token_lists: one list of tokens a caption.
+            min_count: at least 1; tokens seen less often become ``<unk>``.
+
+        Returns:
+            The vocabulary, the commonest tokens first, equally common ones in the order of their code points.
+
+        Raises:
+            UsageError: `min_count` below 1.
+        """
+        if min_count < 1:
+            raise UsageError(f"min_count is {min_count}; it must be at least 1.")
+        counts = Counter(token for tokens in token_lists for token in tokens)
+        for token in SPECIAL_TOKENS:  # a caption that spells one of them must not take its id
+            counts.pop(token, None)
+        kept = sorted((token for token, count in counts.items() if count >= min_count), key=lambda t: (-counts[t], t))
+        return cls((*SPECIAL_TOKENS, *kept))
+
+    def extended(self, other: "Vocabulary") -> "Vocabulary":
+        """This vocabulary, ids unchanged, and behind it the tokens that only `other` has."""
+        return Vocabulary((*self.tokens, *(token for token in other.tokens if token not in self)))
+
+    def encode(self, tokens: Iterable[str]) -> list[int]:
+        """Ids of tokens, without ``<bos>`` and ``<eos>``; unknown tokens, and text that spells a special one, give `UNK`."""
+        ids = (self._ids.get(token, UNK) for token in tokens)
+        return [index if index > UNK else UNK for index in ids]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Tokens of ids up to the first `EOS`; other special ids are left out.
+
+        Raises:
+            IndexError: an id outside the vocabulary.
+        """
+        tokens = []
+        for index in ids:
+            if index == EOS:
+                break
+            if not 0 <= index < len(self.tokens):
+                raise IndexError(f"id {index} is outside a vocabulary of {len(self.tokens)} tokens")
+            if index > UNK:
+                tokens.append(self.tokens[index])
+        return tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._ids
+
+    def to_json(self) -> dict[str, list[str]]:
+        """What `from_json` reads: one object with the list of all tokens."""
+        return {"tokens": list(self.tokens)}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Reads what `to_json` wrote.
+
+        Args:
+            data: parsed JSON.
+
+        Raises:
+            ModelError: another structure, or tokens that a vocabulary refuses.
+        """
+        if not isinstance(data, dict) or set(data) != {"tokens"} or not isinstance(data["tokens"], list):
+            raise ModelError(
+                'The vocabulary is not an object {"tokens": [...]}; the file is damaged or made for something else.'
+            )
+        return cls(tuple(data["tokens"]))
