@@ -116,6 +116,13 @@ def test_bitmaps_that_are_not_read() -> None:
     assert "it is a BMP that uses an encoding that is not supported" in refusal(head + masks + bytes(8))
 
 
+def test_a_bitmap_of_windows_ce() -> None:
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 99, 0, 0, 70, 40, 2, 1, 1, 32, 6, 8, 0, 0, 0, 0)
+    got = pixels(open_image(head + masks + struct.pack("<2I", 0xFFFF0000, 0xFF0000FF)))
+    assert got.tolist() == [[[255, 0, 0], [0, 0, 255]]]
+
+
 def test_heif_of_another_codec() -> None:
     blob = encode(RGB, "HEIF")
     for codec, name in ((b"vvc1", "H.266"), (b"avc1", "H.264"), (b"j2k1", "JPEG 2000")):

@@ -98,6 +98,17 @@ def test_a_png_without_its_end() -> None:
         np.testing.assert_array_equal(pixels(open_image(blob[:-cut])), np.asarray(SMALL))
 
 
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "1", "RGBA", "I;16"])
+def test_a_png_without_the_end_of_its_pixels(mode: str) -> None:
+    image = SMALL.convert("L").convert(mode) if mode == "I;16" else SMALL.convert(mode)
+    blob = encode(image, "PNG")
+    wanted = pixels(open_image(blob))
+    for cut in (13, 16, 18, 20):  # of the checksums, and of what zlib counts
+        np.testing.assert_array_equal(pixels(open_image(blob[:-cut])), wanted)
+    for part in (0.5, 0.8):
+        assert "truncated" in refusal(blob[: int(len(blob) * part)])
+
+
 def test_a_png_for_iphones_is_called_so() -> None:
     blob = png(2, 1, 8, 2, [bytes(6)])
     assert "iPhones" in refusal(blob[:8] + chunk(b"CgBI", bytes(4)) + blob[8:])

@@ -39,7 +39,9 @@ class Bare:
 
 def bare(kind: str, data: bytes) -> Bare:
     """Strip a file of the format `kind`; where its structure is broken, the rest stays as it is."""
-    strip = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "AVIF": _boxed, "HEIF": _boxed}.get(kind)
+    strip = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "AVIF": _boxed, "HEIF": _boxed}.get(
+        kind
+    )
     return strip(data) if strip else Bare(data=data)
 
 
@@ -168,6 +170,22 @@ def _png(data: bytes) -> Bare:
     return Bare(data=b"".join(kept), exif=exif, key=key, complete=complete)
 
 
+def png_share(data: bytes) -> float:
+    """How much of the pixels is in a PNG that was cut off, 0 to 1; 0 of an interlaced one, which is coarse as a whole."""
+    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    depth, colours, interlaced = data[24], data[25], data[28]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
+    wanted = height * (1 + (width * channels * depth + 7) // 8)
+    decoder, found, at = zlib.decompressobj(), 0, 8
+    while at + 8 <= len(data) and not interlaced:
+        start, end = at + 8, at + 8 + int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] == b"IDAT":
+            for piece in range(start, end, 1 << 16):
+                found += len(decoder.decompress(data[piece : min(piece + (1 << 16), end)]))
+        at = end + 4
+    return found / (wanted or 1)
+
+
 def _transparency(header: bytes, body: bytes) -> tuple[bytes, tuple[int, int, int] | None]:
     """A PNG's tRNS chunk as Pillow understands it, which scales greys of 2 and 4 bits but not their transparent one."""
     depth, colours = header[8:9], header[9:10]
@@ -240,6 +258,13 @@ def _gif(data: bytes) -> Bare:
         raise RefusedError("its first frame lies outside what a GIF can hold; get it again from where it came")
     head = data[:6] + b"".join(side.to_bytes(2, "little") for side in sides) + data[10:13]
     return Bare(data=b"".join([head, *kept, data[at:]]))
+
+
+def _bmp(data: bytes) -> Bare:
+    """Windows CE's way to say that there is an alpha mask behind a header of 40 bytes is a header of 56 for all others."""
+    if data[14:18] == b"\x28\0\0\0" and data[30:34] == b"\6\0\0\0":
+        data = data[:14] + b"\x38" + data[15:30] + b"\3" + data[31:]
+    return Bare(data=data)
 
 
 # The type of an item, by its entry; and those of pictures that neither library decodes.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageChops
 
 from captioner.images import kinds
-from captioner.images.containers import Bare, bare, orientation
+from captioner.images.containers import Bare, bare, orientation, png_share
 from captioner.images.limits import DECODING, ImageLimits, RefusedError
 from captioner.images.tiff import Directory, clean, silence_libtiff
 from captioner.images.tones import Tones, to_rgb
@@ -50,7 +50,7 @@ _UNSUPPORTED = re.compile(
     re.IGNORECASE,
 )
 
-# How much of a JPEG's picture may be missing at its end: a part that nobody sees, or what a few bytes hold, which is more
+# How much of a picture may be missing at its end: a part that nobody sees, or what a few bytes hold, which is more
 # of a small picture.
 _INVISIBLE, _FEW_BYTES, _FEW_BLOCKS = 0.005, 256, 0.1
 
@@ -209,7 +209,7 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
         image.im = Image.new(image.mode, image.size).im
     elif encoded.kind == "WEBP":
         _free_canvases(image)
-    image.load()
+    _load(encoded, image)
     low = None
     if encoded.container.key:
         other = encoded.open()
@@ -229,6 +229,18 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
         picture = image._new(image.im)  # the pixels without the file
     image.close()
     return picture
+
+
+def _load(encoded: _Encoded, image: ImageFile) -> None:
+    """Decode; a PNG that lacks its last bytes is as whole as a JPEG that does."""
+    try:
+        image.load()
+    except OSError:
+        container = encoded.container
+        if encoded.kind != "PNG" or container.complete or png_share(container.data) < 1 - _INVISIBLE:
+            raise
+        image.tile = []  # what is decoded is in the image already
+        image.load()
 
 
 def _free_canvases(image: Any) -> None:
