@@ -1,4 +1,4 @@
-"""The web page's entry: `streamlit run app/main.py`. It names the pages; each is a file beside this one."""
+"""The web page's entry, which `captioner app` starts. It names the pages; each is a file beside this one."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,17 @@ from pathlib import Path
 import streamlit as st
 
 HERE = Path(__file__).parent
-# `streamlit run` puts only this directory on the path; the package may not be installed.
-if str(HERE.parent) not in sys.path:
+# In a checkout the package stands beside this directory and need not be installed.
+if (HERE.parent / "captioner").is_dir() and str(HERE.parent) not in sys.path:
     sys.path.append(str(HERE.parent))
 
-st.set_page_config(page_title="captioner", page_icon="🖼", initial_sidebar_state="collapsed")
+from settings import KEPT  # noqa: E402 - needs the path
+
+st.set_page_config(page_title="captioner", page_icon="🖼")
 st.html(HERE / "style.css")
+for key in KEPT:  # Streamlit forgets a widget's value on a page without the widget, unless it is set again
+    if key in st.session_state:
+        st.session_state[key] = st.session_state[key]
 page = st.navigation(
     [
         st.Page("page_caption.py", title="Caption", url_path="caption", default=True),

@@ -16,7 +16,7 @@ from captioner.checkpoint import Checkpoint
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, UsageError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
-from captioner.inference import agreed, attention_of, confidence_of, find_device, generate, log_probs_of
+from captioner.inference import agreed, attention_of, confidence_of, find_device, generate, guesses_of, log_probs_of
 from captioner.models.encoders import Vectors
 from captioner.text import ENGLISH, Tokenizer
 from captioner.weights import load_model
@@ -63,6 +63,19 @@ class Alternative:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenGuess:
+    """How probable the model held a token, and which others it held possible in its place.
+
+    Attributes:
+        log_prob: natural logarithm of the token's probability, given the tokens before it; at most 0.
+        others: other tokens with their probabilities, the most probable first.
+    """
+
+    log_prob: float
+    others: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Caption:
     """What the model says about a photo.
 
@@ -79,6 +92,7 @@ class Caption:
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
         translation: what became of the English sentence; None if English was asked for.
+        guesses: one for each token; None if attention was not asked for.
     """
 
     text: str
@@ -91,6 +105,7 @@ class Caption:
     width: int
     height: int
     translation: "Translation | None" = None
+    guesses: tuple[TokenGuess, ...] | None = None
 
     @property
     def language(self) -> str:
@@ -192,7 +207,7 @@ class Captioner:
             image: a path, the bytes of a file, an open binary file, or a PIL image.
             options: what to search for; the checkpoint's own defaults if None.
             language: of the sentence, two letters; `self.language` if empty.
-            attention: also say where the model looked at each token of the English sentence.
+            attention: also say where the model looked at each token of the English sentence, and how probable each was.
             limits: greatest sizes accepted.
 
         Raises:
@@ -230,10 +245,14 @@ class Captioner:
                 found = [agreed(*pair)[: options.num_captions] for pair in zip(found, opinions, strict=True)]
             best = [hypotheses[0] for hypotheses in found]
             maps = attention_of(self._model.decoder, vectors, best) if attention else None
+            guesses = guesses_of(self._model.decoder, vectors, best) if attention else None
         captions = [
             self._caption(photo, hypotheses, None if maps is None else maps[row])
             for row, (photo, hypotheses) in enumerate(zip(photos, found, strict=True))
         ]
+        if guesses:
+            pairs = zip(captions, guesses, strict=True)
+            captions = [dataclasses.replace(one, guesses=self._guesses(some)) for one, some in pairs]
         language = language or self.language
         return captions if language == ENGLISH else self._translated(captions, language, attention=attention)
 
@@ -289,6 +308,13 @@ class Captioner:
             grid=(side, side) if attention else None,
             width=photo.width,
             height=photo.height,
+        )
+
+    def _guesses(self, found: Sequence[tuple[float, Sequence[tuple[int, float]]]]) -> tuple[TokenGuess, ...]:
+        words = self.checkpoint.vocabulary.decode
+        return tuple(
+            TokenGuess(log_prob=log_prob, others=tuple((words([id_])[0], share) for id_, share in others if share > 0))
+            for log_prob, others in found
         )
 
     def _translated(self, captions: Sequence[Caption], language: str, *, attention: bool) -> list[Caption]:

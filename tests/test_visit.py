@@ -1,6 +1,7 @@
 """A visit to the page, without the page: limits, queue, attention pictures, exports, scores."""
 
 import csv
+import dataclasses
 import gc
 import io
 import json
@@ -17,40 +18,14 @@ import pytest
 import torch
 from PIL import Image
 
-from captioner import Captioner, DecodingOptions, ImageError, UsageError
-from captioner.predict import Alternative, Caption
+from captioner import Captioner, DecodingOptions, UsageError
 from captioner.spreadsheet import from_cell, to_cell
-from captioner.visit import photos as visit_photos
 from captioner.visit.attention import heat_map, place
 from captioner.visit.export import safe_name, to_coco_results, to_csv, to_json_lines, to_zip
 from captioner.visit.gate import Gate
-from captioner.visit.photos import (
-    Visit,
-    VisitPhoto,
-    alt_text_hint,
-    certainty,
-    describe,
-    describe_again,
-    models,
-    samples,
-)
+from captioner.visit.photos import Plan, alt_text_hint, describe, describe_again, models, samples
 from captioner.visit.scoring import score_files
-
-
-def photo(name: str = "dog.jpg", text: str = "A dog runs.", confidence: float = 0.5) -> VisitPhoto:
-    caption = Caption(
-        text=text,
-        tokens=("a", "dog", "runs"),
-        log_prob=-1.5,
-        confidence=confidence,
-        alternatives=(Alternative(text=text, tokens=("a", "dog", "runs"), log_prob=-1.5),),
-        attention=None,
-        grid=None,
-        width=640,
-        height=480,
-    )
-    return VisitPhoto(name=name, picture=b"", caption=caption)
-
+from tests.visits import photo
 
 # ------------------------------------------------------------------------------------------------------------ the photos
 
@@ -60,64 +35,75 @@ def test_a_described_photo_has_the_models_caption_and_a_small_copy(
 ) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
     content, options = photos["rocket"].read_bytes(), DecodingOptions(beam_size=2, num_captions=2)
-    described = describe(model, "rocket.jpg", content, options)
+    described = describe(model, "rocket.jpg", content, Plan("small", "en", options))
     assert described.caption == model.caption(content, options, attention=True)
-    with Image.open(io.BytesIO(described.picture)) as copy:
-        assert (copy.format, max(copy.size)) == ("JPEG", 640)
-        assert not copy.getexif()
-    again = describe_again(model, described.edited("Mine."), DecodingOptions(beam_size=1))
+    for picture, side in ((described.picture, 640), (described.thumbnail, 320)):
+        with Image.open(io.BytesIO(picture)) as copy:
+            assert (copy.format, max(copy.size)) == ("JPEG", side)
+            assert not copy.getexif()
+    caption = describe_again(model, described, Plan("small", "en", DecodingOptions(beam_size=1)))
+    again = described.written("Mine.").captioned(caption)
     assert (again.text, len(again.caption.alternatives)) == ("Mine.", 1)
     assert (again.caption.width, again.caption.height) == (described.caption.width, described.caption.height)
+
+
+def test_an_upload_is_decoded_once(
+    small_checkpoint: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Captioner.load(small_checkpoint, device="cpu")
+    opened: list[object] = []
+    open_ = Image.open
+
+    def counted(file: object, **options: object) -> Image.Image:
+        opened.append(file)
+        return open_(file, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image, "open", counted)
+    describe(model, "rocket.jpg", photos["rocket"].read_bytes(), Plan("small", "en", DecodingOptions()))
+    assert len(opened) == 1
 
 
 def test_a_big_photo_is_kept_small_and_its_true_size_told(small_checkpoint: Path) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
     data = io.BytesIO()
     Image.effect_noise((3000, 1200), 90).save(data, "JPEG")
-    described = describe(model, "noise.jpg", data.getvalue(), DecodingOptions())
+    described = describe(model, "noise.jpg", data.getvalue(), Plan("small", "en", DecodingOptions()))
     with Image.open(io.BytesIO(described.picture)) as copy:
         assert copy.size == (1000, 400)
     assert (described.caption.width, described.caption.height) == (3000, 1200)
 
 
-def test_nothing_of_a_photo_stays_but_its_small_copy(small_checkpoint: Path, photos: dict[str, Path]) -> None:
+def test_nothing_of_a_photo_stays_but_its_small_copies(small_checkpoint: Path, photos: dict[str, Path]) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
-    described = describe(model, "rocket.jpg", photos["rocket"].read_bytes(), DecodingOptions())
+    described = describe(model, "rocket.jpg", photos["rocket"].read_bytes(), Plan("small", "en", DecodingOptions()))
     found, ahead = {}, [described]
     while ahead:  # all that it refers to, directly or not
         one = ahead.pop()
         if id(one) not in found and not isinstance(one, type):
             found[id(one)] = one
             ahead += gc.get_referents(one)
-    assert [one for one in found.values() if isinstance(one, (bytes, bytearray, memoryview))] == [described.picture]
+    kept = [one for one in found.values() if isinstance(one, (bytes, bytearray, memoryview))]
+    assert sorted(kept, key=len) == [described.thumbnail, described.picture]
     assert not [one for one in found.values() if isinstance(one, (Image.Image, np.ndarray, torch.Tensor))]
 
 
 def test_an_edit_stands_until_it_is_emptied() -> None:
-    edited = photo().edited("  Two dogs\n run. ")
-    assert (edited.text, edited.caption.text) == ("Two dogs run.", "A dog runs.")
-    assert edited.edited("  ").edit is None
-    assert edited.edited("A dog runs.").edit is None
+    edited = photo().written("  Two dogs\n run. ")
+    assert (edited.text, edited.caption.text, edited.edited) == ("Two dogs run.", "A dog runs.", True)
+    assert edited.written("  ").edit is None
+    assert edited.written("A dog runs.").edit is None
 
 
-def test_a_visit_has_room_for_so_many_photos_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    visit = Visit()
-    visit.check_room(visit_photos.MAX_BYTES)
-    assert visit.add(photo(), size=visit_photos.MAX_BYTES - 1) == 1
-    visit.check_room(1)
-    with pytest.raises(ImageError, match="room for 100 MB"):
-        visit.check_room(2)
-    monkeypatch.setattr(visit_photos, "MAX_FILES", 1)
-    with pytest.raises(ImageError, match="room for 1 photos"):
-        visit.check_room(0)
-
-
-@pytest.mark.parametrize(
-    ("confidence", "word"),
-    [(1, "sure"), (0.52, "sure"), (0.51, "fairly sure"), (0.44, "fairly sure"), (0.43, "a guess")],
-)
-def test_confidence_in_a_word(confidence: float, word: str) -> None:
-    assert certainty(confidence) == word
+def test_a_suggestion_that_was_chosen_is_not_the_owners_words() -> None:
+    chosen = photo().choosing("A dog jumps.")
+    assert (chosen.text, chosen.chosen, chosen.edited, chosen.to_check) == ("A dog jumps.", True, False, False)
+    confirmed = photo().choosing("A dog runs.")
+    assert (confirmed.edit, confirmed.chosen, confirmed.to_check) == (None, True, False)
+    again = dataclasses.replace(photo().caption, text="A cat runs.")
+    assert (chosen.captioned(again).text, chosen.captioned(again).chosen) == ("A dog jumps.", True)
+    assert (confirmed.captioned(again).text, confirmed.captioned(again).to_check) == ("A cat runs.", True)
+    assert chosen.written("Mine.").edited
+    assert not chosen.written("Mine.").chosen
 
 
 def test_only_long_captions_are_hinted_at() -> None:
@@ -277,7 +263,7 @@ def test_a_cell_is_no_formula_and_comes_back(text: str) -> None:
 
 
 def test_the_csv_holds_every_text_and_no_formula() -> None:
-    text = to_csv([photo(name, text="A dog.").edited("=HYPERLINK()") for name in NAMES])
+    text = to_csv([photo(name, text="A dog.").written("=HYPERLINK()") for name in NAMES])
     assert text.startswith("\ufefffile,caption,")
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert tuple(from_cell(row["file"]) for row in rows) == NAMES
@@ -288,7 +274,7 @@ def test_the_csv_holds_every_text_and_no_formula() -> None:
 
 
 def test_json_lines_hold_what_stands_and_what_the_model_said() -> None:
-    lines = to_json_lines([photo("a\u2028.jpg").edited("Mine."), photo()]).splitlines()
+    lines = to_json_lines([photo("a\u2028.jpg").written("Mine."), photo()]).splitlines()
     first, second = map(json.loads, lines)
     assert (first["file"], first["caption"], first["edited"], first["model_caption"]) == (
         "a\u2028.jpg",
@@ -297,7 +283,15 @@ def test_json_lines_hold_what_stands_and_what_the_model_said() -> None:
         "A dog runs.",
     )
     assert second["captions"] == [{"caption": "A dog runs.", "log_prob": -1.5}]
-    assert second["certainty"] == "fairly sure"
+    assert second["certainty"] == "please check"
+
+
+def test_a_choice_has_its_own_column() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv([photo().choosing("A dog jumps."), photo().written("Mine.")]))))
+    assert [(row["caption"], row["edited"], row["chosen"]) for row in rows] == [
+        ("A dog jumps.", "False", "True"),
+        ("Mine.", "True", "False"),
+    ]
 
 
 def test_coco_ids_are_the_names_numbers_unless_two_photos_share_one() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from captioner._version import __version__
-from captioner.cli import caption, evaluate, info, translate
+from captioner.cli import app, caption, evaluate, info, translate
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
 from captioner.errors import CaptionerError, OutputError
@@ -14,7 +14,7 @@ from captioner.errors import CaptionerError, OutputError
 EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
 """
-VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate}
+VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate, "app": app}
 INTERRUPTED = 130
 
 

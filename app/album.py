@@ -1,0 +1,156 @@
+"""The gallery and the detail view: what is drawn by album.js, and what its visitor asks for."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime import get_instance
+
+from captioner.visit.certainty import NOTHING_SEEN, Certainty, certainty, explanation
+from captioner.visit.doubts import differ, doubts
+from captioner.visit.photos import VisitPhoto, alt_text_hint
+from captioner.visit.visit import State, Visit
+
+_HERE = Path(__file__).parent
+_TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}
+_KEY = "album"
+
+
+def draw_album(visit: Visit, state: State, names: dict[str, str]) -> None:
+    """Draw a visit's photos and pass on what is asked for.
+
+    Args:
+        visit: gets the orders.
+        state: what is shown of it.
+        names: of languages, by their two letters.
+    """
+    html, css, js = ((_HERE / f"album.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+    component = st.components.v2.component("album", html=html, css=css, js=js)
+    component(key=_KEY, data=album_data(state, names), on_orders_change=lambda: _handle(visit))
+
+
+def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
+    """What album.js draws."""
+    done = {key: _tile(key, photo, state) for key, photo in state.photos.items()}
+    first = next(iter(state.waiting), 0)
+    word = "Waiting" if state.paused or state.position or state.redoing or state.problem else "Captioning…"
+    waiting = {
+        key: {
+            "key": key,
+            "name": name,
+            "text": "",
+            "thumbnail": "",
+            "tone": "waiting",
+            "word": word if key == first else "Waiting",
+            "check": False,
+            "edited": False,
+        }
+        for key, name in state.waiting.items()
+    }
+    return {
+        "tiles": [tile for _, tile in sorted({**done, **waiting}.items())],
+        "status": _status(state, names),
+        "refused": [{"name": one.name, "reason": one.reason} for one in state.refused],
+        "deleted": state.deleted,
+        "problem": state.problem,
+        "unsaved": state.unsaved or bool(state.waiting),
+        "handled": st.session_state.get("handled", 0),
+    }
+
+
+def obey(visit: Visit, what: str, key: int, text: str) -> None:
+    """Do what a visitor asked for; what is unknown or no longer possible is passed over."""
+    photo = visit.state().photos.get(key)
+    if what == "write" and photo is not None:
+        same = " ".join(text.split()) == photo.caption.text
+        visit.choose(key, photo.caption.text) if same else visit.write(key, text)
+    elif what == "choose":
+        visit.choose(key, text)
+    elif what == "copied" and len(visit.state().photos) == 1:
+        visit.mark_saved()
+    elif what in ("explain", "remove"):
+        visit.explain(key) if what == "explain" else visit.remove([key])
+    else:
+        acts = {
+            "restore": visit.restore,
+            "dismiss": visit.dismiss,
+            "pause": visit.pause,
+            "continue": visit.go_on,
+            "cancel": visit.cancel_redo,
+        }
+        acts.get(what, lambda: None)()
+
+
+def _handle(visit: Visit) -> None:
+    """Obey each order once: the browser sends those again of which it does not know yet that they were handled."""
+    for order in sorted(st.session_state[_KEY].get("orders") or [], key=lambda order: order["number"]):
+        if order["number"] > st.session_state.get("handled", 0):
+            st.session_state.handled = order["number"]
+            obey(visit, order["what"], order["key"], order["text"])
+
+
+def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:
+    found = certainty(photo.caption)
+    tone, word = _TONES[found], found.capitalize()
+    if photo.edited:
+        tone, word = "edited", "Your words"
+    elif photo.chosen:
+        tone, word = "chosen", "Chosen by you"
+    models = tone in _TONES.values()
+    stands = photo.edit is None
+    explained = state.explained.get(key)
+    others = dict.fromkeys(one.text for one in photo.caption.alternatives if differ(one.text, photo.text))
+    return {
+        "key": key,
+        "name": photo.name,
+        "text": photo.text,
+        "original": None if stands else photo.caption.text,
+        "thumbnail": _url(photo.thumbnail, f"thumbnail-{key}"),
+        "picture": _url(photo.picture, f"picture-{key}"),
+        "tone": tone,
+        "word": word,
+        "help": explanation(found) if models else "",
+        "nothing": models and photo.caption.confidence < NOTHING_SEEN,
+        "check": photo.to_check,
+        "edited": photo.edited or photo.chosen,
+        "hint": alt_text_hint(photo.text),
+        "doubts": [
+            {
+                "start": doubt.start,
+                "end": doubt.end,
+                "others": [{"word": word, "text": text} for word, text in doubt.others.items()],
+            }
+            for doubt in (doubts(photo.caption) if models else [])
+        ],
+        "others": [text for text in others if text != photo.caption.text],
+        "english": photo.caption.source if photo.caption.translation else None,
+        "explained": explained is not None,
+        "area": explained.area if explained else None,
+    }
+
+
+def _status(state: State, names: dict[str, str]) -> dict[str, Any] | None:
+    if not state.waiting and not state.redoing:
+        return None
+    number = f"{min(state.done + 1, state.total)} of {state.total}"
+    if state.redoing:
+        language = names.get(state.redoing.language, state.redoing.language)
+        text = f"Redoing captions in {language}: {number}"
+    else:
+        text = f"Captioning {number}"
+    if state.paused:
+        text = f"Paused. {state.done} of {state.total} done"
+    elif state.position:
+        text = f"Many visitors: you are number {state.position} in the queue. {state.done} of {state.total} done"
+    return {
+        "text": text,
+        "done": state.done,
+        "total": state.total,
+        "paused": state.paused,
+        "redoing": state.redoing is not None,
+    }
+
+
+def _url(picture: bytes, place: str) -> str:
+    """Where the browser finds a picture; Streamlit lets it go when a whole run of the page no longer names it."""
+    return get_instance().media_file_mgr.add(picture, "image/jpeg", f"album-{place}")
