@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.runtime import get_instance
 
 from captioner.visit.certainty import NOTHING_SEEN, Certainty, certainty, explanation
-from captioner.visit.doubts import differ, doubts
+from captioner.visit.doubts import differ
 from captioner.visit.photos import VisitPhoto, alt_text_hint
 from captioner.visit.visit import State, Visit
 
@@ -24,8 +24,10 @@ def draw_album(visit: Visit, state: State, names: dict[str, str]) -> None:
         state: what is shown of it.
         names: of languages, by their two letters.
     """
-    html, css, js = ((_HERE / f"album.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    component = st.components.v2.component("album", html=html, css=css, js=js)
+    html, css, gallery, detail = (
+        (_HERE / name).read_text(encoding="utf-8") for name in ("album.html", "album.css", "album.js", "detail.js")
+    )
+    component = st.components.v2.component("album", html=html, css=css, js=gallery + detail)
     component(key=_KEY, data=album_data(state, names), on_orders_change=lambda: _handle(visit))
 
 
@@ -120,7 +122,7 @@ def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:
                 "end": doubt.end,
                 "others": [{"word": word, "text": text} for word, text in doubt.others.items()],
             }
-            for doubt in (doubts(photo.caption) if models else [])
+            for doubt in (photo.doubts if models else [])
         ],
         "others": [text for text in others if text != photo.caption.text],
         "english": photo.caption.source if photo.caption.translation else None,
@@ -152,5 +154,8 @@ def _status(state: State, names: dict[str, str]) -> dict[str, Any] | None:
 
 
 def _url(picture: bytes, place: str) -> str:
-    """Where the browser finds a picture; Streamlit lets it go when a whole run of the page no longer names it."""
-    return get_instance().media_file_mgr.add(picture, "image/jpeg", f"album-{place}")
+    """Where the browser finds a picture. It is named once in each whole run of the page, or Streamlit lets it go."""
+    urls: dict[str, str] = st.session_state.setdefault("urls", {})
+    if place not in urls:
+        urls[place] = get_instance().media_file_mgr.add(picture, "image/jpeg", f"album-{place}")
+    return urls[place]

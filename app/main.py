@@ -1,5 +1,6 @@
 """The web page's entry, which `captioner app` starts. It names the pages; each is a file beside this one."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ HERE = Path(__file__).parent
 if (HERE.parent / "captioner").is_dir() and str(HERE.parent) not in sys.path:
     sys.path.append(str(HERE.parent))
 
-from settings import KEPT  # noqa: E402 - needs the path
+from guard import guard  # noqa: E402 - needs the path
+from settings import KEPT  # noqa: E402
 
 st.set_page_config(page_title="captioner", page_icon="🖼")
 st.html(HERE / "style.css")
@@ -25,4 +27,10 @@ page = st.navigation(
     ],
     position="top",
 )
-page.run()
+try:
+    page.run()
+except Exception:  # a visitor can do nothing with Streamlit's own words; reruns are no exceptions of this kind
+    logging.getLogger(__name__).exception("A page could not be drawn")
+    st.error("Something went wrong on this page. Your photos and captions are kept: choose “Caption” above to go on.")
+if page.url_path:  # the default page, where the photos are, has none
+    guard()

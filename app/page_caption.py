@@ -6,14 +6,14 @@ import streamlit as st
 from album import draw_album
 from resources import load_ahead, load_model, offered_languages, photo_gate
 from settings import ask_plan, show_language
-from sources import ask_for_photos, ask_for_way
+from sources import ask_for_photos, ask_for_way, offer_samples
 
 from captioner import CaptionerError
 from captioner.visit.export import to_coco_results, to_csv, to_json_lines, to_zip
-from captioner.visit.photos import Plan, VisitPhoto
-from captioner.visit.visit import State, Visit
+from captioner.visit.photos import Plan, VisitPhoto, samples
+from captioner.visit.visit import MAX_FILES, Incoming, State, Visit
 
-_LOOKED = 0.6  # seconds between two looks at the work
+_LOOKED = 0.8  # seconds between two looks at the work
 
 
 def main() -> None:
@@ -21,11 +21,14 @@ def main() -> None:
     visit: Visit | None = st.session_state.get("visit")
     state = visit.state() if visit else None
     first = state is None or not (state.photos or state.waiting)
-    with st.container(key="title" if first else "title-small"):
-        st.title("Caption your photos")
+    st.title("Caption your photos")
     if first:
         st.write("Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share.")
     turn: int = st.session_state.setdefault("turn", 0)
+    st.session_state.urls = {}  # Streamlit forgets the pictures' addresses at the start of each whole run
+    if visit and state and st.session_state.setdefault("undone", 0) != state.undone:
+        st.session_state.undone = state.undone
+        show_language(visit.plan.language)
     try:
         # On a phone the ways are hidden after the first photos, unless one of the others is in use.
         few = not first and st.session_state.get("way") == "Photos"
@@ -35,16 +38,34 @@ def main() -> None:
     except CaptionerError as problem:
         st.error("The model cannot be used.")
         st.text(str(problem))
+        if visit:
+            show(visit, visit.state())
         return
     incoming = ask_for_photos(way, turn, first=first)
     visit = the_visit(plan)
     visit.use(plan)
+    if not incoming:
+        show(visit, visit.state())
+    if first and not incoming:  # below the album, so that nothing jumps when it goes
+        incoming = greet(way, turn)
     if incoming:
         st.session_state.turn = turn + 1
         visit.add(incoming)
         st.rerun()
-    show(visit, visit.state())
     load_ahead(plan.model)
+
+
+def greet(way: str, turn: int) -> list[Incoming]:
+    """Say what a newcomer wants to know, and offer samples; returns the one that was chosen."""
+    with st.container(key="first"):
+        st.caption(
+            f"Up to {MAX_FILES} photos at a time, 100 MB each. You can also drop them here, or paste them (Ctrl+V). "
+            "They stay on the computer that runs this page and are deleted when you leave."
+        )
+        if way == "Samples" or not samples():
+            return []
+        st.caption("No photo at hand? Try one of these.")
+        return offer_samples(turn)
 
 
 def the_visit(plan: Plan) -> Visit:
@@ -58,26 +79,23 @@ def the_visit(plan: Plan) -> Visit:
 def show(visit: Visit, state: State) -> None:
     """Draw the photos, looking at the work again and again while there is some, and offer the captions."""
     names = {letters: name for name, letters in offered_languages().items()}
-    drawn = outline(visit, state)
+    drawn = outline(state)
 
     @st.fragment(run_every=_LOOKED if state.busy else None)
     def album() -> None:
         now = visit.state()
         draw_album(visit, now, names)
-        if outline(visit, now) != drawn:  # what stands around the album changes too
-            show_language(visit.plan.language)
+        if outline(now) != drawn:  # what stands around the album changes too
             st.rerun()
 
     album()
     if state.photos or state.waiting:
         show_exports(visit)
-    elif not state.deleted:
-        st.caption("Photos stay on the computer that runs this page and are deleted when you leave.")
 
 
-def outline(visit: Visit, state: State) -> tuple[object, ...]:
+def outline(state: State) -> tuple[object, ...]:
     """What of a visit shows outside the album."""
-    return bool(state.photos), bool(state.photos or state.waiting), state.busy, bool(state.deleted), visit.plan.language
+    return bool(state.photos), bool(state.photos or state.waiting), state.busy, bool(state.deleted), state.undone
 
 
 def show_exports(visit: Visit) -> None:

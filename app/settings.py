@@ -60,7 +60,7 @@ def _slider(label: str, least: int, most: int, default: int, *, key: str, help_:
 
 
 def show_language(code: str) -> None:
-    """Have the language's box say what is true, after a redo was canceled."""
+    """Have the language's box say what is true after a redo was undone; to be called before the box is drawn."""
     names = {letters: name for name, letters in offered_languages().items()}
     if code in names:
         st.session_state.language = names[code]

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from captioner import ImageError
 from captioner.visit.photos import SUFFIXES, samples, small_copy
-from captioner.visit.visit import MAX_FILES, Incoming
+from captioner.visit.visit import Incoming
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -35,10 +35,10 @@ def ask_for_photos(way: str, turn: int, *, first: bool) -> list[Incoming]:
     Args:
         way: one of `WAYS`.
         turn: changes after each delivery, which empties the widgets.
-        first: nothing has come in yet, so that samples are shown without being asked for.
+        first: nothing has come in yet, so that there is room for a large field.
     """
     if way == "Samples":
-        return _samples(turn)
+        return offer_samples(turn)
     if way == "Camera":
         shot = st.camera_input("Take a photo", key=f"camera/{turn}")
         st.caption("Is the camera blocked? Take the photo with your camera app, and add it under “Photos”.")
@@ -50,16 +50,11 @@ def ask_for_photos(way: str, turn: int, *, first: bool) -> list[Incoming]:
         else:  # whatever is chosen comes here, so that what is no photo can be named
             key = f"photos/{turn}"
             files = st.file_uploader("Add photos", accept_multiple_files=True, key=key, label_visibility="collapsed")
-    incoming = _uploaded(files, key=key)
-    if first and not incoming:
-        st.caption(f"Up to {MAX_FILES} photos at a time, 100 MB each. You can also drop or paste them here (Ctrl+V).")
-        if samples():
-            st.caption("No photo at hand? Try one of these.")
-            return _samples(turn)
-    return incoming
+    return _uploaded(files, key=key)
 
 
-def _samples(turn: int) -> list[Incoming]:
+def offer_samples(turn: int) -> list[Incoming]:
+    """Draw photos to try the page with; returns the one that was chosen."""
     offered = samples()
     if not offered:
         st.caption("There are no samples here: they come with scikit-image, which is not installed.")

@@ -377,3 +377,11 @@ def test_a_wrong_file_is_named_as_the_visitor_knows_it() -> None:
         score_files(good, b"no")
     with pytest.raises(UsageError, match=r"^The annotations file is not UTF-8"):
         score_files(b"\xff", b"[]")
+
+
+def test_swapped_files_are_noticed() -> None:
+    annotations, results = files("a dog", "a dog", "a dog")
+    with pytest.raises(UsageError, match=r"The annotations file looks like a results file\. Did you swap the two\?"):
+        score_files(results, annotations)
+    with pytest.raises(UsageError, match=r"The results file looks like an annotations file\. Did you swap"):
+        score_files(annotations, annotations)

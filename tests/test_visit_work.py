@@ -1,5 +1,6 @@
 """The work of a visit: whatever its visitor does meanwhile, every photo is captioned once and none is lost."""
 
+import dataclasses
 import gc
 import io
 import random
@@ -147,6 +148,7 @@ def test_a_redo_is_finished_or_undone_as_a_whole(visit: Visit, monkeypatch: pyte
     assert suggestions(visit) == [1, 1, 1, 1]
     visit.write(3, "Mine too.")
     visit.cancel_redo()
+    assert visit.state().undone == 1
     release.release(10)
     idle(visit)
     assert suggestions(visit) == [1, 1, 1, 1]
@@ -156,6 +158,21 @@ def test_a_redo_is_finished_or_undone_as_a_whole(visit: Visit, monkeypatch: pyte
     idle(visit)
     assert suggestions(visit) == [3, 3, 3]
     assert [photo.text for photo in visit.state().photos.values()][1:] == ["Mine.", "Mine too."]
+
+
+def test_a_redo_in_another_language_that_fails_or_is_canceled_leaves_the_old_language(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit.add(Files(2).files)
+    idle(visit)
+    before = visit.state().photos
+    german = dataclasses.replace(PLAN, language="xx")  # which no translator knows
+    visit.use(german)
+    assert visit.plan == german
+    idle(visit)
+    state = visit.state()
+    assert (state.photos, state.undone, visit.plan) == (before, 1, PLAN)
+    assert state.refused[0].reason.startswith("No caption was changed: ")
 
 
 def test_a_photo_that_is_restored_after_a_redo_began_is_part_of_it(visit: Visit) -> None:

@@ -5,6 +5,7 @@ import importlib.util
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from captioner import folders
 from captioner.images import open_image
 from captioner.text import ENGLISH
 from captioner.visit.certainty import Certainty, certainty
+from captioner.visit.doubts import Doubt, doubts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,6 +74,11 @@ class VisitPhoto:
     def to_check(self) -> bool:
         """Whether somebody should look at the caption: the model is not sure of it, and nobody has decided yet."""
         return self.edit is None and not self.chosen and certainty(self.caption) is not Certainty.RIGHT
+
+    @cached_property
+    def doubts(self) -> list[Doubt]:
+        """The doubtful words of the model's caption."""
+        return doubts(self.caption)
 
     def written(self, text: str) -> "VisitPhoto":
         """The same with its owner's own words; empty ones, or the model's, bring the model's caption back."""

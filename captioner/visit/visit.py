@@ -64,6 +64,7 @@ class State:
         deleted: how many photos were deleted last and can be brought back.
         problem: why the model cannot be used; empty if it can.
         unsaved: whether captions have changed since they were last downloaded.
+        undone: how many times a redo was undone, by the visitor or because it failed, so that an earlier plan stands.
     """
 
     photos: Mapping[int, VisitPhoto]
@@ -79,6 +80,7 @@ class State:
     deleted: int
     problem: str
     unsaved: bool
+    undone: int
 
     @property
     def busy(self) -> bool:
@@ -133,7 +135,7 @@ class Visit:
         self._position = 0
         self._deleted: tuple[dict[int, VisitPhoto], dict[int, Incoming]] = ({}, {})
         self._problem = ""
-        self._changes, self._saved = 0, 0
+        self._changes, self._saved, self._undone = 0, 0, 0
 
     # ------------------------------------------------------------------------------------------------ for the page
 
@@ -156,6 +158,7 @@ class Visit:
                 deleted=len(self._deleted[0]) + len(self._deleted[1]),
                 problem=self._problem,
                 unsaved=bool(self._photos) and self._changes != self._saved,
+                undone=self._undone,
             )
 
     @property
@@ -210,7 +213,7 @@ class Visit:
     def cancel_redo(self) -> None:
         """Leave all captions as they were before the redo."""
         with self._lock:
-            self._redo = None
+            self._undo_redo()
         self._wake()
 
     def pause(self) -> None:
@@ -350,7 +353,7 @@ class Visit:
         if self._redo is None or self._redo.plan != job.plan:
             return
         if isinstance(result, Exception):
-            self._redo = None
+            self._undo_redo()
             self._refused.append(
                 Refused(job.photo.name if job.photo else "", "No caption was changed: " + reason(result))
             )
@@ -369,6 +372,10 @@ class Visit:
             self._photos = dict(sorted({**self._photos, job.key: result}.items()))
             self._changes += 1
 
+    def _undo_redo(self) -> None:
+        self._undone += self._redo is not None
+        self._redo = None
+
     def _finish_redo(self, redo: Redo) -> None:
         self._photos = {key: photo.captioned(redo.done[key]) for key, photo in self._photos.items()}
         self._explained.clear()
@@ -378,7 +385,8 @@ class Visit:
     def _fail(self, problem: str) -> None:
         """Stop all work until there is another plan."""
         with self._lock:
-            self._problem, self._thread, self._redo = problem, None, None
+            self._problem, self._thread = problem, None
+            self._undo_redo()
             self._explaining.clear()
 
     def _tell(self, position: int) -> None:
