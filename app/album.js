@@ -85,13 +85,17 @@ class Album {
     this.detail.show();
   }
 
-  // Redraw something; the focus stays on what has the same id afterwards.
+  // Redraw something; the focus, and the cursor in a text, stay on what has the same id afterwards.
   keepFocus(draw) {
-    const id = this.root.activeElement?.dataset?.id;
+    const before = this.root.activeElement;
+    const id = before?.dataset?.id;
+    const cursor = before?.tagName === "TEXTAREA" && [before.selectionStart, before.selectionEnd];
     draw();
-    if (id && this.root.activeElement?.dataset?.id !== id) {
-      this.root.querySelector(`[data-id="${CSS.escape(id)}"]`)?.focus({ preventScroll: true });
-    }
+    if (!id || this.root.activeElement?.dataset?.id === id) return;
+    const after = this.root.querySelector(`[data-id="${CSS.escape(id)}"]:not(:disabled)`);
+    if (after) after.focus({ preventScroll: true });
+    else if (this.detail.dialog.open) this.detail.focus("close"); // or the arrow keys would go nowhere
+    if (after && cursor && after.tagName === "TEXTAREA") after.setSelectionRange(...cursor);
   }
 
   replaced(place, signature, draw) {

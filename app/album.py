@@ -9,7 +9,8 @@ from streamlit.runtime import get_instance
 from captioner.visit.certainty import NOTHING_SEEN, Certainty, certainty, explanation
 from captioner.visit.doubts import differ
 from captioner.visit.photos import VisitPhoto, alt_text_hint
-from captioner.visit.visit import State, Visit
+from captioner.visit.state import State
+from captioner.visit.visit import Visit
 
 _HERE = Path(__file__).parent
 _TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}

@@ -263,6 +263,7 @@ class Detail {
   }
 
   because(tile) {
+    if (tile.original) return null; // the test is of the model's own caption
     const toggle = button("Why this caption?", "why", () => {
       this.why = !this.why;
       if (this.why) this.explain();

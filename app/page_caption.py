@@ -11,7 +11,9 @@ from sources import ask_for_photos, ask_for_way, offer_samples
 from captioner import CaptionerError
 from captioner.visit.export import to_coco_results, to_csv, to_json_lines, to_zip
 from captioner.visit.photos import Plan, VisitPhoto, samples
-from captioner.visit.visit import MAX_FILES, Incoming, State, Visit
+from captioner.visit.state import State
+from captioner.visit.visit import MAX_FILES, Visit
+from captioner.visit.work import Incoming
 
 _LOOKED = 0.8  # seconds between two looks at the work
 

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from captioner import ImageError
 from captioner.visit.photos import SUFFIXES, samples, small_copy
-from captioner.visit.visit import Incoming
+from captioner.visit.work import Incoming
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile

@@ -18,6 +18,7 @@ from streamlit.testing.v1.element_tree import Selectbox
 import captioner
 from captioner.visit import photos as visit_photos
 from captioner.visit import visit as visits
+from captioner.visit import work
 from captioner.visit.certainty import certainty
 
 MAIN = Path(__file__).parent.parent / "app" / "main.py"
@@ -139,8 +140,8 @@ def test_a_canceled_redo_puts_the_language_back(
 ) -> None:
     bring(page, photos["chelsea"])
     before = tiles(page)
-    go, again = threading.Event(), visits.describe_again
-    monkeypatch.setattr(visits, "describe_again", lambda *arguments: go.wait(60) and again(*arguments))
+    go, again = threading.Event(), work.describe_again
+    monkeypatch.setattr(work, "describe_again", lambda *arguments: go.wait(60) and again(*arguments))
     box(page, "Captions in").set_value("Deutsch").run()
     assert album(page)["status"]["text"] == "Redoing captions in Deutsch: 1 of 1"
     obey(page.session_state.visit, "cancel", 0, "")
@@ -205,8 +206,8 @@ def test_what_waits_is_in_memory_once_and_is_let_go_after_its_caption(
         held.append(uploads())
         return describe(*arguments)  # type: ignore[arg-type]
 
-    drawn, describe = threading.Event(), visits.describe
-    monkeypatch.setattr(visits, "describe", watched)
+    drawn, describe = threading.Event(), work.describe
+    monkeypatch.setattr(work, "describe", watched)
     files = [(file.name, file.read_bytes(), "image/png") for file in (photos["chelsea"], photos["rocket"])]
     page.file_uploader[0].set_value(files).run()
     drawn.set()

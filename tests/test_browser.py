@@ -280,14 +280,14 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
 FOCUSED = """() => {
     let focused = document.activeElement;
     while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
-    return focused?.innerText ?? "";
+    return focused?.tagName === "BUTTON" ? focused.innerText : "";
 }"""
 
 
 def tab_to(page: "playwright_api.Page", label: str) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")
-        if label in page.evaluate(FOCUSED):
+        if label in page.evaluate(FOCUSED).splitlines():
             return
     raise AssertionError(f"the tab key does not lead to {label}")
 

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import captioner
 from captioner import Captioner, DecodingOptions, ModelError
 from captioner.visit import visit as visits
+from captioner.visit import work
 from captioner.visit.gate import Gate
 from captioner.visit.photos import Plan
-from captioner.visit.visit import Incoming, Visit
+from captioner.visit.visit import Visit
+from captioner.visit.work import Incoming
 
 PLAN = Plan("small", "en", DecodingOptions(beam_size=1, max_length=4))
 MORE = Plan("small", "en", DecodingOptions(beam_size=3, num_captions=3, max_length=4))
@@ -139,8 +142,8 @@ def test_a_redo_is_finished_or_undone_as_a_whole(visit: Visit, monkeypatch: pyte
     visit.add(Files(4).files)
     idle(visit)
     visit.write(2, "Mine.")
-    release, again = threading.Semaphore(0), visits.describe_again
-    monkeypatch.setattr(visits, "describe_again", lambda *arguments: release.acquire(timeout=20) and again(*arguments))
+    release, again = threading.Semaphore(0), work.describe_again
+    monkeypatch.setattr(work, "describe_again", lambda *arguments: release.acquire(timeout=20) and again(*arguments))
     visit.use(MORE)
     visit.redo()
     release.release(2)
@@ -199,6 +202,18 @@ def test_deleted_photos_come_back_in_their_places_those_that_wait_too(visit: Vis
     idle(visit)
     assert names(visit) == ["0.jpg", "1.jpg", "2.jpg"]
     assert visit.state().deleted == 0
+
+
+def test_photos_that_come_back_after_another_language_was_chosen_are_captioned_in_it(small_checkpoint: Path) -> None:
+    model = captioner.load()
+    visit = Visit(PLAN, load=lambda name: model, gate=Gate(1))
+    visit.add(Files(1).files)
+    idle(visit)
+    visit.remove()
+    visit.use(dataclasses.replace(PLAN, language="de"))
+    visit.restore()
+    idle(visit)
+    assert [photo.caption.language for photo in visit.state().photos.values()] == ["de"]
 
 
 def test_the_files_of_deleted_photos_are_let_go_when_they_can_no_longer_come_back(visit: Visit) -> None:

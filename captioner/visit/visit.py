@@ -4,19 +4,19 @@ The page only shows what stands here and passes on what its visitor wants. One t
 photo; it lives as long as there is work, and ends when the visitor has left, which is when nobody else holds the visit.
 """
 
-import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from captioner.errors import CaptionerError, ImageError
-from captioner.visit.covering import Covering, cover
-from captioner.visit.gate import ClosedError, Gate
-from captioner.visit.photos import Plan, VisitPhoto, describe, describe_again
+from captioner.errors import ImageError
+from captioner.visit.covering import Covering
+from captioner.visit.gate import Gate
+from captioner.visit.photos import Plan, VisitPhoto
 from captioner.visit.refusals import Refused, reason
+from captioner.visit.state import State
+from captioner.visit.work import Incoming, Job, work
 
 if TYPE_CHECKING:
     from captioner.predict import Caption, Captioner
@@ -25,18 +25,6 @@ MAX_FILES = 50
 MAX_WAITING = 500_000_000
 """Bytes of files that may wait at once."""
 
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A file that waits for its caption: its bytes are read when its turn comes, and let go after it."""
-
-    name: str
-    size: int
-    read: Callable[[], bytes]
-    forget: Callable[[], None]
-
 
 @dataclass
 class Redo:
@@ -44,68 +32,6 @@ class Redo:
 
     plan: Plan
     done: "dict[int, Caption]" = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class State:
-    """What the page shows of a visit: a copy, which nobody changes.
-
-    Attributes:
-        photos: with captions, by their keys, in the order in which they came.
-        waiting: names of files without captions yet, by their keys.
-        refused: files that got no caption.
-        explained: what the covering test found, by the photos' keys.
-        explaining: keys of photos whose covering test is asked for.
-        done: photos of this batch that have been captioned, or of the redo.
-        total: photos of this batch, or of the redo.
-        redoing: the plan of a redo that is going on.
-        paused: whether the work stands still until it is continued.
-        position: in the queue of all visitors; 0 if it is this visitor's turn.
-        deleted: how many photos were deleted last and can be brought back.
-        problem: why the model cannot be used; empty if it can.
-        unsaved: whether captions have changed since they were last downloaded.
-        undone: how many times a redo was undone, by the visitor or because it failed, so that an earlier plan stands.
-    """
-
-    photos: Mapping[int, VisitPhoto]
-    waiting: Mapping[int, str]
-    refused: Sequence[Refused]
-    explained: Mapping[int, Covering]
-    explaining: Collection[int]
-    done: int
-    total: int
-    redoing: Plan | None
-    paused: bool
-    position: int
-    deleted: int
-    problem: str
-    unsaved: bool
-    undone: int
-
-    @property
-    def busy(self) -> bool:
-        """Whether something will change without the visitor."""
-        working = bool(self.waiting or self.redoing) and not self.paused and not self.problem
-        return working or bool(self.explaining)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One step of the work; it knows nothing of its visit."""
-
-    kind: str  # "caption", "redo" or "explain"
-    key: int
-    plan: Plan
-    photo: VisitPhoto | None = None
-    file: Incoming | None = None
-
-    def run(self, model: "Captioner") -> "VisitPhoto | Caption | Covering":
-        if self.file is not None:
-            return describe(model, self.file.name, self.file.read(), self.plan)
-        assert self.photo is not None
-        if self.kind == "explain":
-            return cover(model, self.photo.picture, self.photo.caption.source)
-        return describe_again(model, self.photo, self.plan)
 
 
 class Visit:
@@ -267,6 +193,8 @@ class Visit:
             self._waiting = dict(sorted({**self._waiting, **waiting}.items()))
             self._batch = max(0, self._batch - len(waiting))
             self._changes += bool(photos)
+            if any(photo.caption.language != self._plan.language for photo in photos.values()):
+                self._redo = self._redo or Redo(self._plan)  # the language was changed while they were gone
         self._wake()
 
     def dismiss(self) -> None:
@@ -306,37 +234,38 @@ class Visit:
         with self._lock:
             if self._thread is None and self._next() is not None:
                 arguments = (weakref.ref(self), self._load, self._gate)
-                self._thread = threading.Thread(target=_work, args=arguments, daemon=True, name="visit")
+                self._thread = threading.Thread(target=work, args=arguments, daemon=True, name="visit")
                 self._thread.start()
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> Job | None:
         """The next step: what somebody waits for first, then a redo, then new photos, so that no redo mixes languages."""
         if self._problem:
             return None
         if self._explaining:
             key = self._explaining[0]
-            return _Job("explain", key, self._plan, photo=self._photos[key])
+            return Job("explain", key, self._plan, photo=self._photos[key])
         if self._paused:
             return None
         if self._redo:
             left = (key for key in self._photos if key not in self._redo.done)
             key = next(left, 0)
             if key:
-                return _Job("redo", key, self._redo.plan, photo=self._photos[key])
+                return Job("redo", key, self._redo.plan, photo=self._photos[key])
             self._finish_redo(self._redo)
         if self._waiting:
             key, file = next(iter(self._waiting.items()))
-            return _Job("caption", key, self._plan, file=file)
+            return Job("caption", key, self._plan, file=file)
         return None
 
-    def _take(self) -> _Job | None:
+    def take(self) -> Job | None:
+        """The next step; None ends the thread."""
         with self._lock:
             job = self._next()
             if job is None:
                 self._thread = None
             return job
 
-    def _put(self, job: _Job, result: Any) -> None:
+    def put(self, job: Job, result: Any) -> None:
         """Keep what a step gave, unless its photo was deleted or its redo canceled meanwhile."""
         with self._lock:
             self._position = 0
@@ -349,7 +278,7 @@ class Visit:
             elif job.key in self._waiting:
                 self._put_captioned(job, result)
 
-    def _put_redone(self, job: _Job, result: Any) -> None:
+    def _put_redone(self, job: Job, result: Any) -> None:
         if self._redo is None or self._redo.plan != job.plan:
             return
         if isinstance(result, Exception):
@@ -360,7 +289,7 @@ class Visit:
         elif job.key in self._photos:
             self._redo.done[job.key] = result
 
-    def _put_captioned(self, job: _Job, result: Any) -> None:
+    def _put_captioned(self, job: Job, result: Any) -> None:
         if job.plan.language != self._plan.language:
             return  # it still waits, and gets a caption in the language that was chosen meanwhile
         file = self._waiting.pop(job.key)
@@ -382,56 +311,14 @@ class Visit:
         self._plan, self._redo = redo.plan, None
         self._changes += 1
 
-    def _fail(self, problem: str) -> None:
+    def fail(self, problem: str) -> None:
         """Stop all work until there is another plan."""
         with self._lock:
             self._problem, self._thread = problem, None
             self._undo_redo()
             self._explaining.clear()
 
-    def _tell(self, position: int) -> None:
+    def tell(self, position: int) -> None:
+        """Note the position in the queue of all visitors."""
         with self._lock:
             self._position = position
-
-
-def _step(job: _Job, model: "Captioner", tell: Callable[[int], None]) -> "VisitPhoto | Caption | Covering":
-    tell(0)
-    return job.run(model)
-
-
-class _GoneError(Exception):
-    """The visitor has left."""
-
-
-def _work(visit: "weakref.ref[Visit]", load: "Callable[[str], Captioner]", gate: Gate) -> None:
-    """Do a visit's work, holding the visit only between two steps."""
-
-    def ask() -> _Job | None:
-        here = visit()
-        return here._take() if here else None
-
-    def tell(position: int) -> None:
-        here = visit()
-        if here is None:
-            raise _GoneError
-        here._tell(position)
-
-    while job := ask():
-        try:
-            model = load(job.plan.model)
-        except Exception as problem:
-            if here := visit():
-                here._fail(reason(problem))
-            return
-        try:
-            result: object = gate.run(partial(_step, job, model, tell), tell)
-        except (_GoneError, ClosedError):
-            return
-        except Exception as problem:
-            if not isinstance(problem, CaptionerError):
-                _LOG.exception("A photo of the page could not be captioned")
-            result = problem
-        here = visit()
-        if here:
-            here._put(job, result)
-        del here
