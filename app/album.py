@@ -128,7 +128,8 @@ def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:
         "others": [text for text in others if text != photo.caption.text],
         "english": photo.caption.source if photo.caption.translation else None,
         "explained": explained is not None,
-        "area": explained.area if explained else None,
+        "area": explained.covering.area if explained else None,
+        "translation": _url(explained.translation, f"words-{key}") if explained and explained.translation else None,
     }
 
 
@@ -158,5 +159,7 @@ def _url(picture: bytes, place: str) -> str:
     """Where the browser finds a picture. It is named once in each whole run of the page, or Streamlit lets it go."""
     urls: dict[str, str] = st.session_state.setdefault("urls", {})
     if place not in urls:
-        urls[place] = get_instance().media_file_mgr.add(picture, "image/jpeg", f"album-{place}")
+        urls[place] = get_instance().media_file_mgr.add(
+            picture, "image/png" if place.startswith("words") else "image/jpeg", f"album-{place}"
+        )
     return urls[place]

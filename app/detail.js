@@ -277,7 +277,11 @@ class Detail {
           : "No single area stands out: the caption rests on the whole photo."
         : "Covering each part of the photo in turn…";
     }
-    return make("div", { class: "because" }, toggle, make("p", { class: "help", "aria-live": "polite" }, said ?? ""));
+    const table = this.why && tile.translation && [
+      make("h3", {}, "How it was translated"),
+      make("img", { src: tile.translation, alt: `A table: darker where the translator looked at a word of “${tile.english}” for one of “${tile.text}”` }),
+    ];
+    return make("div", { class: "because" }, toggle, make("p", { class: "help", "aria-live": "polite" }, said ?? ""), ...(table || []));
   }
 
   explain() {

@@ -129,6 +129,8 @@ def test_another_language_acts_at_once_on_all_photos(
     expected = [model.caption(picture, language="de") for picture in kept]
     assert [tile["text"] for tile in tiles(page)] == [caption.text for caption in expected]
     assert [tile["english"] for tile in tiles(page)] == [caption.source for caption in expected]
+    order(page, "explain", 2)
+    assert [bool(tile["translation"]) for tile in tiles(page)] == [False, True]
     box(page, "Captions in").set_value("English").run()
     finish(page)
     assert [tile["text"] for tile in tiles(page)] == [model.caption(picture).text for picture in kept]

@@ -20,7 +20,6 @@ from PIL import Image
 
 from captioner import Captioner, DecodingOptions, UsageError
 from captioner.spreadsheet import from_cell, to_cell
-from captioner.visit.attention import heat_map, place
 from captioner.visit.export import safe_name, to_coco_results, to_csv, to_json_lines, to_zip
 from captioner.visit.gate import Gate
 from captioner.visit.photos import Plan, alt_text_hint, describe, describe_again, models, samples
@@ -218,37 +217,6 @@ print(told, libc.mallinfo().e - before > 0)  # in a mapping of its own, which go
 def test_large_blocks_have_a_mapping_of_their_own_once_the_c_library_is_told(word: str, told: bool) -> None:
     done = subprocess.run([sys.executable, "-c", _BLOCKS, word], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(told), str(told)]
-
-
-# ---------------------------------------------------------------------------------------------------- attention pictures
-
-
-def test_the_heat_map_is_warm_where_the_attention_is_and_pale_elsewhere() -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (90, 60), (100, 120, 140)).save(data, "JPEG", quality=95)
-    shares = [0.0] * 9
-    shares[5] = 1.0  # middle right
-    with Image.open(io.BytesIO(heat_map(data.getvalue(), shares, (3, 3)))) as drawn:
-        pixels = np.asarray(drawn).astype(int)
-    assert pixels.shape == (60, 90, 3)
-    red, _, blue = pixels[30, 78]
-    assert red - blue > 80
-    assert np.ptp(pixels[30, 8]) < 30
-    assert place(shares, (3, 3)) == "middle right"
-
-
-def test_even_attention_colours_nothing() -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (70, 70), (128, 128, 128)).save(data, "JPEG", quality=95)
-    with Image.open(io.BytesIO(heat_map(data.getvalue(), [1 / 49] * 49, (7, 7)))) as drawn:
-        assert np.ptp(np.asarray(drawn)) <= 2
-
-
-@pytest.mark.parametrize(
-    ("cell", "words"), [(0, "top left"), (3, "top centre"), (24, "middle centre"), (48, "bottom right")]
-)
-def test_places_of_a_grid_in_words(cell: int, words: str) -> None:
-    assert place([float(number == cell) for number in range(49)], (7, 7)) == words
 
 
 # --------------------------------------------------------------------------------------------------------------- exports

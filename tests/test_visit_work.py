@@ -295,7 +295,7 @@ def test_the_covering_test_is_made_once_when_asked_for_even_in_a_pause(visit: Vi
     idle(visit)
     state = visit.state()
     assert list(state.explained) == [2]
-    assert len(state.explained[2].drops) == 49
+    assert len(state.explained[2].covering.drops) == 49
 
 
 def test_captions_are_unsaved_until_they_are_taken_as_they_stand(visit: Visit) -> None:

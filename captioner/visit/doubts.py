@@ -13,54 +13,11 @@ if TYPE_CHECKING:
 _MOST = 3  # doubtful words of a caption: more would be noise
 _LEAST_SHARE = 0.05  # probability of a word that is offered instead
 # What carries little: nobody wants to be asked whether it is "on" or "in".
-_SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "by",
-        "with",
-        "for",
-        "from",
-        "into",
-        "onto",
-        "over",
-        "under",
-        "near",
-        "next",
-        "up",
-        "down",
-        "out",
-        "off",
-        "as",
-        "is",
-        "are",
-        "be",
-        "being",
-        "it",
-        "its",
-        "it's",
-        "that",
-        "this",
-        "there",
-        "their",
-        "his",
-        "her",
-        "some",
-        "two",
-        "three",
-        "while",
-        "which",
-        "who",
-    ]
-)
+_SMALL_WORDS = """
+a an the and or of in on at to by with for from into onto over under near next up down out off as is are be being it its
+it's that this there their his her some two three while which who
+"""
+_SMALL = frozenset(_SMALL_WORDS.split())
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from captioner.visit.covering import Covering
     from captioner.visit.photos import Plan, VisitPhoto
     from captioner.visit.refusals import Refused
+    from captioner.visit.work import Explanation
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class State:
         photos: with captions, by their keys, in the order in which they came.
         waiting: names of files without captions yet, by their keys.
         refused: files that got no caption.
-        explained: what the covering test found, by the photos' keys.
-        explaining: keys of photos whose covering test is asked for.
+        explained: why photos have their captions, as far as that was asked for, by their keys.
+        explaining: keys of photos whose captions are being explained.
         done: photos of this batch that have been captioned, or of the redo.
         total: photos of this batch, or of the redo.
         redoing: the plan of a redo that is going on.
@@ -34,7 +34,7 @@ class State:
     photos: "Mapping[int, VisitPhoto]"
     waiting: Mapping[int, str]
     refused: "Sequence[Refused]"
-    explained: "Mapping[int, Covering]"
+    explained: "Mapping[int, Explanation]"
     explaining: Collection[int]
     done: int
     total: int

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from captioner.errors import ImageError
-from captioner.visit.covering import Covering
 from captioner.visit.gate import Gate
 from captioner.visit.photos import Plan, VisitPhoto
 from captioner.visit.refusals import Refused, reason
 from captioner.visit.state import State
-from captioner.visit.work import Incoming, Job, work
+from captioner.visit.work import Explanation, Incoming, Job, work
 
 if TYPE_CHECKING:
     from captioner.predict import Caption, Captioner
@@ -53,7 +52,7 @@ class Visit:
         self._photos: dict[int, VisitPhoto] = {}
         self._waiting: dict[int, Incoming] = {}
         self._refused: list[Refused] = []
-        self._explained: dict[int, Covering] = {}
+        self._explained: dict[int, Explanation] = {}
         self._explaining: list[int] = []
         self._redo: Redo | None = None
         self._batch = 0  # files of this batch that are done, refused or deleted
@@ -271,7 +270,7 @@ class Visit:
             self._position = 0
             if job.kind == "explain":
                 self._explaining = [key for key in self._explaining if key != job.key]
-                if job.key in self._photos and isinstance(result, Covering):
+                if job.key in self._photos and isinstance(result, Explanation):
                     self._explained[job.key] = result
             elif job.kind == "redo":
                 self._put_redone(job, result)

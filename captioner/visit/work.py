@@ -1,5 +1,6 @@
 """The steps of a visit's work, and the thread that does them."""
 
+import io
 import logging
 import weakref
 from collections.abc import Callable
@@ -31,6 +32,31 @@ class Incoming:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """Why a photo has its caption.
+
+    Attributes:
+        covering: which area of the photo the caption depends on.
+        translation: a PNG of which English words the translator looked at for each word it wrote; None if it wrote none.
+    """
+
+    covering: Covering
+    translation: bytes | None
+
+
+def explain(model: "Captioner", photo: VisitPhoto) -> Explanation:
+    """Make the covering test for a photo, and draw how its caption was translated."""
+    covering, translation = cover(model, photo.picture, photo.caption.source), photo.caption.translation
+    if translation is None or translation.attention is None:
+        return Explanation(covering, None)
+    from captioner.words import draw_words
+
+    out = io.BytesIO()
+    draw_words(translation).save(out, "PNG")
+    return Explanation(covering, out.getvalue())
+
+
+@dataclass(frozen=True)
 class Job:
     """One step of the work; it knows nothing of its visit."""
 
@@ -40,16 +66,16 @@ class Job:
     photo: VisitPhoto | None = None
     file: Incoming | None = None
 
-    def run(self, model: "Captioner") -> "VisitPhoto | Caption | Covering":
+    def run(self, model: "Captioner") -> "VisitPhoto | Caption | Explanation":
         if self.file is not None:
             return describe(model, self.file.name, self.file.read(), self.plan)
         assert self.photo is not None
         if self.kind == "explain":
-            return cover(model, self.photo.picture, self.photo.caption.source)
+            return explain(model, self.photo)
         return describe_again(model, self.photo, self.plan)
 
 
-def _step(job: Job, model: "Captioner", tell: Callable[[int], None]) -> "VisitPhoto | Caption | Covering":
+def _step(job: Job, model: "Captioner", tell: Callable[[int], None]) -> "VisitPhoto | Caption | Explanation":
     tell(0)
     return job.run(model)
 
