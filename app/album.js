@@ -36,14 +36,15 @@ class Album {
     this.data = { tiles: [], refused: [] };
     this.pending = [];
     this.number = 0;
-    this.drafts = new Map();
+    this.drafts = window.captionerDrafts ??= new Map(); // they outlive a visit to another page
     this.tiles = new Map();
     this.filter = "all";
     this.section = root.querySelector(".album");
     this.part = (name) => root.querySelector(`.${name}`);
     this.detail = new Detail(this);
     this.beforeunload = (event) => {
-      if (this.data.unsaved || this.drafts.size) event.preventDefault();
+      const draft = this.data.tiles.some((tile) => this.drafts.has(tile.key));
+      if (this.data.unsaved || draft) event.preventDefault();
     };
     this.paste = (event) => this.pasted(event);
     window.addEventListener("beforeunload", this.beforeunload);
@@ -177,7 +178,6 @@ class Album {
       if (!keys.has(key)) {
         item.remove();
         this.tiles.delete(key);
-        this.drafts.delete(key);
       }
     }
     this.data.tiles.forEach((tile, place) => {

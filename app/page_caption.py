@@ -23,48 +23,61 @@ def main() -> None:
     visit: Visit | None = st.session_state.get("visit")
     state = visit.state() if visit else None
     first = state is None or not (state.photos or state.waiting)
-    st.title("Caption your photos")
-    if first:
-        st.write("Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share.")
     turn: int = st.session_state.setdefault("turn", 0)
     st.session_state.urls = {}  # Streamlit forgets the pictures' addresses at the start of each whole run
     if visit and state and st.session_state.setdefault("undone", 0) != state.undone:
         st.session_state.undone = state.undone
         show_language(visit.plan.language)
+    # Each part has a place of its own, so that the album is the same one whatever stands above it.
+    top, middle, bottom = st.container(), st.container(), st.container()
+    with top:
+        plan, incoming = ask(turn, first=first)
+    if plan:
+        visit = the_visit(plan)
+        visit.use(plan)
+    if visit and not incoming:
+        with middle:
+            show(visit, visit.state())
+        if first:
+            with bottom:
+                incoming = greet(turn)
+    if visit and incoming:
+        st.session_state.turn = turn + 1
+        visit.add(incoming)
+        st.rerun()
+    if plan:
+        load_ahead(plan.model)
+
+
+def ask(turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming]]:
+    """Draw what stands above the album; returns how to caption, None if the model cannot be used, and what came in."""
+    st.title("Caption your photos")
+    if first:
+        st.write("Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share.")
+    # On a phone the ways are hidden after the first photos, unless one of the others is in use.
+    few = not first and st.session_state.get("way") == "Photos"
     try:
-        # On a phone the ways are hidden after the first photos, unless one of the others is in use.
-        few = not first and st.session_state.get("way") == "Photos"
         with st.container(key="bar-more" if few else "bar", horizontal=True, vertical_alignment="bottom"):
             way = ask_for_way()
             plan = ask_plan()
     except CaptionerError as problem:
         st.error("The model cannot be used.")
         st.text(str(problem))
-        if visit:
-            show(visit, visit.state())
-        return
-    incoming = ask_for_photos(way, turn, first=first)
-    visit = the_visit(plan)
-    visit.use(plan)
-    if not incoming:
-        show(visit, visit.state())
-    if first and not incoming:  # below the album, so that nothing jumps when it goes
-        incoming = greet(way, turn)
-    if incoming:
-        st.session_state.turn = turn + 1
-        visit.add(incoming)
-        st.rerun()
-    load_ahead(plan.model)
+        return None, []
+    return plan, ask_for_photos(way, turn, first=first)
 
 
-def greet(way: str, turn: int) -> list[Incoming]:
-    """Say what a newcomer wants to know, and offer samples; returns the one that was chosen."""
+def greet(turn: int) -> list[Incoming]:
+    """Say what a newcomer wants to know, and offer samples; returns the one that was chosen.
+
+    This stands below the album, so that nothing jumps when it goes.
+    """
     with st.container(key="first"):
         st.caption(
             f"Up to {MAX_FILES} photos at a time, 100 MB each. You can also drop them here, or paste them (Ctrl+V). "
             "They stay on the computer that runs this page and are deleted when you leave."
         )
-        if way == "Samples" or not samples():
+        if st.session_state.get("way") == "Samples" or not samples():
             return []
         st.caption("No photo at hand? Try one of these.")
         return offer_samples(turn)
