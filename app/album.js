@@ -47,13 +47,18 @@ class Album {
       if (this.data.unsaved || draft) event.preventDefault();
     };
     this.paste = (event) => this.pasted(event);
+    this.chosen = (event) => this.tooBig(event.type === "drop" ? event.dataTransfer?.files : event.target.files);
     window.addEventListener("beforeunload", this.beforeunload);
     document.addEventListener("paste", this.paste);
+    document.addEventListener("change", this.chosen, true);
+    document.addEventListener("drop", this.chosen, true);
   }
 
   leave() {
     window.removeEventListener("beforeunload", this.beforeunload);
     document.removeEventListener("paste", this.paste);
+    document.removeEventListener("change", this.chosen, true);
+    document.removeEventListener("drop", this.chosen, true);
   }
 
   order(what, key = 0, text = "") {
@@ -72,6 +77,11 @@ class Album {
     input.files = all.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
     event.preventDefault();
+  }
+
+  // The server never hears of a file that is too big for it, unless it is told here.
+  tooBig(files) {
+    [...(files ?? [])].filter((file) => file.size > this.data.limit).forEach((file) => this.order("big", 0, file.name));
   }
 
   show(data) {

@@ -15,6 +15,7 @@ from captioner.visit.visit import Visit
 _HERE = Path(__file__).parent
 _TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}
 _KEY = "album"
+_MOST = int(st.get_option("server.maxUploadSize"))  # of a file, in MB
 
 
 def draw_album(visit: Visit, state: State, names: dict[str, str]) -> None:
@@ -57,6 +58,7 @@ def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
         "deleted": state.deleted,
         "problem": state.problem,
         "unsaved": state.unsaved or bool(state.waiting),
+        "limit": _MOST * 2**20,
         "handled": st.session_state.get("handled", 0),
     }
 
@@ -71,6 +73,8 @@ def obey(visit: Visit, what: str, key: int, text: str) -> None:
         visit.choose(key, text)
     elif what == "copied" and len(visit.state().photos) == 1:
         visit.mark_saved()
+    elif what == "big":
+        visit.refuse(text, f"The file is bigger than {_MOST} MB.")
     elif what in ("explain", "remove"):
         visit.explain(key) if what == "explain" else visit.remove([key])
     else:

@@ -310,6 +310,13 @@ class _State(dict):  # type: ignore[type-arg]
         self[name] = value
 
 
+def test_a_file_that_is_too_big_to_come_here_is_named(page: AppTest) -> None:
+    order(page, "big", 0, HOSTILE)
+    (refused,) = album(page)["refused"]
+    assert refused["name"] == HOSTILE
+    assert refused["reason"].startswith("The file is bigger than ")
+
+
 def test_an_unknown_order_or_photo_does_no_harm(captioned: AppTest) -> None:
     before = tiles(captioned)
     for what in ("write", "choose", "explain", "remove", "nonsense", "copied"):

@@ -231,16 +231,21 @@ def test_a_caption_is_copied_and_a_picture_pasted_anywhere(
     visit.get_by_role("heading", name="2 photos").wait_for()
 
 
-def test_a_broken_file_and_a_hostile_name_among_good_ones(
-    visit: "playwright_api.Page", photos: dict[str, Path]
+def test_files_that_are_no_photos_and_a_hostile_name_among_good_ones(
+    visit: "playwright_api.Page", photos: dict[str, Path], tmp_path: Path
 ) -> None:
     broken = {"name": HOSTILE, "mimeType": "image/jpeg", "buffer": b"no photo"}
     hostile = {"name": f"{HOSTILE}.png", "mimeType": "image/png", "buffer": photos["chelsea"].read_bytes()}
     good = {"name": "rocket.jpg", "mimeType": "image/jpeg", "buffer": photos["rocket"].read_bytes()}
     pdf = {"name": "invoice.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"}
+    big = tmp_path / "big.jpg"
+    with big.open("wb") as file:
+        file.truncate(105_000_000)
+    visit.locator('input[type="file"]').first.set_input_files(big)
+    visit.locator(".refused", has_text="big.jpg The file is bigger than 100 MB.").wait_for()
     upload(visit, good, broken, hostile, pdf)
     visit.get_by_role("heading", name="2 photos").first.wait_for()
-    visit.get_by_role("heading", name="We couldn't caption 2 photos").wait_for()
+    visit.get_by_role("heading", name="We couldn't caption 3 photos").wait_for()
     assert HOSTILE in visit.locator(".refused").inner_text()
     assert "invoice.pdf This is a PDF, not a photo." in visit.locator(".refused").inner_text()
     assert visit.locator('img[src*="example.org"]').count() == 0
