@@ -48,6 +48,7 @@ class Album {
     };
     this.paste = (event) => this.pasted(event);
     this.chosen = (event) => this.tooBig(event.type === "drop" ? event.dataTransfer?.files : event.target.files);
+    this.timer = setInterval(() => this.again(), 1000);
     window.addEventListener("beforeunload", this.beforeunload);
     document.addEventListener("paste", this.paste);
     document.addEventListener("change", this.chosen, true);
@@ -55,6 +56,7 @@ class Album {
   }
 
   leave() {
+    clearInterval(this.timer);
     window.removeEventListener("beforeunload", this.beforeunload);
     document.removeEventListener("paste", this.paste);
     document.removeEventListener("change", this.chosen, true);
@@ -63,8 +65,16 @@ class Album {
 
   order(what, key = 0, text = "") {
     this.number = Math.max(this.number, this.data.handled) + 1;
-    this.pending.push({ number: this.number, what, key, text });
-    this.send([...this.pending]);
+    this.pending.push({ number: this.number, what, key, text, sent: Date.now() });
+    this.send(this.pending.map((order) => ({ ...order })));
+  }
+
+  // An order that was lost on its way goes again; a time of its own makes it news to Streamlit.
+  again() {
+    const now = Date.now();
+    if (!this.pending.some((order) => now - order.sent > 3000)) return;
+    this.pending.forEach((order) => (order.sent = now));
+    this.send(this.pending.map((order) => ({ ...order })));
   }
 
   // A pasted picture goes the way of a chosen file: into the page's own input for files.

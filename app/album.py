@@ -18,19 +18,19 @@ _KEY = "album"
 _MOST = int(st.get_option("server.maxUploadSize"))  # of a file, in MB
 
 
-def draw_album(visit: Visit, state: State, names: dict[str, str]) -> None:
+def draw_album(visit: Visit, names: dict[str, str]) -> None:
     """Draw a visit's photos and pass on what is asked for.
 
     Args:
-        visit: gets the orders.
-        state: what is shown of it.
+        visit: what is shown, and gets the orders.
         names: of languages, by their two letters.
     """
     html, css, gallery, detail = (
         (_HERE / name).read_text(encoding="utf-8") for name in ("album.html", "album.css", "album.js", "detail.js")
     )
     component = st.components.v2.component("album", html=html, css=css, js=gallery + detail)
-    component(key=_KEY, data=album_data(state, names), on_orders_change=lambda: _handle(visit))
+    _handle(visit)  # before they are drawn; a callback alone could miss some
+    component(key=_KEY, data=album_data(visit.state(), names), on_orders_change=lambda: _handle(visit))
 
 
 def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
@@ -90,7 +90,8 @@ def obey(visit: Visit, what: str, key: int, text: str) -> None:
 
 def _handle(visit: Visit) -> None:
     """Obey each order once: the browser sends those again of which it does not know yet that they were handled."""
-    for order in sorted(st.session_state[_KEY].get("orders") or [], key=lambda order: order["number"]):
+    orders = (st.session_state.get(_KEY) or {}).get("orders") or []
+    for order in sorted(orders, key=lambda order: order["number"]):
         if order["number"] > st.session_state.get("handled", 0):
             st.session_state.handled = order["number"]
             obey(visit, order["what"], order["key"], order["text"])

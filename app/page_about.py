@@ -31,6 +31,9 @@ def show(model: str) -> None:
     text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no card."
     if model in checkpoint.embedded_models():
         # Commands are for those who train, and the page has a title of its own.
+        text = text.replace(
+            "\n| | |\n", "\n| Part | Details |\n"
+        )  # a table's head must not be empty for screen readers
         st.markdown(re.sub(r"^# ", "## ", re.sub(r"^```.*?^```\n", "", text, flags=re.MULTILINE | re.DOTALL)))
     else:
         st.text(text)

@@ -52,12 +52,15 @@ def main() -> None:
 def ask(turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming]]:
     """Draw what stands above the album; returns how to caption, None if the model cannot be used, and what came in."""
     st.title("Caption your photos")
-    if first:
-        st.write("Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share.")
-    # On a phone the ways are hidden after the first photos, unless one of the others is in use.
-    few = not first and st.session_state.get("way") == "Photos"
+    with (
+        st.container()
+    ):  # also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice
+        if first:
+            st.write(
+                "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
+            )
     try:
-        with st.container(key="bar-more" if few else "bar", horizontal=True, vertical_alignment="bottom"):
+        with st.container(key="bar", horizontal=True, vertical_alignment="bottom"):
             way = ask_for_way()
             plan = ask_plan()
     except CaptionerError as problem:
@@ -98,13 +101,14 @@ def show(visit: Visit, state: State) -> None:
 
     @st.fragment(run_every=_LOOKED if state.busy else None)
     def album() -> None:
-        now = visit.state()
-        draw_album(visit, now, names)
-        if outline(now) != drawn:  # what stands around the album changes too
+        draw_album(visit, names)
+        if outline(visit.state()) != drawn:  # what stands around the album changes too
             st.rerun()
 
-    album()
-    if state.photos or state.waiting:
+    there = bool(state.photos or state.waiting)
+    with st.container(key="photos" if there else "no-photos"):  # with room, so that what follows is not pushed down
+        album()
+    if there:
         show_exports(visit)
 
 
