@@ -40,7 +40,7 @@ format: .venv/dev
 	$(BIN)/ruff format
 
 app: .venv/demo
-	$(BIN)/streamlit run app/main.py
+	$(BIN)/captioner app
 
 screenshots: .venv/dev
 	$(BIN)/python -m tests.screenshots

@@ -1,5 +1,7 @@
 """The page about the models: their cards, scores and licence."""
 
+import re
+
 import streamlit as st
 from resources import offered_models
 
@@ -18,7 +20,7 @@ def main() -> None:
         st.error("The model cannot be read.")
         st.text(str(problem))
     st.caption(
-        f"captioner {__version__}. The code is under the MIT licence; the model's data was released for research."
+        f"captioner {__version__}. The code is under the MIT license; the data that the model learned from was released for research."
     )
 
 
@@ -28,7 +30,11 @@ def show(model: str) -> None:
     card = directory / checkpoint.CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no card."
     if model in checkpoint.embedded_models():
-        st.markdown(text)
+        # Commands are for those who train, and the page has a title of its own.
+        text = text.replace(
+            "\n| | |\n", "\n| Part | Details |\n"
+        )  # a table's head must not be empty for screen readers
+        st.markdown(re.sub(r"^# ", "## ", re.sub(r"^```.*?^```\n", "", text, flags=re.MULTILINE | re.DOTALL)))
     else:
         st.text(text)
 

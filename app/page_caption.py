@@ -1,162 +1,151 @@
-"""The page where photos get captions."""
+"""The page where photos get captions. It shows what stands in the visit; the work goes on in the visit's own thread."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import streamlit as st
-from closer import show_certainty, show_closely
-from resources import load_model, photo_gate
-from settings import Settings, ask_settings
-from sources import Incoming, ask_for_photos
+from album import draw_album
+from resources import load_ahead, load_model, offered_languages, photo_gate
+from settings import ask_plan, show_language
+from sources import ask_for_photos, ask_for_way, offer_samples
 
 from captioner import CaptionerError
 from captioner.visit.export import to_coco_results, to_csv, to_json_lines, to_zip
-from captioner.visit.photos import MAX_FILES, Refused, Visit, describe, describe_again
+from captioner.visit.photos import Plan, VisitPhoto, samples
+from captioner.visit.state import State
+from captioner.visit.visit import MAX_FILES, Visit
+from captioner.visit.work import Incoming
 
-if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
-_ACROSS = 3  # photos in a row of the gallery
+_LOOKED = 0.8  # seconds between two looks at the work
 
 
 def main() -> None:
     """Draw the page."""
-    visit: Visit = st.session_state.setdefault("visit", Visit())
+    visit: Visit | None = st.session_state.get("visit")
+    state = visit.state() if visit else None
+    first = state is None or not (state.photos or state.waiting)
     turn: int = st.session_state.setdefault("turn", 0)
-    waiting: list[Incoming] = st.session_state.setdefault("waiting", [])
-    st.title("What is in your photo?")
-    st.write("Each photo gets a sentence. Check it, change it, take it home.")
-    try:
-        settings, again = ask_settings()
-        incoming = ask_for_photos(turn, first=not visit.photos and not waiting)
-        if incoming:
-            waiting += incoming
-            st.session_state.turn = turn + 1
-            st.rerun()
-        if waiting:
-            take(visit, waiting, settings)
-            st.rerun()
-        if again:
-            take_again(visit, settings)
-        show_refused(visit)
-        if visit.photos:
-            show(visit)
-        else:
-            st.caption(
-                f"Up to {MAX_FILES} photos. They are described on the computer that runs this page, and forgotten when you leave."
+    st.session_state.urls = {}  # Streamlit forgets the pictures' addresses at the start of each whole run
+    if visit and state and st.session_state.setdefault("undone", 0) != state.undone:
+        st.session_state.undone = state.undone
+        show_language(visit.plan.language)
+    # Each part has a place of its own, so that the album is the same one whatever stands above it.
+    top, middle, bottom = st.container(), st.container(), st.container()
+    with top:
+        plan, incoming = ask(turn, first=first)
+    if plan:
+        visit = the_visit(plan)
+        visit.use(plan)
+    if visit and not incoming:
+        with middle:
+            show(visit, visit.state())
+        if first:
+            with bottom:
+                incoming = greet(turn)
+    if visit and incoming:
+        st.session_state.turn = turn + 1
+        visit.add(incoming)
+        st.rerun()
+    if plan:
+        load_ahead(plan.model)
+
+
+def ask(turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming]]:
+    """Draw what stands above the album; returns how to caption, None if the model cannot be used, and what came in."""
+    st.title("Caption your photos")
+    with (
+        st.container()
+    ):  # also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice
+        if first:
+            st.write(
+                "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
             )
-        load_model(settings.model)  # now, while the visitor looks for a photo
+    try:
+        with st.container(key="bar", horizontal=True, vertical_alignment="bottom"):
+            way = ask_for_way()
+            plan = ask_plan()
     except CaptionerError as problem:
         st.error("The model cannot be used.")
         st.text(str(problem))
+        return None, []
+    return plan, ask_for_photos(way, turn, first=first)
 
 
-def take(visit: Visit, waiting: list[Incoming], settings: Settings) -> None:
-    """Describe what waits, one after the other, and show each as soon as it is done.
+def greet(turn: int) -> list[Incoming]:
+    """Say what a newcomer wants to know, and offer samples; returns the one that was chosen.
 
-    Whoever clicks meanwhile interrupts this, and the next run goes on with what still waits.
+    This stands below the album, so that nothing jumps when it goes.
     """
-    many = len(waiting)
-    bar = st.progress(0.0, text="One moment…")
-    captioner = load_model(settings.model)
-    columns = st.columns(_ACROSS) if many > 1 else []
-    for number in range(many):
-        file = waiting[0]
-        bar.progress(number / many, text=f"Photo {number + 1} of {many}")
-        try:
-            visit.check_room(file.size)
-            photo = photo_gate().run(
-                lambda file=file: describe(captioner, file.name, file.read(), settings.options, settings.language),  # type: ignore[misc]
-                queue_teller(bar, number / many),
-            )
-        except CaptionerError as problem:
-            visit.refused.append(Refused(file.name, str(problem)))
-            key = None
-        else:
-            key = visit.add(photo, size=file.size)
-        waiting.pop(0).forget()
-        if key and number == 0:
-            st.session_state.chosen = key
-        if key and columns:
-            with columns[number % _ACROSS]:
-                show_tile(visit, key)
-    bar.progress(1.0)
-
-
-def queue_teller(bar: "DeltaGenerator", done: float) -> Callable[[int], object]:
-    """What tells a visitor who must wait the position in the queue, on a progress bar that stands at `done`."""
-    return lambda position: bar.progress(done, text=f"Many visitors: you are number {position} in the queue")
-
-
-def take_again(visit: Visit, settings: Settings) -> None:
-    """Describe all photos anew, with other settings."""
-    bar = st.progress(0.0, text="One moment…")
-    captioner = load_model(settings.model)
-    for number, (key, photo) in enumerate(visit.photos.items()):
-        bar.progress(number / len(visit.photos), text=f"Photo {number + 1} of {len(visit.photos)}")
-        visit.photos[key] = photo_gate().run(
-            lambda photo=photo: describe_again(captioner, photo, settings.options, settings.language),  # type: ignore[misc]
-            queue_teller(bar, number / len(visit.photos)),
+    with st.container(key="first"):
+        st.caption(
+            f"Up to {MAX_FILES} photos at a time, 100 MB each. You can also drop them here, or paste them (Ctrl+V). "
+            "They stay on the computer that runs this page and are deleted when you leave."
         )
-    bar.empty()
+        if st.session_state.get("way") == "Samples" or not samples():
+            return []
+        st.caption("No photo at hand? Try one of these.")
+        return offer_samples(turn)
 
 
-def show(visit: Visit) -> None:
-    """Draw the chosen photo, all of them, and the ways to take them home."""
-    chosen = st.session_state.get("chosen")
-    show_closely(visit, chosen if chosen in visit.photos else max(visit.photos))
-    if len(visit.photos) > 1:
-        st.subheader(f"Your {len(visit.photos)} photos")
-        for start in range(0, len(visit.photos), _ACROSS):
-            row = list(visit.photos)[start : start + _ACROSS]
-            for column, key in zip(st.columns(_ACROSS), row, strict=False):
-                with column:
-                    show_tile(visit, key)
-    show_exports(visit)
+def the_visit(plan: Plan) -> Visit:
+    """This visitor's photos."""
+    if "visit" not in st.session_state:
+        st.session_state.visit = Visit(plan, load=load_model, gate=photo_gate())
+    visit: Visit = st.session_state.visit
+    return visit
 
 
-def show_tile(visit: Visit, key: int) -> None:
-    """Draw one photo of the gallery."""
-    photo = visit.photos[key]
-    with st.container(key=f"tile-{key}"):
-        st.image(photo.picture, alt=photo.text, width="stretch")
-        st.text(photo.text)
-        show_certainty(photo)
-        if st.button("Look closer", key=f"closer/{key}", width="stretch"):
-            st.session_state.chosen = key
+def show(visit: Visit, state: State) -> None:
+    """Draw the photos, looking at the work again and again while there is some, and offer the captions."""
+    names = {letters: name for name, letters in offered_languages().items()}
+    drawn = outline(state)
+
+    @st.fragment(run_every=_LOOKED if state.busy else None)
+    def album() -> None:
+        draw_album(visit, names)
+        if outline(visit.state()) != drawn:  # what stands around the album changes too
             st.rerun()
 
+    there = bool(state.photos or state.waiting)
+    with st.container(key="photos" if there else "no-photos"):  # with room, so that what follows is not pushed down
+        album()
+    if there:
+        show_exports(visit)
 
-def show_refused(visit: Visit) -> None:
-    """Say which files have no caption, and why."""
-    if not visit.refused:
-        return
-    with st.container(border=True, key="refused"):
-        st.error(
-            "No caption for one file." if len(visit.refused) == 1 else f"No caption for {len(visit.refused)} files."
-        )
-        for refused in visit.refused:
-            st.text(f"{refused.name}: {refused.reason}")
-        if st.button("Understood"):
-            visit.refused.clear()
-            st.rerun()
+
+def outline(state: State) -> tuple[object, ...]:
+    """What of a visit shows outside the album."""
+    return bool(state.photos), bool(state.photos or state.waiting), state.busy, bool(state.deleted), state.undone
 
 
 def show_exports(visit: Visit) -> None:
-    """Offer the captions as files."""
-    photos = list(visit.photos.values())
-    st.subheader("Take home")
-    files: tuple[tuple[str, str, str, str, str | bytes], ...] = (
-        ("CSV", "A table for Excel and the like", "captions.csv", "text/csv", to_csv(photos)),
-        ("ZIP", "A text file for each photo", "captions.zip", "application/zip", to_zip(photos)),
-        ("JSON lines", "For programs", "captions.jsonl", "application/jsonl", to_json_lines(photos)),
-        ("COCO", "For evaluation: COCO's results JSON", "results.json", "application/json", to_coco_results(photos)),
-    )
-    for column, (label, help_, name, kind, data) in zip(st.columns(len(files)), files, strict=True):
-        column.download_button(label, data, name, kind, help=help_, on_click="ignore", width="stretch")
-    if st.button("Forget these photos", type="tertiary"):
-        st.session_state.visit = Visit()
-        st.rerun()
+    """Offer the captions as files, which are made when they are asked for, of what stands then."""
+
+    def made(write: Callable[[list[VisitPhoto]], str | bytes]) -> Callable[[], str | bytes]:
+        def make() -> str | bytes:
+            state = visit.state()
+            visit.mark_saved()
+            return write(list(state.photos.values()))
+
+        return make
+
+    with st.container(key="take", horizontal=True):
+        st.download_button(
+            "Download captions",
+            made(to_csv),
+            "captions.csv",
+            "text/csv",
+            type="primary",
+            help="A spreadsheet (CSV) for Excel and similar programs",
+            on_click="ignore",
+        )
+        with st.popover("Other formats"):
+            for label, write, name, kind in (
+                ("Text files (ZIP)", to_zip, "captions.zip", "application/zip"),
+                ("JSON lines", to_json_lines, "captions.jsonl", "application/jsonl"),
+                ("COCO results", to_coco_results, "results.json", "application/json"),
+            ):
+                st.download_button(label, made(write), name, kind, on_click="ignore", width="stretch")
+    st.button("Delete all photos", type="tertiary", on_click=visit.remove)
 
 
 main()

@@ -1,5 +1,7 @@
 """The page that scores captions against people's."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from resources import scoring_gate
 
@@ -9,6 +11,9 @@ from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.report import Card, chosen, cider_histogram, report_files
 from captioner.visit.scoring import score_files
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _NAMES = {
     "Bleu_1": "BLEU-1",
@@ -23,42 +28,51 @@ _NAMES = {
 def main() -> None:
     """Draw the page."""
     st.title("How good are the captions?")
-    st.write("Captions of any model against those that people wrote of the same photos, both in COCO's format.")
+    st.write("Compare captions from any model with captions that people wrote for the same photos.")
     left, right = st.columns(2)
     annotations = left.file_uploader(
-        "People's captions", "json", help='An annotations file: {"images": […], "annotations": […]}'
+        "People's captions", "json", help='A COCO annotations file: {"images": […], "annotations": […]}'
     )
     results = right.file_uploader(
         "The model's captions",
         "json",
-        help='A results file: [{"image_id": 42, "caption": "a dog"}]. The page Caption makes one.',
+        help='A COCO results file: [{"image_id": 42, "caption": "a dog"}]. The Caption page offers one to download.',
     )
-    allow_missing = st.checkbox("Score what is there, if captions are missing on either side")
-    if annotations is None or results is None:
-        st.session_state.pop("scored", None)
-        return
-    asked = (annotations.file_id, results.file_id, allow_missing)
-    if st.session_state.get("scored", (None, None))[0] != asked:
-        try:
-            said = st.empty()
-            said.write("Scoring…")
-            outcome = scoring_gate().run(
-                lambda: score_files(annotations.getvalue(), results.getvalue(), allow_missing=allow_missing),
-                lambda position: said.write(f"You are number {position} in the queue."),
-            )
-            said.empty()
-        except CaptionerError as problem:
-            said.empty()
+    allow_missing = st.checkbox("Score what is there, even if some photos lack captions in one of the files")
+    if annotations is not None and results is not None:
+        asked = (annotations.file_id, results.file_id, allow_missing)
+        if st.session_state.get("asked") != asked:
+            st.session_state.pop("scored", None)
+            st.session_state.scored = (scored(annotations, results, allow_missing), annotations.name, results.name)
+            st.session_state.asked = asked
+    if "scored" in st.session_state:  # it outlives a visit to another page, where the files do not
+        outcome, *names = st.session_state.scored
+        if isinstance(outcome, str):
             st.error("These files cannot be scored.")
-            st.text(str(problem))
-            return
-        st.session_state.scored = (asked, outcome)
-    show(st.session_state.scored[1])
+            st.text(outcome)
+        else:
+            show(outcome, names)
 
 
-def show(outcome: Outcome) -> None:
-    """Draw the scores, the histogram, and the best and the worst captions."""
+def scored(annotations: "UploadedFile", results: "UploadedFile", allow_missing: bool) -> Outcome | str:
+    """The scores, or why there are none."""
+    said = st.empty()
+    said.write("Scoring…")
+    try:
+        return scoring_gate().run(
+            lambda: score_files(annotations.getvalue(), results.getvalue(), allow_missing=allow_missing),
+            lambda position: said.write(f"You are number {position} in the queue."),
+        )
+    except CaptionerError as problem:
+        return str(problem)
+    finally:
+        said.empty()
+
+
+def show(outcome: Outcome, names: list[str]) -> None:
+    """Draw the scores of two files, the histogram, and the best and the worst captions."""
     st.subheader(f"Scores of {outcome.scores.images:,} captions")
+    st.text(" and ".join(names))
     intervals = outcome.scores.confidence_intervals()
     rows = [
         {

@@ -1,11 +1,9 @@
-"""The ways a photo comes in: dropped, as a folder, pasted, from the camera, or one of the samples.
+"""The ways a photo comes in: chosen, dropped or pasted, as a folder, from the camera, or one of the samples.
 
 A widget gives a copy of what was uploaded, and Streamlit keeps it twice more: with all that was uploaded and with the
 widget's state. What waits for its turn must not fill the memory thrice, so only the first of these is left to it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,65 +14,50 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from captioner import ImageError
 from captioner.visit.photos import SUFFIXES, samples, small_copy
+from captioner.visit.work import Incoming
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-WAYS = ("Photos", "Folder", "Paste", "Camera", "Samples")
+WAYS = ("Photos", "Folder", "Camera", "Samples")
 
 
-@dataclass(frozen=True)
-class Incoming:
-    """A file that waits for its caption: its bytes are read when their turn comes, and let go after it."""
-
-    name: str
-    size: int
-    read: Callable[[], bytes]
-    forget: Callable[[], None]
+def ask_for_way() -> str:
+    """Draw the choice of where photos come from."""
+    return st.segmented_control(
+        "Add photos from", WAYS, default="Photos", required=True, key="way", label_visibility="collapsed"
+    )
 
 
-def ask_for_photos(turn: int, *, first: bool) -> list[Incoming]:
+def ask_for_photos(way: str, turn: int, *, first: bool) -> list[Incoming]:
     """Draw the widgets; returns the files that came in, and forgets the widget's state if there are some.
 
     Args:
+        way: one of `WAYS`.
         turn: changes after each delivery, which empties the widgets.
-        first: nothing has come in yet, so that samples are shown without being asked for.
+        first: nothing has come in yet, so that there is room for a large field.
     """
-    way = st.segmented_control(
-        "Where from", WAYS, default="Photos", required=True, key="way", label_visibility="collapsed"
-    )
     if way == "Samples":
-        return _samples(turn)
+        return offer_samples(turn)
     if way == "Camera":
         shot = st.camera_input("Take a photo", key=f"camera/{turn}")
+        st.caption("Is the camera blocked? Take the photo with your camera app, and add it under “Photos”.")
         return _uploaded([shot] if shot else [], key=f"camera/{turn}")
-    if way == "Paste":
-        st.caption("Click into the line, paste a picture (Ctrl+V), and press Enter.")
-        pasted = st.chat_input("Paste a picture here", accept_file="multiple", file_type=SUFFIXES, key=f"paste/{turn}")
-        return [
-            Incoming(file.name, file.size, file.getvalue, lambda: None) for file in (pasted.files if pasted else [])
-        ]
-    if way == "Folder":
-        with st.container(key="drop" if first else "drop-more"):
-            folder = st.file_uploader(
-                "Drop a folder here, or choose one", SUFFIXES, accept_multiple_files="directory", key=f"folder/{turn}"
-            )
-        return _uploaded(folder, key=f"folder/{turn}")
     with st.container(key="drop" if first else "drop-more"):
-        photos = st.file_uploader(
-            "Drop your photos here, or choose them", SUFFIXES, accept_multiple_files=True, key=f"photos/{turn}"
-        )
-    incoming = _uploaded(photos, key=f"photos/{turn}")
-    if first and not incoming and samples():
-        st.caption("No photo at hand? Try one of these.")
-        return _samples(turn)
-    return incoming
+        if way == "Folder":  # a folder holds other things too, and only its photos are wanted
+            key = f"folder/{turn}"
+            files = st.file_uploader("Add a folder of photos", SUFFIXES, accept_multiple_files="directory", key=key)
+        else:  # whatever is chosen comes here, so that what is no photo can be named
+            key = f"photos/{turn}"
+            files = st.file_uploader("Add photos", accept_multiple_files=True, key=key, label_visibility="collapsed")
+    return _uploaded(files, key=key)
 
 
-def _samples(turn: int) -> list[Incoming]:
+def offer_samples(turn: int) -> list[Incoming]:
+    """Draw photos to try the page with; returns the one that was chosen."""
     offered = samples()
     if not offered:
-        st.caption("The samples are scikit-image's, which is not installed here.")
+        st.caption("There are no samples here: they come with scikit-image, which is not installed.")
         return []
     chosen = []
     with st.container(horizontal=True):
@@ -101,7 +84,7 @@ def _uploaded(files: "list[UploadedFile]", *, key: str) -> list[Incoming]:
     def read(file: str) -> bytes:
         for record in manager.get_files(session, [file]):
             return record.data
-        raise ImageError("it is no longer here; upload it again.")
+        raise ImageError("The upload was lost. Add the photo again.")
 
     def forget(file: str) -> None:
         if isinstance(manager, MemoryUploadedFileManager):

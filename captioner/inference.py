@@ -93,6 +93,31 @@ def attention_of(
     return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
 
 
+def guesses_of(
+    decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, count: int = 4
+) -> list[list[tuple[float, list[tuple[int, float]]]]]:
+    """How probable a decoder holds each token of a sentence about each of B sets of vectors, given those before it.
+
+    Returns:
+        For each sentence and token its log-probability, and at most `count` other ids with their probabilities.
+    """
+    length = max(len(one.tokens) for one in hypotheses)
+    rows = [[BOS, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
+    tokens = torch.tensor(rows, device=vectors.values.device)[:, None]
+    said = decoder(vectors, tokens).logits[:, 0].float().log_softmax(-1)  # (B, T, V)
+    shares = said.exp()
+    shares[..., [PAD, BOS, EOS, UNK]] = 0
+    best, ids = shares.topk(min(count + 1, shares.shape[-1]), dim=-1)
+    found = []
+    for row, one in enumerate(hypotheses):
+        some = []
+        for place, token in enumerate(one.tokens):
+            pairs = zip(ids[row, place].tolist(), best[row, place].tolist(), strict=True)
+            some.append((float(said[row, place, token]), [pair for pair in pairs if pair[0] != token][:count]))
+        found.append(some)
+    return found
+
+
 def confidence_of(hypothesis: Hypothesis) -> float:
     """The geometric mean of the probabilities of a sentence's tokens, its end included, in [0, 1]."""
     return math.exp(hypothesis.log_prob / (len(hypothesis.tokens) + int(hypothesis.finished)))

@@ -24,6 +24,7 @@ from captioner.inference import (
     confidence_of,
     find_device,
     generate,
+    guesses_of,
     log_probs_of,
     log_probs_unseen,
     word_constraints,
@@ -75,6 +76,19 @@ class Alternative:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenGuess:
+    """How probable the model held a token, and which others it held possible in its place.
+
+    Attributes:
+        log_prob: natural logarithm of the token's probability, given the tokens before it; at most 0.
+        others: other tokens with their probabilities, the most probable first.
+    """
+
+    log_prob: float
+    others: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Caption:
     """What the model says about a photo.
 
@@ -91,6 +105,7 @@ class Caption:
         height: of the upright photo in pixels.
         translation: what became of the English sentence; None if English was asked for.
         steps: natural logarithms of the probabilities of the raw tokens and, last, of the sentence's end.
+        guesses: one for each token; None if attention was not asked for.
     """
 
     text: str
@@ -104,6 +119,7 @@ class Caption:
     height: int
     translation: "Translation | None" = None
     steps: tuple[float, ...] = ()
+    guesses: tuple[TokenGuess, ...] | None = None
 
     @property
     def language(self) -> str:
@@ -205,7 +221,7 @@ class Captioner:
             image: a path, the bytes of a file, an open binary file, or a PIL image.
             options: what to search for; the checkpoint's own defaults if None.
             language: of the sentence, two letters; `self.language` if empty.
-            attention: also say where the model looked at each token of the English sentence.
+            attention: also say where the model looked at each token of the English sentence, and how probable each was.
             limits: greatest sizes accepted.
 
         Raises:
@@ -245,10 +261,14 @@ class Captioner:
             best = [hypotheses[0] for hypotheses in found]
             maps = attention_of(self._model.decoder, vectors, best) if attention else None
             confidences = self._confidences(photos, best, vectors)
+            guesses = guesses_of(self._model.decoder, vectors, best) if attention else None
         captions = [
             self._caption(photo, hypotheses, confidence, None if maps is None else maps[row])
             for row, (photo, hypotheses, confidence) in enumerate(zip(photos, found, confidences, strict=True))
         ]
+        if guesses:
+            pairs = zip(captions, guesses, strict=True)
+            captions = [dataclasses.replace(one, guesses=self._guesses(some)) for one, some in pairs]
         language = language or self.language
         return captions if language == ENGLISH else self._translated(captions, language, attention=attention)
 
@@ -332,6 +352,13 @@ class Captioner:
             grid=(side, side) if attention else None,
             width=photo.width,
             height=photo.height,
+        )
+
+    def _guesses(self, found: Sequence[tuple[float, Sequence[tuple[int, float]]]]) -> tuple[TokenGuess, ...]:
+        words = self.checkpoint.vocabulary.decode
+        return tuple(
+            TokenGuess(log_prob=log_prob, others=tuple((words([id_])[0], share) for id_, share in others if share > 0))
+            for log_prob, others in found
         )
 
     def _translated(self, captions: Sequence[Caption], language: str, *, attention: bool) -> list[Caption]:

@@ -9,13 +9,13 @@ from tests.served import CHROMIUM, FLAGS, ROOT, served
 
 HERE = ROOT / "docs" / "screenshots"
 SAMPLES = Path(skimage.__file__).parent / "data"
-DESKTOP, PHONE = {"width": 1100, "height": 1500}, {"width": 390, "height": 1500}
-ONE, MANY = ("rocket.jpg",), ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png")
+DESKTOP, PHONE = {"width": 1100, "height": 850}, {"width": 390, "height": 844}
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png")
 
 
-def upload(page: Page, names: tuple[str, ...]) -> None:
-    page.locator('input[type="file"]').first.set_input_files([SAMPLES / name for name in names])
-    page.get_by_text("Where the model looked").wait_for(timeout=60_000)
+def upload(page: Page) -> None:
+    page.locator('input[type="file"]').first.set_input_files([SAMPLES / name for name in PHOTOS])
+    page.get_by_text("All photos have captions.").wait_for(timeout=180_000)
     page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached", timeout=60_000)
     page.mouse.move(0, 0)
     page.wait_for_timeout(700)
@@ -33,8 +33,14 @@ def main() -> None:
                 page.get_by_alt_text("A rocket").wait_for(timeout=60_000)
                 page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached", timeout=60_000)
                 page.screenshot(path=HERE / f"start-{kind}-{scheme}.png")
-                upload(page, ONE if kind == "phone" else MANY)
+                upload(page)
                 page.screenshot(path=HERE / f"caption-{kind}-{scheme}.png")
+                page.locator("button.tile").nth(1).click()
+                page.get_by_role("button", name="Why this caption?").click()
+                page.get_by_text("Covering the outlined").or_(page.get_by_text("No single area")).wait_for(
+                    timeout=60_000
+                )
+                page.screenshot(path=HERE / f"detail-{kind}-{scheme}.png")
                 page.close()
         browser.close()
 

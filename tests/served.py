@@ -1,6 +1,7 @@
 """The web page as a process of its own, and a browser for it; for tests, screenshots and the load measurement."""
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -38,11 +39,11 @@ def served() -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app/main.py", *options, "--server.fileWatcherType=none"],
+        [sys.executable, "-m", "captioner", "app", "--host", "127.0.0.1", "--port", str(port)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
+        env=os.environ | {"STREAMLIT_SERVER_HEADLESS": "true", "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none"},
     )
     try:
         url = f"http://127.0.0.1:{port}"

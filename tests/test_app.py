@@ -3,7 +3,11 @@
 import gc
 import json
 import os
+import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -13,8 +17,16 @@ from streamlit.testing.v1.element_tree import Selectbox
 
 import captioner
 from captioner.visit import photos as visit_photos
+from captioner.visit import visit as visits
+from captioner.visit import work
+from captioner.visit.certainty import certainty
 
 MAIN = Path(__file__).parent.parent / "app" / "main.py"
+sys.path.append(str(MAIN.parent))  # as `streamlit run` does
+
+import album as album_module  # noqa: E402
+from album import obey  # noqa: E402
+
 HOSTILE = "![x](http://example.org/y.png).jpg"
 
 
@@ -34,11 +46,39 @@ def captioned(page: AppTest, photos: dict[str, Path]) -> AppTest:
 
 
 def bring(page: AppTest, *files: Path | tuple[str, bytes]) -> AppTest:
-    """Upload files by their paths, or by name and content."""
+    """Upload files by their paths, or by name and content, and wait for their captions."""
     named = [(file.name, file.read_bytes()) if isinstance(file, Path) else file for file in files]
     page.file_uploader[0].set_value([(name, content, "image/jpeg") for name, content in named]).run()
+    return finish(page)
+
+
+def finish(page: AppTest) -> AppTest:
+    """Wait until the visit's work is done, and draw it."""
+    end = time.monotonic() + 60
+    while page.session_state.visit.state().busy:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    page.run()
     assert not page.exception
     return page
+
+
+def order(page: AppTest, what: str, key: int = 0, text: str = "") -> AppTest:
+    """Ask for something as the album does, and wait for it."""
+    obey(page.session_state.visit, what, key, text)
+    return finish(page)
+
+
+def album(page: AppTest) -> dict[str, Any]:
+    """What the album draws."""
+    (component,) = page.get("bidi_component")
+    data: dict[str, Any] = json.loads(component.proto.json)
+    return data
+
+
+def tiles(page: AppTest) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = album(page)["tiles"]
+    return found
 
 
 def texts(page: AppTest) -> list[str]:
@@ -53,8 +93,8 @@ def box(page: AppTest, label: str) -> Selectbox:
     return next(one for one in page.selectbox if one.label == label)
 
 
-def press(page: AppTest, label: str, *, nth: int = 0) -> AppTest:
-    next(button for number, button in enumerate(b for b in page.button if b.label == label) if number == nth).click()
+def press(page: AppTest, label: str) -> AppTest:
+    next(button for button in page.button if button.label == label).click()
     page.run()
     assert not page.exception
     return page
@@ -62,44 +102,86 @@ def press(page: AppTest, label: str, *, nth: int = 0) -> AppTest:
 
 def test_the_page_opens(page: AppTest) -> None:
     assert not page.exception
-    assert page.title[0].value == "What is in your photo?"
+    assert page.title[0].value == "Caption your photos"
     assert [markdown.value for markdown in page.markdown] == [
-        "Each photo gets a sentence. Check it, change it, take it home."
+        "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
     ]
+    assert tiles(page) == []
 
 
-def test_a_photo_gets_the_librarys_caption_which_is_its_alternative_text(
+def test_a_photo_gets_the_librarys_caption(
     captioned: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
-    expected = model.caption(photos["chelsea"]).text
-    assert texts(captioned)[0] == expected
-    assert alts(captioned)[0] == expected
+    (tile,) = tiles(captioned)
+    assert (tile["name"], tile["text"]) == ("chelsea.png", model.caption(photos["chelsea"]).text)
+    assert tile["picture"].endswith(".jpg")
+    assert album(captioned)["status"] is None
 
 
-def test_captions_come_in_the_language_that_was_chosen(
+def test_another_language_acts_at_once_on_all_photos(
     page: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
-    assert box(page, "Language").options == ["English", "Deutsch", "Français", "Čeština"]
-    box(page, "Language").set_value("Deutsch").run()
+    assert box(page, "Captions in").options == ["English", "Deutsch", "Français", "Čeština"]
+    bring(page, photos["chelsea"], photos["rocket"])
+    box(page, "Captions in").set_value("Deutsch").run()
+    finish(page)
+    kept = [visit_photos.small_copy(photos[name], 1000) for name in ("chelsea", "rocket")]  # what the page still has
+    expected = [model.caption(picture, language="de") for picture in kept]
+    assert [tile["text"] for tile in tiles(page)] == [caption.text for caption in expected]
+    assert [tile["english"] for tile in tiles(page)] == [caption.source for caption in expected]
+    order(page, "explain", 2)
+    assert [bool(tile["translation"]) for tile in tiles(page)] == [False, True]
+    box(page, "Captions in").set_value("English").run()
+    finish(page)
+    assert [tile["text"] for tile in tiles(page)] == [model.caption(picture).text for picture in kept]
+    assert [tile["english"] for tile in tiles(page)] == [None, None]
+
+
+def test_a_canceled_redo_puts_the_language_back(
+    page: AppTest, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bring(page, photos["chelsea"])
-    expected = model.caption(photos["chelsea"], language="de")
-    assert texts(page)[0] == alts(page)[0] == expected.text
-    assert expected.source in texts(page)
-    assert any(alt.startswith("A table: darker where the translator looked") for alt in alts(page))
-    assert "How it was translated" in [header.value for header in page.subheader]
-    box(page, "Language").set_value("English").run()
-    press(page, "Describe all photos again")
-    kept = visit_photos.small_copy(photos["chelsea"], visit_photos._SHOWN)  # what the page still has of it
-    assert texts(page)[0] == model.caption(kept).text
-    assert "How it was translated" not in [header.value for header in page.subheader]
+    before = tiles(page)
+    go, again = threading.Event(), work.describe_again
+    monkeypatch.setattr(work, "describe_again", lambda *arguments: go.wait(60) and again(*arguments))
+    box(page, "Captions in").set_value("Deutsch").run()
+    assert album(page)["status"]["text"] == "Redoing captions in Deutsch: 1 of 1"
+    obey(page.session_state.visit, "cancel", 0, "")
+    go.set()
+    finish(page)
+    assert box(page, "Captions in").value == "English"
+    assert tiles(page) == before
 
 
-def test_confidence_is_worded_and_its_number_beside_it(
+def test_a_language_and_settings_survive_a_visit_to_another_page(page: AppTest, photos: dict[str, Path]) -> None:
+    box(page, "Captions in").set_value("Deutsch").run()
+    next(slider for slider in page.slider if slider.label == "Suggestions per photo").set_value(5).run()
+    page.switch_page("page_about.py").run()
+    page.switch_page("page_caption.py").run()
+    assert box(page, "Captions in").value == "Deutsch"
+    assert next(slider for slider in page.slider if slider.label == "Suggestions per photo").value == 5
+    bring(page, photos["rocket"])
+    assert tiles(page)[0]["english"]
+
+
+def test_confidence_is_a_word_and_no_number(
     captioned: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
-    confidence = model.caption(photos["chelsea"]).confidence
-    badge = f"{visit_photos.certainty(confidence)} · {confidence:.2f}"
-    assert [markdown for markdown in captioned.markdown if badge in markdown.value]
+    caption = model.caption(photos["chelsea"])
+    (tile,) = tiles(captioned)
+    assert tile["word"] == certainty(caption).value.capitalize()
+    assert f"{caption.confidence:.2f}" not in json.dumps(album(captioned))
+
+
+def test_doubtful_words_offer_others(captioned: AppTest) -> None:
+    (tile,) = tiles(captioned)
+    found = [doubt for doubt in tile["doubts"] if doubt["others"]]
+    assert found
+    for doubt in found:
+        word = tile["text"][doubt["start"] : doubt["end"]]
+        for other in doubt["others"]:
+            assert other["word"].lower() in other["text"].lower()
+            assert word not in other["text"].split()
 
 
 def test_the_uploader_is_empty_again_and_the_servers_memory_is_free(captioned: AppTest) -> None:
@@ -122,122 +204,187 @@ def test_what_waits_is_in_memory_once_and_is_let_go_after_its_caption(
         return sorted(kept.intersection(names)), sorted(copies.intersection(names))
 
     def watched(*arguments: object) -> object:
+        assert drawn.wait(60)
         held.append(uploads())
         return describe(*arguments)  # type: ignore[arg-type]
 
-    describe = visit_photos.describe
-    monkeypatch.setattr(visit_photos, "describe", watched)
-    bring(page, *(photos[Path(name).stem] for name in names))
+    drawn, describe = threading.Event(), work.describe
+    monkeypatch.setattr(work, "describe", watched)
+    files = [(file.name, file.read_bytes(), "image/png") for file in (photos["chelsea"], photos["rocket"])]
+    page.file_uploader[0].set_value(files).run()
+    drawn.set()
+    finish(page)
     assert held == [(list(names), []), (["rocket.jpg"], [])]
     assert uploads() == ([], [])
-    assert page.session_state.waiting == []
 
 
-def test_a_broken_file_is_told_in_plain_text_and_the_others_go_on(
+def test_what_is_no_photo_is_named_and_the_others_go_on(
     page: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
-    bring(page, (HOSTILE, b"no photo"), photos["chelsea"], ("empty.jpg", b""), photos["rocket"])
-    assert page.error[0].value == "No caption for 2 files."
-    assert [text for text in texts(page) if text.startswith(f"{HOSTILE}: cannot read")]
-    for name in ("chelsea", "rocket"):
-        assert model.caption(photos[name]).text in texts(page)
+    bring(
+        page,
+        (HOSTILE, b"no photo"),
+        photos["chelsea"],
+        ("empty.jpg", b""),
+        photos["rocket"],
+        ("invoice.pdf", b"%PDF-1.7"),
+    )
+    refused = {one["name"]: one["reason"] for one in album(page)["refused"]}
+    assert list(refused) == [HOSTILE, "empty.jpg", "invoice.pdf"]
+    assert refused["empty.jpg"] == "The file is empty."
+    assert refused["invoice.pdf"] == "This is a PDF, not a photo."
+    assert [tile["text"] for tile in tiles(page)] == [
+        model.caption(photos[name]).text for name in ("chelsea", "rocket")
+    ]
+    assert_no_markdown(page)
+    order(page, "dismiss")
+    assert album(page)["refused"] == []
+
+
+def assert_no_markdown(page: AppTest) -> None:
+    """Nothing that passes through markdown or HTML holds what a stranger wrote."""
     for kind in (page.markdown, page.caption, page.error, page.subheader, page.button):
         assert not [element for element in kind if "example.org" in str(element)]
-    press(page, "Understood")
-    assert not page.error
+    component = page.get("bidi_component")[0].proto
+    assert "example.org" not in component.html_content + component.js_content + component.css_content
 
 
 def test_no_caption_of_a_hostile_name_passes_through_markdown(page: AppTest, photos: dict[str, Path]) -> None:
     bring(page, (HOSTILE, photos["chelsea"].read_bytes()))
-    page.text_area[0].set_value(HOSTILE)
-    press(page, "Keep")
-    assert texts(page)[0] == HOSTILE
-    for kind in (page.markdown, page.caption, page.subheader, page.button):
-        assert not [element for element in kind if "example.org" in str(element)]
+    order(page, "write", 1, HOSTILE)
+    assert (tiles(page)[0]["name"], tiles(page)[0]["text"]) == (HOSTILE, HOSTILE)
+    assert_no_markdown(page)
 
 
 def test_an_edit_is_kept_and_the_models_words_come_back(captioned: AppTest) -> None:
-    models_words = texts(captioned)[0]
-    captioned.text_area[0].set_value("A cat looks at you.")
-    press(captioned, "Keep")
-    assert texts(captioned)[:2] == ["A cat looks at you.", models_words]
-    assert alts(captioned)[0] == "A cat looks at you."
-    press(captioned, "Take the model's words back")
-    assert texts(captioned)[0] == models_words
+    models_words = tiles(captioned)[0]["text"]
+    order(captioned, "write", 1, "A cat looks at you.")
+    (tile,) = tiles(captioned)
+    assert (tile["text"], tile["original"], tile["word"]) == ("A cat looks at you.", models_words, "Your words")
+    assert (tile["check"], tile["edited"]) == (False, True)
+    order(captioned, "write", 1, "")
+    assert (tiles(captioned)[0]["text"], tiles(captioned)[0]["original"]) == (models_words, None)
 
 
-def test_a_next_best_caption_can_take_its_place(captioned: AppTest) -> None:
-    second = texts(captioned)[1]
-    press(captioned, "Use")
-    assert texts(captioned)[0] == second
+def test_a_suggestion_that_is_chosen_is_not_called_the_visitors_words(captioned: AppTest) -> None:
+    second = tiles(captioned)[0]["others"][0]
+    order(captioned, "choose", 1, second)
+    assert (tiles(captioned)[0]["text"], tiles(captioned)[0]["word"]) == (second, "Chosen by you")
+
+
+def test_saving_the_models_words_unchanged_confirms_them(captioned: AppTest) -> None:
+    (tile,) = tiles(captioned)
+    order(captioned, "write", 1, tile["text"])
+    assert (tiles(captioned)[0]["word"], tiles(captioned)[0]["check"]) == ("Chosen by you", False)
 
 
 def test_a_long_caption_is_hinted_at(captioned: AppTest) -> None:
-    assert not captioned.info
-    captioned.text_area[0].set_value("A cat " * 30)
-    press(captioned, "Keep")
-    assert "179 characters" in captioned.info[0].value
+    assert tiles(captioned)[0]["hint"] is None
+    order(captioned, "write", 1, "A cat " * 30)
+    assert "179 characters" in tiles(captioned)[0]["hint"]
 
 
-def test_the_attention_is_stepped_through_word_by_word(captioned: AppTest) -> None:
-    slider = next(slider for slider in captioned.slider if slider.label == "Word by word")
-    seen = set()
-    for number in range(1, int(slider.max) + 1):
-        slider.set_value(number).run()
-        assert not captioned.exception
-        seen.add(alts(captioned)[1])
-        slider = next(slider for slider in captioned.slider if slider.label == "Word by word")
-    assert len(seen) >= 3
-    assert all(alt.startswith("The photo, coloured where the model looked before it wrote “") for alt in seen)
+def test_the_covering_test_is_made_when_asked_for(captioned: AppTest) -> None:
+    assert not tiles(captioned)[0]["explained"]
+    order(captioned, "explain", 1)
+    (tile,) = tiles(captioned)
+    assert tile["explained"]
+    assert tile["area"] is None or all(0 <= share <= 1 for share in tile["area"])
 
 
-def test_many_photos_fill_a_gallery_and_any_can_be_looked_at_closely(page: AppTest, photos: dict[str, Path]) -> None:
-    bring(page, *(photos[name] for name in ("chelsea", "rocket", "coffee")))
-    assert "Your 3 photos" in [subheader.value for subheader in page.subheader]
-    tiles = alts(page)[2:]
-    assert len(tiles) == 3
-    press(page, "Look closer", nth=2)
-    assert alts(page)[0] == tiles[2]
+def test_an_order_is_obeyed_once_however_often_it_comes(captioned: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = captioned.session_state.visit
+    orders = [{"number": number, "what": "write", "key": 1, "text": text} for number, text in ((2, "B."), (1, "A."))]
+    monkeypatch.setattr(album_module.st, "session_state", _State(album={"orders": orders}))
+    album_module._handle(visit)
+    assert visit.state().photos[1].text == "B."
+    visit.write(1, "C.")
+    album_module._handle(visit)
+    assert visit.state().photos[1].text == "C."
+
+
+class _State(dict):  # type: ignore[type-arg]
+    """As much of Streamlit's session state as orders need; the real one exists only while a page is drawn."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self[name] = value
+
+
+def test_a_file_that_is_too_big_to_come_here_is_named(page: AppTest) -> None:
+    order(page, "big", 0, HOSTILE)
+    (refused,) = album(page)["refused"]
+    assert refused["name"] == HOSTILE
+    assert refused["reason"].startswith("The file is bigger than ")
+
+
+def test_an_unknown_order_or_photo_does_no_harm(captioned: AppTest) -> None:
+    before = tiles(captioned)
+    for what in ("write", "choose", "explain", "remove", "nonsense", "copied"):
+        order(captioned, what, 99, "x")
+    assert tiles(captioned) == before
+
+
+def test_deleted_photos_can_be_brought_back(page: AppTest, photos: dict[str, Path]) -> None:
+    bring(page, photos["chelsea"], photos["rocket"])
+    before = tiles(page)
+    order(page, "remove", 1)
+    assert [tile["name"] for tile in tiles(page)] == ["rocket.jpg"]
+    assert album(page)["deleted"] == 1
+    order(page, "restore")
+    assert tiles(page) == before
+    press(page, "Delete all photos")
+    assert (tiles(page), album(page)["deleted"]) == ([], 2)
+    order(page, "restore")
+    assert tiles(page) == before
 
 
 def test_a_sample_can_be_tried(page: AppTest, photos: dict[str, Path], model: captioner.Captioner) -> None:
     press(page, "A rocket")
-    assert texts(page)[0] == model.caption(photos["rocket"]).text
+    finish(page)
+    assert tiles(page)[0]["text"] == model.caption(photos["rocket"]).text
 
 
-@pytest.mark.parametrize("way", ["Folder", "Paste", "Camera"])
+@pytest.mark.parametrize("way", ["Folder", "Camera"])
 def test_the_other_ways_in(page: AppTest, photos: dict[str, Path], model: captioner.Captioner, way: str) -> None:
     page.button_group[0].set_value(way).run()
     content = photos["rocket"].read_bytes()
     if way == "Folder":
         assert page.file_uploader[0].accept_directory
         page.file_uploader[0].set_value([("holiday/rocket.jpg", content, "image/jpeg")]).run()
-    elif way == "Paste":
-        page.chat_input[0].upload("image.png", content, "image/png").run()
     else:
         page.camera_input[0].set_value(("camera.jpg", content, "image/jpeg")).run()
-    assert not page.exception
-    assert texts(page)[0] == model.caption(photos["rocket"]).text
+    finish(page)
+    assert tiles(page)[0]["text"] == model.caption(photos["rocket"]).text
 
 
 def test_a_visit_has_its_limits(page: AppTest, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visit_photos, "MAX_FILES", 1)
+    monkeypatch.setattr(visits, "MAX_FILES", 1)
     bring(page, photos["chelsea"], photos["rocket"])
-    assert "room for 1 photos" in next(text for text in texts(page) if text.startswith("rocket.jpg"))
-    press(page, "Forget these photos")
-    assert not alts(page)[5:]
+    (refused,) = album(page)["refused"]
+    assert refused["name"] == "rocket.jpg"
+    assert "room for 1 photos" in refused["reason"]
 
 
 def test_settings_change_the_next_search_and_the_photos_again_on_demand(captioned: AppTest) -> None:
-    assert len([button for button in captioned.button if button.label == "Use"]) == 2
-    next(slider for slider in captioned.slider if slider.label == "Captions to choose from").set_value(5).run()
-    assert len([button for button in captioned.button if button.label == "Use"]) == 2
-    press(captioned, "Describe all photos again")
-    assert len([button for button in captioned.button if button.label == "Use"]) == 4
+    def found() -> int:
+        (photo,) = captioned.session_state.visit.state().photos.values()
+        return len(photo.caption.alternatives)
+
+    assert found() == 3
+    next(slider for slider in captioned.slider if slider.label == "Suggestions per photo").set_value(5).run()
+    assert found() == 3
+    press(captioned, "Redo all captions")
+    finish(captioned)
+    assert found() == 5
 
 
 def test_captions_are_offered_in_four_formats(captioned: AppTest) -> None:
-    assert [button.label for button in captioned.get("download_button")] == ["CSV", "ZIP", "JSON lines", "COCO"]
+    assert [button.label for button in captioned.get("download_button")] == [
+        "Download captions",
+        "Text files (ZIP)",
+        "JSON lines",
+        "COCO results",
+    ]
 
 
 @pytest.fixture
@@ -252,7 +399,7 @@ def test_models_of_the_environment_can_be_chosen(other_models: None, page: AppTe
     assert box(page, "Model").options == ["photo-en", "small", "broken"]
     box(page, "Model").set_value("small").run()
     bring(page, photos["chelsea"])
-    assert set(texts(page)[0].lower().strip(".").split()) <= {
+    assert set(tiles(page)[0]["text"].lower().strip(".").split()) <= {
         "a",
         "man",
         "dog",
@@ -272,10 +419,31 @@ def test_a_model_that_is_none_is_told(other_models: None, page: AppTest) -> None
     assert "config.json: the file is missing" in texts(page)[0]
 
 
+def test_photos_stay_when_another_model_cannot_be_used(
+    other_models: None, page: AppTest, photos: dict[str, Path]
+) -> None:
+    bring(page, photos["chelsea"])
+    before = tiles(page)
+    box(page, "Model").set_value("broken").run()
+    assert page.error[0].value == "The model cannot be used."
+    assert tiles(page) == before
+
+
+def test_what_goes_wrong_unexpectedly_is_told_in_plain_words(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(visits.Visit, "state", fail)
+    page.run()
+    assert not page.exception
+    assert page.error[0].value.startswith("Something went wrong on this page.")
+
+
 def test_the_card_is_shown_and_that_of_a_model_from_elsewhere_as_plain_text(other_models: None, page: AppTest) -> None:
     page.switch_page("page_about.py").run()
     assert not page.exception
     assert "What it gets wrong" in page.markdown[0].value
+    assert "```" not in page.markdown[0].value
     box(page, "Model").set_value("small").run()
     assert texts(page) == ["![a card](http://example.org/y.png)"]
     assert not [markdown for markdown in page.markdown if "example.org" in markdown.value]
@@ -312,6 +480,7 @@ def test_scores_intervals_histogram_best_and_worst(page: AppTest) -> None:
     assert all(" to " in interval for interval in page.table[0].value["95 % interval"])
     assert alts(page) == ["How many photos have which CIDEr"]
     assert [subheader.value for subheader in page.subheader[1:]] == ["The best captions", "The worst captions"]
+    assert "annotations.json and results.json" in texts(page)
     assert "a dog runs on beach number 0" in texts(page)
     assert not [markdown for markdown in page.markdown if "example.org" in markdown.value]
 
@@ -322,6 +491,13 @@ def test_missing_results_are_told_and_can_be_left_out(page: AppTest) -> None:
     assert texts(page)[0].startswith("1 photo")
     page.checkbox[0].check().run()
     assert page.subheader[0].value == "Scores of 3 captions"
+
+
+def test_scores_outlive_a_visit_to_another_page(page: AppTest) -> None:
+    evaluate(page, ANNOTATIONS, [*RESULTS, {"image_id": 3, "caption": "a dog"}])
+    page.switch_page("page_caption.py").run()
+    page.switch_page("page_evaluate.py").run()
+    assert page.subheader[0].value == "Scores of 4 captions"
 
 
 @pytest.mark.parametrize("results", [b"", b"\xff\xfe", b"{}", b"[1]", [], [{"image_id": 1}]])

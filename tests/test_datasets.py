@@ -39,8 +39,14 @@ def caption(*texts: str) -> Caption:
 )
 def test_what_the_page_gives_is_read(tmp_path: Path, name: str, to_text: Callable[[list[VisitPhoto]], str]) -> None:
     photos = [
-        VisitPhoto(name="a.jpg", picture=b"", caption=caption("A cat.", "A pet.")).edited("My sister, reading"),
-        VisitPhoto(name="-b.jpg", picture=b"", caption=caption(TEXTS[1])),
+        VisitPhoto(
+            name="a.jpg",
+            picture=b"",
+            thumbnail=b"",
+            caption=caption("A cat.", "A pet."),
+            edit="My sister, reading",
+        ),
+        VisitPhoto(name="-b.jpg", picture=b"", thumbnail=b"", caption=caption(TEXTS[1])),
     ]
     (tmp_path / name).write_text(to_text(photos), encoding="utf-8", newline="")
     # What a person wrote takes the place of all that the model had to offer.

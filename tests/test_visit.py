@@ -1,6 +1,7 @@
 """A visit to the page, without the page: limits, queue, attention pictures, exports, scores."""
 
 import csv
+import dataclasses
 import gc
 import io
 import json
@@ -15,42 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
-from captioner import Captioner, DecodingOptions, ImageError, UsageError
-from captioner.predict import Alternative, Caption
+from captioner import Captioner, DecodingOptions, UsageError
 from captioner.spreadsheet import from_cell, to_cell
-from captioner.visit import photos as visit_photos
-from captioner.visit.attention import heat_map, place
 from captioner.visit.export import safe_name, to_coco_results, to_csv, to_json_lines, to_zip
 from captioner.visit.gate import Gate
-from captioner.visit.photos import (
-    Visit,
-    VisitPhoto,
-    alt_text_hint,
-    certainty,
-    describe,
-    describe_again,
-    models,
-    samples,
-)
+from captioner.visit.photos import Plan, alt_text_hint, describe, describe_again, models, samples
 from captioner.visit.scoring import score_files
-
-
-def photo(name: str = "dog.jpg", text: str = "A dog runs.", confidence: float = 0.5) -> VisitPhoto:
-    caption = Caption(
-        text=text,
-        tokens=("a", "dog", "runs"),
-        log_prob=-1.5,
-        confidence=confidence,
-        alternatives=(Alternative(text=text, tokens=("a", "dog", "runs"), log_prob=-1.5),),
-        attention=None,
-        grid=None,
-        width=640,
-        height=480,
-    )
-    return VisitPhoto(name=name, picture=b"", caption=caption)
-
+from tests.visits import photo
 
 # ------------------------------------------------------------------------------------------------------------ the photos
 
@@ -60,64 +34,75 @@ def test_a_described_photo_has_the_models_caption_and_a_small_copy(
 ) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
     content, options = photos["rocket"].read_bytes(), DecodingOptions(beam_size=2, num_captions=2)
-    described = describe(model, "rocket.jpg", content, options)
+    described = describe(model, "rocket.jpg", content, Plan("small", "en", options))
     assert described.caption == model.caption(content, options, attention=True)
-    with Image.open(io.BytesIO(described.picture)) as copy:
-        assert (copy.format, max(copy.size)) == ("JPEG", 640)
-        assert not copy.getexif()
-    again = describe_again(model, described.edited("Mine."), DecodingOptions(beam_size=1))
+    for picture, side in ((described.picture, 640), (described.thumbnail, 320)):
+        with Image.open(io.BytesIO(picture)) as copy:
+            assert (copy.format, max(copy.size)) == ("JPEG", side)
+            assert not copy.getexif()
+    caption = describe_again(model, described, Plan("small", "en", DecodingOptions(beam_size=1)))
+    again = described.written("Mine.").captioned(caption)
     assert (again.text, len(again.caption.alternatives)) == ("Mine.", 1)
     assert (again.caption.width, again.caption.height) == (described.caption.width, described.caption.height)
+
+
+def test_an_upload_is_decoded_once(
+    small_checkpoint: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Captioner.load(small_checkpoint, device="cpu")
+    opened: list[object] = []
+    init = ImageFile.ImageFile.__init__
+
+    def counted(self: ImageFile.ImageFile, *arguments: object, **options: object) -> None:
+        opened.append(self)
+        init(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ImageFile.ImageFile, "__init__", counted)
+    describe(model, "rocket.jpg", photos["rocket"].read_bytes(), Plan("small", "en", DecodingOptions()))
+    assert len(opened) == 1
 
 
 def test_a_big_photo_is_kept_small_and_its_true_size_told(small_checkpoint: Path) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
     data = io.BytesIO()
     Image.effect_noise((3000, 1200), 90).save(data, "JPEG")
-    described = describe(model, "noise.jpg", data.getvalue(), DecodingOptions())
+    described = describe(model, "noise.jpg", data.getvalue(), Plan("small", "en", DecodingOptions()))
     with Image.open(io.BytesIO(described.picture)) as copy:
         assert copy.size == (1000, 400)
     assert (described.caption.width, described.caption.height) == (3000, 1200)
 
 
-def test_nothing_of_a_photo_stays_but_its_small_copy(small_checkpoint: Path, photos: dict[str, Path]) -> None:
+def test_nothing_of_a_photo_stays_but_its_small_copies(small_checkpoint: Path, photos: dict[str, Path]) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
-    described = describe(model, "rocket.jpg", photos["rocket"].read_bytes(), DecodingOptions())
+    described = describe(model, "rocket.jpg", photos["rocket"].read_bytes(), Plan("small", "en", DecodingOptions()))
     found, ahead = {}, [described]
     while ahead:  # all that it refers to, directly or not
         one = ahead.pop()
         if id(one) not in found and not isinstance(one, type):
             found[id(one)] = one
             ahead += gc.get_referents(one)
-    assert [one for one in found.values() if isinstance(one, (bytes, bytearray, memoryview))] == [described.picture]
+    kept = [one for one in found.values() if isinstance(one, (bytes, bytearray, memoryview))]
+    assert sorted(kept, key=len) == [described.thumbnail, described.picture]
     assert not [one for one in found.values() if isinstance(one, (Image.Image, np.ndarray, torch.Tensor))]
 
 
 def test_an_edit_stands_until_it_is_emptied() -> None:
-    edited = photo().edited("  Two dogs\n run. ")
-    assert (edited.text, edited.caption.text) == ("Two dogs run.", "A dog runs.")
-    assert edited.edited("  ").edit is None
-    assert edited.edited("A dog runs.").edit is None
+    edited = photo().written("  Two dogs\n run. ")
+    assert (edited.text, edited.caption.text, edited.edited) == ("Two dogs run.", "A dog runs.", True)
+    assert edited.written("  ").edit is None
+    assert edited.written("A dog runs.").edit is None
 
 
-def test_a_visit_has_room_for_so_many_photos_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    visit = Visit()
-    visit.check_room(visit_photos.MAX_BYTES)
-    assert visit.add(photo(), size=visit_photos.MAX_BYTES - 1) == 1
-    visit.check_room(1)
-    with pytest.raises(ImageError, match="room for 100 MB"):
-        visit.check_room(2)
-    monkeypatch.setattr(visit_photos, "MAX_FILES", 1)
-    with pytest.raises(ImageError, match="room for 1 photos"):
-        visit.check_room(0)
-
-
-@pytest.mark.parametrize(
-    ("confidence", "word"),
-    [(1, "sure"), (0.52, "sure"), (0.51, "fairly sure"), (0.44, "fairly sure"), (0.43, "a guess")],
-)
-def test_confidence_in_a_word(confidence: float, word: str) -> None:
-    assert certainty(confidence) == word
+def test_a_suggestion_that_was_chosen_is_not_the_owners_words() -> None:
+    chosen = photo().choosing("A dog jumps.")
+    assert (chosen.text, chosen.chosen, chosen.edited, chosen.to_check) == ("A dog jumps.", True, False, False)
+    confirmed = photo().choosing("A dog runs.")
+    assert (confirmed.edit, confirmed.chosen, confirmed.to_check) == (None, True, False)
+    again = dataclasses.replace(photo().caption, text="A cat runs.")
+    assert (chosen.captioned(again).text, chosen.captioned(again).chosen) == ("A dog jumps.", True)
+    assert (confirmed.captioned(again).text, confirmed.captioned(again).to_check) == ("A cat runs.", True)
+    assert chosen.written("Mine.").edited
+    assert not chosen.written("Mine.").chosen
 
 
 def test_only_long_captions_are_hinted_at() -> None:
@@ -234,37 +219,6 @@ def test_large_blocks_have_a_mapping_of_their_own_once_the_c_library_is_told(wor
     assert done.stdout.split() == [str(told), str(told)]
 
 
-# ---------------------------------------------------------------------------------------------------- attention pictures
-
-
-def test_the_heat_map_is_warm_where_the_attention_is_and_pale_elsewhere() -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (90, 60), (100, 120, 140)).save(data, "JPEG", quality=95)
-    shares = [0.0] * 9
-    shares[5] = 1.0  # middle right
-    with Image.open(io.BytesIO(heat_map(data.getvalue(), shares, (3, 3)))) as drawn:
-        pixels = np.asarray(drawn).astype(int)
-    assert pixels.shape == (60, 90, 3)
-    red, _, blue = pixels[30, 78]
-    assert red - blue > 80
-    assert np.ptp(pixels[30, 8]) < 30
-    assert place(shares, (3, 3)) == "middle right"
-
-
-def test_even_attention_colours_nothing() -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (70, 70), (128, 128, 128)).save(data, "JPEG", quality=95)
-    with Image.open(io.BytesIO(heat_map(data.getvalue(), [1 / 49] * 49, (7, 7)))) as drawn:
-        assert np.ptp(np.asarray(drawn)) <= 2
-
-
-@pytest.mark.parametrize(
-    ("cell", "words"), [(0, "top left"), (3, "top centre"), (24, "middle centre"), (48, "bottom right")]
-)
-def test_places_of_a_grid_in_words(cell: int, words: str) -> None:
-    assert place([float(number == cell) for number in range(49)], (7, 7)) == words
-
-
 # --------------------------------------------------------------------------------------------------------------- exports
 
 NAMES = ("=cmd.jpg", 'a,b\n"c".jpg', "![x](http://example.org/y.png).jpg", "../../etc/passwd.jpg", "Zoë 犬.heic")
@@ -277,7 +231,7 @@ def test_a_cell_is_no_formula_and_comes_back(text: str) -> None:
 
 
 def test_the_csv_holds_every_text_and_no_formula() -> None:
-    text = to_csv([photo(name, text="A dog.").edited("=HYPERLINK()") for name in NAMES])
+    text = to_csv([photo(name, text="A dog.").written("=HYPERLINK()") for name in NAMES])
     assert text.startswith("\ufefffile,caption,")
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert tuple(from_cell(row["file"]) for row in rows) == NAMES
@@ -288,7 +242,7 @@ def test_the_csv_holds_every_text_and_no_formula() -> None:
 
 
 def test_json_lines_hold_what_stands_and_what_the_model_said() -> None:
-    lines = to_json_lines([photo("a\u2028.jpg").edited("Mine."), photo()]).splitlines()
+    lines = to_json_lines([photo("a\u2028.jpg").written("Mine."), photo()]).splitlines()
     first, second = map(json.loads, lines)
     assert (first["file"], first["caption"], first["edited"], first["model_caption"]) == (
         "a\u2028.jpg",
@@ -297,7 +251,15 @@ def test_json_lines_hold_what_stands_and_what_the_model_said() -> None:
         "A dog runs.",
     )
     assert second["captions"] == [{"caption": "A dog runs.", "log_prob": -1.5}]
-    assert second["certainty"] == "fairly sure"
+    assert second["certainty"] == "please check"
+
+
+def test_a_choice_has_its_own_column() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv([photo().choosing("A dog jumps."), photo().written("Mine.")]))))
+    assert [(row["caption"], row["edited"], row["chosen"]) for row in rows] == [
+        ("A dog jumps.", "False", "True"),
+        ("Mine.", "True", "False"),
+    ]
 
 
 def test_coco_ids_are_the_names_numbers_unless_two_photos_share_one() -> None:
@@ -383,3 +345,11 @@ def test_a_wrong_file_is_named_as_the_visitor_knows_it() -> None:
         score_files(good, b"no")
     with pytest.raises(UsageError, match=r"^The annotations file is not UTF-8"):
         score_files(b"\xff", b"[]")
+
+
+def test_swapped_files_are_noticed() -> None:
+    annotations, results = files("a dog", "a dog", "a dog")
+    with pytest.raises(UsageError, match=r"The annotations file looks like a results file\. Did you swap the two\?"):
+        score_files(results, annotations)
+    with pytest.raises(UsageError, match=r"The results file looks like an annotations file\. Did you swap"):
+        score_files(annotations, annotations)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from captioner._version import __version__
-from captioner.cli import caption, evaluate, info, translate
+from captioner.cli import app, caption, evaluate, info, translate
 from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
@@ -16,9 +16,9 @@ EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
 """
 TRAINING = """\
-To train a model, run python -m train in a checkout of the repository; its README says how, under "Train on my data".
+To train a model, run python -m train in a checkout of the repository; its README says how, under "Train on your own photos".
 """
-VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate}
+VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate, "app": app}
 INTERRUPTED = 130
 
 

@@ -9,12 +9,14 @@ from pathlib import PurePath
 
 from captioner.folders.naming import coco_ids, shared_stems, text_name, told_apart
 from captioner.spreadsheet import write_rows
-from captioner.visit.photos import VisitPhoto, certainty
+from captioner.visit.certainty import certainty
+from captioner.visit.photos import VisitPhoto
 
 COLUMNS = (
     "file",
     "caption",
     "edited",
+    "chosen",
     "model_caption",
     "confidence",
     "certainty",
@@ -86,10 +88,11 @@ def _row(photo: VisitPhoto) -> dict[str, str | bool | int | float]:
     values = (
         photo.name,
         photo.text,
-        photo.edit is not None,
+        photo.edited,
+        photo.chosen,
         photo.caption.text,
         round(photo.caption.confidence, 4),
-        certainty(photo.caption.confidence),
+        certainty(photo.caption).value,
         photo.caption.language,
         photo.caption.source,
         photo.caption.width,

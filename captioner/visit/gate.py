@@ -11,6 +11,10 @@ _Result = TypeVar("_Result")
 _PATIENCE = 0.5
 
 
+class ClosedError(Exception):
+    """The process is being stopped and does no more work."""
+
+
 class Gate:
     """Bounds how many threads do something at once.
 
@@ -54,9 +58,16 @@ class Gate:
         Args:
             work: what to do; what it raises is raised.
             tell: see `place`.
+
+        Raises:
+            ClosedError: the process is being stopped.
         """
         with self.place(tell):
-            return self._workers.submit(work).result()
+            try:
+                doing = self._workers.submit(work)
+            except RuntimeError as problem:
+                raise ClosedError from problem
+            return doing.result()
 
     def _position(self, ticket: object) -> int:
         """0 inside, 1 for the next, and so on."""

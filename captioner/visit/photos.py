@@ -1,25 +1,27 @@
-"""The photos of one visit: described, edited, and bounded in number and size."""
+"""A photo of a visit: captioned, edited, and kept small."""
 
 import dataclasses
 import importlib.util
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner.errors import ImageError
 from captioner.folders import finding as folders
 from captioner.images import open_image
 from captioner.text import ENGLISH
+from captioner.visit.certainty import Certainty, certainty
+from captioner.visit.doubts import Doubt, doubts
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from captioner.decoding.options import DecodingOptions
     from captioner.images import Source
     from captioner.predict import Caption, Captioner
 
-MAX_FILES = 50
-MAX_BYTES = 100_000_000
 MAX_ALT = 125
 """Characters beyond which an alternative text is tiring: some screen readers stop or pause there."""
 
@@ -34,98 +36,100 @@ _SAMPLES = {
     "A cameraman": "camera.png",
 }
 _LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "cs": "Čeština"}
-# Longer side in pixels of the copy that stays: enough for a sharp picture on a page, a tenth of a megabyte.
-_SHOWN = 1000
-
-# By the tenths of the validation photos in docs/experiments.md: captions from 0.52 up score 56 to 110 in CIDEr-D,
-# those below 0.44 25 to 27.
-_SURE, _FAIRLY_SURE = 0.52, 0.44
+# Longer side in pixels of the copies that stay: enough for a sharp picture (a tenth of a megabyte), and for a tile.
+_SHOWN, _THUMBNAIL = 1000, 320
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisitPhoto:
-    """A photo, what the model says about it, and what its owner says.
+    """A photo, the model's caption, and what its owner made of it.
 
     Attributes:
-        name: what its file was called; any text.
+        name: of its file; any text.
         picture: a JPEG of it, upright, without metadata, at most 1,000 pixels wide and high.
+        thumbnail: the same at most 320 pixels wide and high.
         caption: the model's.
-        edit: its owner's sentence; None as long as the model's stands.
+        edit: the sentence that stands instead of the model's; None as long as the model's stands.
+        chosen: whether its owner took what stands from the model's suggestions, or confirmed the model's caption.
     """
 
     name: str
     picture: bytes
+    thumbnail: bytes
     caption: "Caption"
     edit: str | None = None
+    chosen: bool = False
 
     @property
     def text(self) -> str:
-        """The sentence that stands: the owner's, or else the model's."""
+        """The sentence that stands."""
         return self.caption.text if self.edit is None else self.edit
 
-    def edited(self, text: str) -> "VisitPhoto":
-        """The same with its owner's sentence; an empty one, or the model's own, brings the model's back."""
+    @property
+    def edited(self) -> bool:
+        """Whether its owner wrote the sentence that stands."""
+        return self.edit is not None and not self.chosen
+
+    @property
+    def to_check(self) -> bool:
+        """Whether somebody should look at the caption: the model is not sure of it, and nobody has decided yet."""
+        return self.edit is None and not self.chosen and certainty(self.caption) is not Certainty.RIGHT
+
+    @cached_property
+    def doubts(self) -> list[Doubt]:
+        """The doubtful words of the model's caption."""
+        return doubts(self.caption)
+
+    def written(self, text: str) -> "VisitPhoto":
+        """The same with its owner's own words; empty ones, or the model's, bring the model's caption back."""
         text = " ".join(text.split())
-        return dataclasses.replace(self, edit=text if text and text != self.caption.text else None)
+        edit = text if text and text != self.caption.text else None
+        return dataclasses.replace(self, edit=edit, chosen=False)
+
+    def choosing(self, text: str) -> "VisitPhoto":
+        """The same with a suggestion of the model as its caption; the model's own caption is confirmed by it."""
+        return dataclasses.replace(self, edit=None if text == self.caption.text else text, chosen=True)
+
+    def captioned(self, caption: "Caption") -> "VisitPhoto":
+        """The same with another caption of the model; what its owner wrote or chose stands, a confirmation does not."""
+        return dataclasses.replace(self, caption=caption, chosen=self.chosen and self.edit is not None)
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A file that got no caption.
+class Plan:
+    """How photos are to be captioned.
 
     Attributes:
-        name: what it was called; any text.
-        reason: one sentence.
+        model: what `captioner.load` takes.
+        language: of the captions, two letters.
+        options: what to search for.
     """
 
-    name: str
-    reason: str
+    model: str
+    language: str
+    options: "DecodingOptions"
 
 
-@dataclass
-class Visit:
-    """What a visitor has brought so far.
-
-    Attributes:
-        photos: by keys that grow and never return, in the order they were described.
-        refused: files without a caption.
-        size: of the photos' files in bytes.
-    """
-
-    photos: dict[int, VisitPhoto] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
-    size: int = 0
-
-    def check_room(self, size: int) -> None:
-        """Check that there is room for a file of so many bytes.
-
-        Raises:
-            ImageError: there is not.
-        """
-        if len(self.photos) >= MAX_FILES:
-            raise ImageError(f"a visit has room for {MAX_FILES} photos; take these captions home and start a new one.")
-        if self.size + size > MAX_BYTES:
-            room = f"{MAX_BYTES / 1e6:g} MB of photos"
-            raise ImageError(f"a visit has room for {room}; take these captions home and start a new one.")
-
-    def add(self, photo: VisitPhoto, *, size: int) -> int:
-        """Keep a photo whose file has so many bytes; returns its key."""
-        key = max(self.photos, default=0) + 1
-        self.photos[key] = photo
-        self.size += size
-        return key
-
-
-def describe(
-    model: "Captioner", name: str, content: bytes, options: "DecodingOptions", language: str = ENGLISH
-) -> VisitPhoto:
-    """Describe the bytes of a photo, and keep a small copy of it.
+def describe(model: "Captioner", name: str, content: bytes, plan: Plan) -> VisitPhoto:
+    """Caption the bytes of a photo, which are decoded once, and keep small copies of it.
 
     Raises:
         ImageError: it cannot be read.
     """
-    caption = model.caption(content, options, language=language, attention=True)
-    return VisitPhoto(name=name, picture=small_copy(content, _SHOWN), caption=caption)
+    photo = open_image(content, draft=-(-_SHOWN // 2))
+    caption = model.caption(photo.image, plan.options, language=plan.language, attention=True)
+    caption = dataclasses.replace(caption, width=photo.width, height=photo.height)
+    picture = photo.image
+    picture.thumbnail((_SHOWN, _SHOWN))
+    large = _jpeg(picture)
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    return VisitPhoto(name=name, picture=large, thumbnail=_jpeg(picture), caption=caption)
+
+
+def describe_again(model: "Captioner", photo: VisitPhoto, plan: Plan) -> "Caption":
+    """Caption a photo's small copy anew."""
+    caption = model.caption(photo.picture, plan.options, language=plan.language, attention=True)
+    return dataclasses.replace(caption, width=photo.caption.width, height=photo.caption.height)
 
 
 def small_copy(photo: "Source", side: int) -> bytes:
@@ -136,28 +140,13 @@ def small_copy(photo: "Source", side: int) -> bytes:
     """
     picture = open_image(photo, draft=-(-side // 2)).image
     picture.thumbnail((side, side))
+    return _jpeg(picture)
+
+
+def _jpeg(picture: "Image.Image") -> bytes:
     small = io.BytesIO()
     picture.save(small, "JPEG", quality=85)
     return small.getvalue()
-
-
-def describe_again(
-    model: "Captioner", photo: VisitPhoto, options: "DecodingOptions", language: str = ENGLISH
-) -> VisitPhoto:
-    """Describe a photo's small copy anew; an edit stays."""
-    caption = dataclasses.replace(
-        model.caption(photo.picture, options, language=language, attention=True),
-        width=photo.caption.width,
-        height=photo.caption.height,
-    )
-    return dataclasses.replace(photo, caption=caption)
-
-
-def certainty(confidence: float) -> str:
-    """`confidence` in a word: sure, fairly sure, or a guess."""
-    if confidence >= _SURE:
-        return "sure"
-    return "fairly sure" if confidence >= _FAIRLY_SURE else "a guess"
 
 
 def alt_text_hint(text: str) -> str | None:

@@ -22,6 +22,7 @@ def score_files(annotations: bytes, results: bytes, *, allow_missing: bool = Fal
     Raises:
         UsageError: a file is not what it should be, or something is missing that may not be.
     """
+    _check_not_swapped(annotations, results)
     with TemporaryDirectory() as directory:  # the readers read files, and name them when they complain
         paths = Path(directory, "The annotations file"), Path(directory, "The results file")
         for path, content in zip(paths, (annotations, results), strict=True):
@@ -50,3 +51,13 @@ def score_files(annotations: bytes, results: bytes, *, allow_missing: bool = Fal
         settings={"photos_without_results": len(bare), "results_without_photos": len(stray)},
         known=KnownCaptions(f"the {len(theirs):,} references of these photos", theirs),
     )
+
+
+def _check_not_swapped(annotations: bytes, results: bytes) -> None:
+    """A results file is a list, an annotations file is not."""
+    first, second = (content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] for content in (annotations, results))
+    question = "Did you swap the two?"
+    if first == b"[":
+        raise UsageError(f"The annotations file looks like a results file. {question}")
+    if second == b"{" and b'"images"' in results:
+        raise UsageError(f"The results file looks like an annotations file. {question}")

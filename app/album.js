@@ -1,0 +1,256 @@
+// The gallery and the detail view. Everything that strangers wrote arrives as data and is set as text, never as HTML.
+//
+// The server owns all that counts. What a visitor wants goes to it as numbered orders, which stay in `pending` until the
+// server says that it has handled them, so that none is lost when two follow each other quickly.
+
+export default function ({ data, parentElement, setStateValue }) {
+  let album = parentElement.album;
+  if (!album || !album.section.isConnected) album = parentElement.album = new Album(parentElement);
+  album.send = (orders) => setStateValue("orders", orders);
+  album.show(data);
+  return () => setTimeout(() => album.section.isConnected || album.leave(), 100);
+}
+
+function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element[name] = value;
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== false));
+  return element;
+}
+
+function button(label, id, onclick, properties = {}) {
+  return make("button", { type: "button", "data-id": id, onclick, ...properties }, label);
+}
+
+function count(number, one, many) {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+class Album {
+  constructor(root) {
+    this.root = root;
+    this.data = { tiles: [], refused: [] };
+    this.pending = [];
+    this.number = 0;
+    this.drafts = window.captionerDrafts ??= new Map(); // they outlive a visit to another page
+    this.tiles = new Map();
+    this.filter = "all";
+    this.section = root.querySelector(".album");
+    this.part = (name) => root.querySelector(`.${name}`);
+    this.detail = new Detail(this);
+    this.beforeunload = (event) => {
+      const draft = this.data.tiles.some((tile) => this.drafts.has(tile.key));
+      if (this.data.unsaved || draft) event.preventDefault();
+    };
+    this.paste = (event) => this.pasted(event);
+    this.chosen = (event) => this.tooBig(event.type === "drop" ? event.dataTransfer?.files : event.target.files);
+    this.timer = setInterval(() => this.again(), 1000);
+    window.addEventListener("beforeunload", this.beforeunload);
+    document.addEventListener("paste", this.paste);
+    document.addEventListener("change", this.chosen, true);
+    document.addEventListener("drop", this.chosen, true);
+  }
+
+  leave() {
+    clearInterval(this.timer);
+    window.removeEventListener("beforeunload", this.beforeunload);
+    document.removeEventListener("paste", this.paste);
+    document.removeEventListener("change", this.chosen, true);
+    document.removeEventListener("drop", this.chosen, true);
+  }
+
+  order(what, key = 0, text = "") {
+    this.number = Math.max(this.number, this.data.handled) + 1;
+    this.pending.push({ number: this.number, what, key, text, sent: Date.now() });
+    this.send(this.pending.map((order) => ({ ...order })));
+  }
+
+  // An order that was lost on its way goes again; a time of its own makes it news to Streamlit.
+  again() {
+    const now = Date.now();
+    if (!this.pending.some((order) => now - order.sent > 3000)) return;
+    this.pending.forEach((order) => (order.sent = now));
+    this.send(this.pending.map((order) => ({ ...order })));
+  }
+
+  // A pasted picture goes the way of a chosen file: into the page's own input for files.
+  pasted(event) {
+    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const input = document.querySelector('input[type="file"]');
+    if (!files.length || !input || this.detail.dialog.open) return;
+    const all = new DataTransfer();
+    files.forEach((file) => all.items.add(file));
+    input.files = all.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    event.preventDefault();
+  }
+
+  // The server never hears of a file that is too big for it, unless it is told here.
+  tooBig(files) {
+    [...(files ?? [])].filter((file) => file.size > this.data.limit).forEach((file) => this.order("big", 0, file.name));
+  }
+
+  show(data) {
+    this.data = data;
+    this.pending = this.pending.filter((order) => order.number > data.handled);
+    this.keepFocus(() => {
+      this.showStatus();
+      this.showHead();
+      this.showTiles();
+      this.showRefused();
+    });
+    this.detail.show();
+  }
+
+  // Redraw something; the focus, and the cursor in a text, stay on what has the same id afterwards.
+  keepFocus(draw) {
+    const before = this.root.activeElement;
+    const id = before?.dataset?.id;
+    const cursor = before?.tagName === "TEXTAREA" && [before.selectionStart, before.selectionEnd];
+    draw();
+    if (!id || this.root.activeElement?.dataset?.id === id) return;
+    const after = this.root.querySelector(`[data-id="${CSS.escape(id)}"]:not(:disabled)`);
+    if (after) after.focus({ preventScroll: true });
+    else if (this.detail.dialog.open) this.detail.focus("close"); // or the arrow keys would go nowhere
+    if (after && cursor && after.tagName === "TEXTAREA") after.setSelectionRange(...cursor);
+  }
+
+  replaced(place, signature, draw) {
+    if (place.signature === signature) return;
+    place.signature = signature;
+    place.replaceChildren(...draw().filter(Boolean));
+  }
+
+  showStatus() {
+    const { status, problem, deleted } = this.data;
+    const said = this.part("said");
+    // The line stays when the work is done, so that nothing below it jumps.
+    const done = this.data.tiles.length ? "All photos have captions." : "";
+    const text = problem ? "The model cannot be used." : (status?.text ?? done);
+    if (said.textContent !== text) said.textContent = text;
+    this.part("work").hidden = !text;
+    this.replaced(this.part("controls"), JSON.stringify([status, problem]), () => {
+      if (problem) return [make("p", {}, problem), button("Try again", "again", () => this.order("continue"))];
+      if (!status) return [];
+      const share = status.total ? Math.round((100 * status.done) / status.total) : 0;
+      return [
+        make("progress", { max: status.total, value: status.done, "aria-label": status.text }),
+        make("span", { class: "share" }, `${share} %`),
+        status.paused
+          ? button("Continue", "pause", () => this.order("continue"))
+          : button("Pause", "pause", () => this.order("pause")),
+        status.redoing && button("Cancel", "cancel", () => this.order("cancel")),
+      ];
+    });
+    this.replaced(this.part("deleted"), `${deleted}`, () =>
+      deleted
+        ? [make("span", {}, `${count(deleted, "photo", "photos")} deleted.`), button("Undo", "undo", () => this.order("restore"))]
+        : [],
+    );
+  }
+
+  showHead() {
+    const tiles = this.data.tiles;
+    const numbers = {
+      all: tiles.length,
+      check: tiles.filter((tile) => tile.check).length,
+      edited: tiles.filter((tile) => tile.edited).length,
+    };
+    const names = { all: "All", check: "To check", edited: "Edited" };
+    if (this.filter !== "all" && !tiles.length) this.filter = "all";
+    this.replaced(this.part("head"), JSON.stringify([numbers, this.filter]), () => {
+      if (!tiles.length) return [];
+      const check = numbers.check ? ` · ${numbers.check} to check` : "";
+      return [
+        make("h2", {}, `${count(tiles.length, "photo", "photos")}${check}`),
+        tiles.length > 1 &&
+          make(
+            "div",
+            { class: "filters", role: "group", "aria-label": "Show" },
+            ...Object.entries(names).map(([name, label]) =>
+              button(`${label} ${numbers[name]}`, `filter-${name}`, () => this.choose(name), {
+                "aria-pressed": this.filter === name ? "true" : "false",
+              }),
+            ),
+          ),
+      ];
+    });
+  }
+
+  choose(filter) {
+    this.filter = filter;
+    this.keepFocus(() => this.showHead());
+    this.showTiles();
+  }
+
+  matches(tile) {
+    return this.filter === "all" || (this.filter === "check" ? tile.check : tile.edited);
+  }
+
+  showTiles() {
+    const list = this.part("tiles");
+    const keys = new Set(this.data.tiles.map((tile) => tile.key));
+    for (const [key, item] of this.tiles) {
+      if (!keys.has(key)) {
+        item.remove();
+        this.tiles.delete(key);
+      }
+    }
+    this.data.tiles.forEach((tile, place) => {
+      let item = this.tiles.get(tile.key);
+      if (!item) this.tiles.set(tile.key, (item = make("li")));
+      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+      item.hidden = !this.matches(tile);
+      const draft = this.drafts.has(tile.key);
+      const { thumbnail, name, text, word, tone } = tile;
+      const signature = JSON.stringify([thumbnail, name, text, word, tone, draft]);
+      this.replaced(item, signature, () => [this.tile(tile, draft)]);
+    });
+    list.dataset.few = keys.size === 1 ? "one" : keys.size <= 4 ? "few" : "many";
+    this.part("none").hidden = !keys.size || this.data.tiles.some((tile) => this.matches(tile));
+  }
+
+  tile(tile, draft) {
+    if (tile.tone === "waiting") {
+      return make(
+        "div",
+        { class: "tile waiting" },
+        make("div", { class: "picture" }, make("span", { class: "word" }, tile.word)),
+        make("span", { class: "text" }),
+        make("span", { class: "word" }, "\u00a0"),
+        make("span", { class: "name" }, tile.name),
+      );
+    }
+    return make(
+      "button",
+      { type: "button", class: "tile", "data-id": `tile-${tile.key}`, onclick: () => this.detail.open(tile.key) },
+      make("div", { class: "picture" }, make("img", { src: tile.thumbnail, alt: "", loading: "lazy" })),
+      make("span", { class: `text ${tile.tone}` }, tile.tone === "unsure" ? `Maybe: ${tile.text}` : tile.text),
+      make("span", { class: `word ${tile.tone}` }, draft ? "Not saved yet" : tile.word),
+      make("span", { class: "name" }, tile.name),
+    );
+  }
+
+  showRefused() {
+    const refused = this.data.refused;
+    this.part("refused").hidden = !refused.length;
+    this.replaced(this.part("refused"), JSON.stringify(refused), () => {
+      const grouped = new Map();
+      refused.forEach(({ name, reason }) => grouped.set(reason, [...(grouped.get(reason) ?? []), name]));
+      const lines = [...grouped].map(([reason, names]) =>
+        make("li", {}, make("b", {}, names.join(", ")), make("span", {}, ` ${reason}`)),
+      );
+      return [
+        make("h2", {}, `We couldn't caption ${count(refused.length, "photo", "photos")}`),
+        make("ul", {}, ...lines.slice(0, 3)),
+        lines.length > 3 &&
+          make("details", {}, make("summary", {}, `${lines.length - 3} more`), make("ul", {}, ...lines.slice(3))),
+        button("Dismiss", "dismiss", () => this.order("dismiss")),
+      ];
+    });
+  }
+}

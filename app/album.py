@@ -1,0 +1,170 @@
+"""The gallery and the detail view: what is drawn by album.js, and what its visitor asks for."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime import get_instance
+
+from captioner.visit.certainty import NOTHING_SEEN, Certainty, certainty, explanation
+from captioner.visit.doubts import differ
+from captioner.visit.photos import VisitPhoto, alt_text_hint
+from captioner.visit.state import State
+from captioner.visit.visit import Visit
+
+_HERE = Path(__file__).parent
+_TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}
+_KEY = "album"
+_MOST = int(st.get_option("server.maxUploadSize"))  # of a file, in MB
+
+
+def draw_album(visit: Visit, names: dict[str, str]) -> None:
+    """Draw a visit's photos and pass on what is asked for.
+
+    Args:
+        visit: what is shown, and gets the orders.
+        names: of languages, by their two letters.
+    """
+    html, css, gallery, detail = (
+        (_HERE / name).read_text(encoding="utf-8") for name in ("album.html", "album.css", "album.js", "detail.js")
+    )
+    component = st.components.v2.component("album", html=html, css=css, js=gallery + detail)
+    _handle(visit)  # before they are drawn; a callback alone could miss some
+    component(key=_KEY, data=album_data(visit.state(), names), on_orders_change=lambda: _handle(visit))
+
+
+def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
+    """What album.js draws."""
+    done = {key: _tile(key, photo, state) for key, photo in state.photos.items()}
+    first = next(iter(state.waiting), 0)
+    word = "Waiting" if state.paused or state.position or state.redoing or state.problem else "Captioning…"
+    waiting = {
+        key: {
+            "key": key,
+            "name": name,
+            "text": "",
+            "thumbnail": "",
+            "tone": "waiting",
+            "word": word if key == first else "Waiting",
+            "check": False,
+            "edited": False,
+        }
+        for key, name in state.waiting.items()
+    }
+    return {
+        "tiles": [tile for _, tile in sorted({**done, **waiting}.items())],
+        "status": _status(state, names),
+        "refused": [{"name": one.name, "reason": one.reason} for one in state.refused],
+        "deleted": state.deleted,
+        "problem": state.problem,
+        "unsaved": state.unsaved or bool(state.waiting),
+        "limit": _MOST * 2**20,
+        "handled": st.session_state.get("handled", 0),
+    }
+
+
+def obey(visit: Visit, what: str, key: int, text: str) -> None:
+    """Do what a visitor asked for; what is unknown or no longer possible is passed over."""
+    photo = visit.state().photos.get(key)
+    if what == "write" and photo is not None:
+        same = " ".join(text.split()) == photo.caption.text
+        visit.choose(key, photo.caption.text) if same else visit.write(key, text)
+    elif what == "choose":
+        visit.choose(key, text)
+    elif what == "copied" and len(visit.state().photos) == 1:
+        visit.mark_saved()
+    elif what == "big":
+        visit.refuse(text, f"The file is bigger than {_MOST} MB.")
+    elif what in ("explain", "remove"):
+        visit.explain(key) if what == "explain" else visit.remove([key])
+    else:
+        acts = {
+            "restore": visit.restore,
+            "dismiss": visit.dismiss,
+            "pause": visit.pause,
+            "continue": visit.go_on,
+            "cancel": visit.cancel_redo,
+        }
+        acts.get(what, lambda: None)()
+
+
+def _handle(visit: Visit) -> None:
+    """Obey each order once: the browser sends those again of which it does not know yet that they were handled."""
+    orders = (st.session_state.get(_KEY) or {}).get("orders") or []
+    for order in sorted(orders, key=lambda order: order["number"]):
+        if order["number"] > st.session_state.get("handled", 0):
+            st.session_state.handled = order["number"]
+            obey(visit, order["what"], order["key"], order["text"])
+
+
+def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:
+    found = certainty(photo.caption)
+    tone, word = _TONES[found], found.capitalize()
+    if photo.edited:
+        tone, word = "edited", "Your words"
+    elif photo.chosen:
+        tone, word = "chosen", "Chosen by you"
+    models = tone in _TONES.values()
+    stands = photo.edit is None
+    explained = state.explained.get(key)
+    others = dict.fromkeys(one.text for one in photo.caption.alternatives if differ(one.text, photo.text))
+    return {
+        "key": key,
+        "name": photo.name,
+        "text": photo.text,
+        "original": None if stands else photo.caption.text,
+        "thumbnail": _url(photo.thumbnail, f"thumbnail-{key}"),
+        "picture": _url(photo.picture, f"picture-{key}"),
+        "tone": tone,
+        "word": word,
+        "help": explanation(found) if models else "",
+        "nothing": models and photo.caption.confidence < NOTHING_SEEN,
+        "check": photo.to_check,
+        "edited": photo.edited or photo.chosen,
+        "hint": alt_text_hint(photo.text),
+        "doubts": [
+            {
+                "start": doubt.start,
+                "end": doubt.end,
+                "others": [{"word": word, "text": text} for word, text in doubt.others.items()],
+            }
+            for doubt in (photo.doubts if models else [])
+        ],
+        "others": [text for text in others if text != photo.caption.text],
+        "english": photo.caption.source if photo.caption.translation else None,
+        "explained": explained is not None,
+        "area": explained.covering.area if explained else None,
+        "translation": _url(explained.translation, f"words-{key}") if explained and explained.translation else None,
+    }
+
+
+def _status(state: State, names: dict[str, str]) -> dict[str, Any] | None:
+    if not state.waiting and not state.redoing:
+        return None
+    number = f"{min(state.done + 1, state.total)} of {state.total}"
+    if state.redoing:
+        language = names.get(state.redoing.language, state.redoing.language)
+        text = f"Redoing captions in {language}: {number}"
+    else:
+        text = f"Captioning {number}"
+    if state.paused:
+        text = f"Paused. {state.done} of {state.total} done"
+    elif state.position:
+        text = f"Many visitors: you are number {state.position} in the queue. {state.done} of {state.total} done"
+    return {
+        "text": text,
+        "done": state.done,
+        "total": state.total,
+        "paused": state.paused,
+        "redoing": state.redoing is not None,
+    }
+
+
+def _url(picture: bytes, place: str) -> str:
+    """Where the browser finds a picture. It is named once in each whole run of the page, or Streamlit lets it go."""
+    urls: dict[str, str] = st.session_state.setdefault("urls", {})
+    if place not in urls:
+        urls[place] = get_instance().media_file_mgr.add(
+            picture, "image/png" if place.startswith("words") else "image/jpeg", f"album-{place}"
+        )
+    return urls[place]

@@ -1,0 +1,54 @@
+"""captioner app: open the web page, where photos get captions in a browser.
+
+The page is served to this computer alone unless --host says otherwise. It needs no internet.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from captioner.errors import UsageError
+
+_PACKAGE = Path(__file__).parents[1]
+PLACES = (_PACKAGE / "page" / "main.py", _PACKAGE.parent / "app" / "main.py")
+"""Where the page's entry may be: in an installed wheel, in a checkout."""
+MAX_PORT = 65535
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "--host",
+        default="localhost",
+        metavar="ADDRESS",
+        help="address to listen on; 0.0.0.0 lets others in your network use the page (default: localhost)",
+    )
+    parser.add_argument(
+        "--port", type=_port, metavar="N", help="port to listen on (default: 8501, or the next one that is free)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the page until the process is stopped.
+
+    Raises:
+        UsageError: the page is not part of this installation.
+    """
+    main = next((place for place in PLACES if place.is_file()), None)
+    if main is None:
+        raise UsageError("this installation has no web page; reinstall captioner or run it from a checkout.")
+    # -P: a file streamlit.py in the current folder is not taken for the package.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(main), f"--server.address={options.host}"]
+    if options.port is not None:
+        command.append(f"--server.port={options.port}")
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # signals reach the server itself
+    return subprocess.call(command)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {MAX_PORT}")
+    return int(text)

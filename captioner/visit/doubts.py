@@ -1,0 +1,84 @@
+"""The doubtful words of a caption, and what may stand in their place."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from captioner.visit.certainty import DOUBTFUL
+
+if TYPE_CHECKING:
+    from captioner.predict import Caption
+
+_MOST = 3  # doubtful words of a caption: more would be noise
+_LEAST_SHARE = 0.05  # probability of a word that is offered instead
+# What carries little: nobody wants to be asked whether it is "on" or "in".
+_SMALL_WORDS = """
+a an the and or of in on at to by with for from into onto over under near next up down out off as is are be being it its
+it's that this there their his her some two three while which who
+"""
+_SMALL = frozenset(_SMALL_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A doubtful word.
+
+    Attributes:
+        start: where it begins in the caption's text.
+        end: where it ends.
+        others: words that may stand instead → the whole sentence with that word.
+    """
+
+    start: int
+    end: int
+    others: dict[str, str]
+
+
+def doubts(caption: "Caption") -> list[Doubt]:
+    """The least probable content words of an English caption, from left to right, with other words for each.
+
+    A word that stands twice in the sentence is passed over, since it is not known which of the two is meant. A translated
+    caption has none: the probabilities are those of the English words.
+    """
+    if caption.guesses is None or caption.translation is not None:
+        return []
+    found: list[tuple[float, Doubt]] = []
+    for token, guess in zip(caption.tokens, caption.guesses, strict=True):
+        places = list(re.finditer(rf"\b{re.escape(token)}\b", caption.text, re.IGNORECASE))
+        if not _has_content(token) or guess.log_prob >= math.log(DOUBTFUL) or len(places) != 1:
+            continue
+        start, end = places[0].span()
+        others = {
+            word: _replaced(caption.text, start, end, word)
+            for word, share in guess.others
+            if share >= _LEAST_SHARE and _has_content(word) and word.lower() not in caption.text.lower().split()
+        }
+        found.append((guess.log_prob, Doubt(start, end, others)))
+    least = sorted(found, key=lambda pair: pair[0])[:_MOST]
+    return sorted((doubt for _, doubt in least), key=lambda doubt: doubt.start)
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether two sentences differ in more than their small words."""
+    return _content(one) != _content(other)
+
+
+def _content(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w[\w'’-]*", text.lower()) if word not in _SMALL}
+
+
+def _has_content(token: str) -> bool:
+    return len(token) > 1 and token[0].isalpha() and token.lower() not in _SMALL
+
+
+def _replaced(text: str, start: int, end: int, word: str) -> str:
+    before, after = text[:start], text[end:]
+    if text[start].isupper():
+        word = word[0].upper() + word[1:]
+    article = re.search(r"\b(an?)(\s+)$", before, re.IGNORECASE)
+    if article:
+        new = "an" if word[0].lower() in "aeiou" else "a"
+        new = new.capitalize() if article[1][0].isupper() else new
+        before = before[: article.start(1)] + new + article[2]
+    return before + word + after
