@@ -49,7 +49,6 @@ def load(
     *,
     device: str = "auto",
     language: str = "en",
-    rerank: "str | os.PathLike[str] | None" = None,
 ) -> "Captioner":
     """Load a model: a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
@@ -57,7 +56,6 @@ def load(
         name: directory or name.
         device: `auto`, `cpu`, `cuda` or `mps`.
         language: what it writes where it is not told; all but English are translations.
-        rerank: directory or name of a second model, whose opinion on each sentence counts as much (see `Captioner.load`).
 
     Raises:
         ModelError: there is no usable model of that name.
@@ -65,7 +63,7 @@ def load(
     """
     from captioner.predict import Captioner
 
-    return Captioner.load(name, device=device, language=language, rerank=rerank)
+    return Captioner.load(name, device=device, language=language)
 
 
 def load_translator(

@@ -16,15 +16,13 @@ from captioner.checkpoint import Checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.confidence import Signals, signals_of_picture, signals_of_search
 from captioner.decoding import DecodingOptions, Hypothesis
-from captioner.errors import ModelError, UsageError
+from captioner.errors import ModelError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
 from captioner.inference import (
-    agreed,
     attention_of,
     confidence_of,
     find_device,
     generate,
-    log_probs_of,
     log_probs_unseen,
     word_constraints,
 )
@@ -126,7 +124,6 @@ class Captioner:
         *,
         device: torch.device,
         language: str = ENGLISH,
-        second: Self | None = None,
     ) -> None:
         """Keep a model.
 
@@ -135,21 +132,17 @@ class Captioner:
             checkpoint: what belongs to the model.
             device: where the model is.
             language: what `caption` writes where it is not told.
-            second: whose opinion on each sentence counts as much as the model's own.
 
         Raises:
-            UsageError: the embedded translator does not know that language, or the second wants photos of another size.
+            UsageError: the embedded translator does not know that language.
         """
         self._model = model
         self._device = device
-        self._second = second
         self._tokenizer = Tokenizer(checkpoint.config.text.tokens, checkpoint.config.text.direction)
         self._translator: Translator | None = None  # loaded when it is first needed
         self._loading = threading.Lock()
         self.checkpoint = checkpoint
         self.language = language
-        if second and second.checkpoint.config.image.size != checkpoint.config.image.size:
-            raise UsageError(f"{second.checkpoint.path}: reads photos of another size than {checkpoint.path}.")
         if language != ENGLISH:
             self._load_translator().checkpoint.check_language(language)
 
@@ -160,7 +153,6 @@ class Captioner:
         *,
         device: str = "auto",
         language: str = ENGLISH,
-        rerank: str | os.PathLike[str] | Checkpoint | None = None,
     ) -> Self:
         """Load a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
@@ -168,22 +160,16 @@ class Captioner:
             name: directory or name, or what `checkpoint.read` gave.
             device: `auto`, `cpu`, `cuda` or `mps`; `auto` takes the first of the other three that is there.
             language: what `caption` writes where it is not told; all but English by the embedded translator.
-            rerank: a second model, best one that writes from right to left: of the sentences that the search found, the best
-                are those that both hold probable, the sum of their log-probabilities over the length penalty (Liu et al.
-                2016, "Agreement on target-bidirectional neural machine translation"). A wider search finds it more to
-                choose from. What a caption says of itself, its confidence too, stays the first model's.
 
         Raises:
             ModelError: there is no usable model of that name.
-            UsageError: this machine has no such device, the language is unknown, or the two models read photos of
-                different sizes.
+            UsageError: this machine has no such device, or the language is unknown.
         """
         place = find_device(device)
         read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
-        second = None if rerank is None else cls.load(rerank, device=device)
         model = load_model(read).to(place)
         model.settle()
-        return cls(model, read, device=place, language=language, second=second)
+        return cls(model, read, device=place, language=language)
 
     @property
     def decoding(self) -> DecodingOptions:
@@ -233,15 +219,10 @@ class Captioner:
         options = options or self.decoding
         with torch.inference_mode():
             vectors = self._encode(photos)
-            wide = dataclasses.replace(options, num_captions=options.beam_size) if self._second else options
-            constraints = word_constraints(wide, self.checkpoint.vocabulary)
-            found = generate(self._model.decoder, vectors, wide, constraints=constraints)
+            constraints = word_constraints(options, self.checkpoint.vocabulary)
+            found = generate(self._model.decoder, vectors, options, constraints=constraints)
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
-            if self._second:
-                texts = [[self._alternative(one).text for one in hypotheses] for hypotheses in found]
-                opinions = self._second.log_probs(photos, texts)
-                found = [agreed(*pair)[: options.num_captions] for pair in zip(found, opinions, strict=True)]
             best = [hypotheses[0] for hypotheses in found]
             maps = attention_of(self._model.decoder, vectors, best) if attention else None
             confidences = self._confidences(photos, best, vectors)
@@ -251,27 +232,6 @@ class Captioner:
         ]
         language = language or self.language
         return captions if language == ENGLISH else self._translated(captions, language, attention=attention)
-
-    def log_probs(
-        self, images: Iterable[Source | PreparedPhoto], sentences: Sequence[Sequence[str]]
-    ) -> list[list[float]]:
-        """How probable the model holds given sentences about photos.
-
-        Args:
-            images: photos, as for `caption`.
-            sentences: for each photo at least one English sentence; a word that the model does not know is an unknown one.
-
-        Returns:
-            For each sentence the natural logarithm of its probability, its end included.
-
-        Raises:
-            ImageError: a photo cannot be read.
-        """
-        photos = [image if isinstance(image, PreparedPhoto) else self.prepare(image) for image in images]
-        encode, tokenize = self.checkpoint.vocabulary.encode, self._tokenizer.tokenize
-        ids = [[encode(tokenize(text)) for text in texts] for texts in sentences]
-        with torch.inference_mode():
-            return log_probs_of(self._model.decoder, self._encode(photos), ids)
 
     def prepare(self, image: Source, *, limits: ImageLimits | None = None) -> PreparedPhoto:
         """Read a photo for `caption_batch`, which may happen in another thread; see `caption`."""

@@ -135,7 +135,6 @@ def test_mode_and_link_of_an_output_stay(folder: Path, fake: Fake) -> None:
         (["--beam-size", "4"], "beam_size 3, and now beam_size 4"),
         (["--num-captions", "2"], "num_captions"),
         (["--language", "de"], "language 'en', and now language 'de'"),
-        (["--rerank", "photo-en"], "rerank"),
     ],
 )
 def test_other_settings_on_the_same_output_are_not_mixed(

@@ -114,8 +114,6 @@ def run(options: argparse.Namespace) -> int:
     from captioner.text import ENGLISH
 
     read = checkpoint.read(options.model)
-    if options.rerank:
-        checkpoint.read(options.rerank)
     search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
     if options.language != ENGLISH:
         checkpoint.read_translator().check_language(options.language)
@@ -148,7 +146,6 @@ def _settings(options: argparse.Namespace, read: "Checkpoint", search: "Decoding
     return {
         "model": read.path.name,
         "weights": checkpoint.digest(read),
-        "rerank": checkpoint.digest(checkpoint.read(options.rerank)) if options.rerank else None,
         "language": options.language,
         "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
         "prefix": options.prefix,
@@ -176,8 +173,6 @@ def _check(options: argparse.Namespace) -> None:
         "--retry-errors mends results, --existing overwrite and error do not; give one of them.": options.retry_errors
         and options.existing in {"overwrite", "error"},
         "- is a photo in this process; Ray's workers cannot read it.": "-" in options.paths and options.engine == "ray",
-        "--rerank needs both models in one process; leave --engine ray away.": bool(options.rerank)
-        and options.engine == "ray",
         "--ray-address says where Ray is; give --engine ray too.": bool(options.ray_address)
         and options.engine != "ray",
     }
@@ -237,7 +232,7 @@ def _rows(
     from captioner.folders.batch import caption_photos
     from captioner.predict import Captioner
 
-    model = Captioner.load(read, device=options.device, language=options.language, rerank=options.rerank)
+    model = Captioner.load(read, device=options.device, language=options.language)
     sources: Iterator[tuple[str, Source | ImageError]] = (
         (photo.path, photo.problem or (photo.path if photo.content is None else photo.content)) for photo in photos
     )

@@ -113,7 +113,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.results and options.sweep_beams:
         raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
     if options.results:
-        of_the_model = {"model", "rerank", "device", "batch_size", *DECODING_FLAGS}
+        of_the_model = {"model", "device", "batch_size", *DECODING_FLAGS}
         _refuse_ignored(options, of_the_model, "--results are captions that somebody's model has written already")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")

@@ -81,7 +81,6 @@ def captioned(options: argparse.Namespace, photos: "Sequence[CaptionedPhoto]") -
 
     # Mistakes in the options and missing photos answer here, before torch loads.
     read = checkpoint.read(options.model)
-    second = checkpoint.read(options.rerank) if options.rerank else None
     search = decoding_options(options, read.decoding)
     sweep = {size: _with_beam(search, size) for size in options.sweep_beams or ()}
     there = [photo for photo in photos if (options.images / photo.file).is_file()]
@@ -91,7 +90,7 @@ def captioned(options: argparse.Namespace, photos: "Sequence[CaptionedPhoto]") -
         _miss(options, UsageError(f"{message}; {_ALLOW}."))
     from captioner.predict import Captioner
 
-    model = Captioner.load(read, device=options.device, rerank=second)
+    model = Captioner.load(read, device=options.device)
     records = _records(options, model, there, search)
     good = {record.path: record for record in records if record.error is None}
     captions = _captions(good.values())
@@ -106,8 +105,7 @@ def captioned(options: argparse.Namespace, photos: "Sequence[CaptionedPhoto]") -
     }
     return Predictions(
         captions=captions,
-        settings={"model": model.checkpoint.path.name, "decoding": to_mapping(search)}
-        | ({"rerank": second.path.name} if second else {}),
+        settings={"model": model.checkpoint.path.name, "decoding": to_mapping(search)},
         confidences={key: record.confidence or 0.0 for key, record in good.items()},
         beams=beams,
     )
