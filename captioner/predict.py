@@ -166,7 +166,7 @@ class Captioner:
             UsageError: this machine has no such device, or the language is unknown.
         """
         place = find_device(device)
-        read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
+        read = checkpoint.read(name)
         model = load_model(read).to(place)
         model.settle()
         return cls(model, read, device=place, language=language)
