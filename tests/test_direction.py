@@ -11,7 +11,7 @@ import captioner
 from captioner import DecodingOptions, UsageError, checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.config import TextConfig
-from captioner.evaluation.data import CaptionedPhoto
+from captioner.datasets import CaptionedPhoto
 from captioner.text import Tokenizer
 from train.config import DataSettings, PhaseSettings, TrainConfig
 from train.corpus import read_corpus

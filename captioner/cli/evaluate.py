@@ -81,18 +81,20 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
         CaptionerError: see `captioner.errors`.
     """
     _check(options)
-    from captioner.datasets import read_captioned_photos, read_coco, read_flickr8k
+    from captioner import datasets
     from captioner.evaluation.evaluate import ALLOW, EvaluationOptions, write_report
     from captioner.evaluation.outcome import KnownCaptions
 
     problems: list[str] | None = [] if options.allow_missing else None
-    read, source = (read_coco, options.annotations) if options.annotations else (read_flickr8k, options.flickr8k)
+    read, source = datasets.read_flickr8k, options.flickr8k
+    if options.annotations:
+        read, source = datasets.read_coco, options.annotations
     annotated = read(source, problems=problems)
     for problem in problems or []:
         say(problem)
     split = None if options.annotations else options.split or "test"
     photos = annotated.select(split) if split else annotated
-    training = read_captioned_photos(options.training_captions) if options.training_captions else None
+    training = datasets.read(options.training_captions) if options.training_captions else None
     terms = EvaluationOptions(
         known=KnownCaptions.of_training(training or annotated, whole=training is not None),
         meteor=options.official,

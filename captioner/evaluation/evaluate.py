@@ -54,13 +54,18 @@ class EvaluationOptions:
     allow_missing: bool = False
     results: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    tell: Callable[[str], None] = lambda _: None
+    tell: Callable[[str], None] | None = None
 
     def miss(self, problem: CaptionerError) -> None:
         """Stop because something is missing, or only tell so where that is allowed."""
         if not self.allow_missing:
             raise problem
-        self.tell(str(problem).replace(ALLOW, "they are left out"))
+        self.say(str(problem).replace(ALLOW, "they are left out"))
+
+    def say(self, sentence: str) -> None:
+        """Tell something, if anybody listens."""
+        if self.tell:
+            self.tell(sentence)
 
     def keep(self, captions: Mapping[str, str]) -> None:
         """Write the captions where they were asked for."""
@@ -113,7 +118,7 @@ def evaluate(
 
     if not isinstance(model, Captioner):
         model = Captioner.load(read, device=device)
-    work = _Captioning(model, Path(images), batch_size, options.tell, progress)
+    work = _Captioning(model, Path(images), batch_size, options.say, progress)
     records = work.do(there, search, more=sum(other != search for other in sweep.values()))
     good = {record.path: record for record in records if record.error is None}
     captions = _texts(good.values())
@@ -271,7 +276,7 @@ def _outcome(
         meteor=meteor,
     )
     for remark in outcome.remarks:
-        options.tell(remark)
+        options.say(remark)
     return outcome
 
 
