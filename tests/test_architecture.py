@@ -211,3 +211,12 @@ def test_decoder_and_search_know_no_encoder() -> None:
                 assert {name.name for name in node.names} == {"Vectors"}, path
             name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
             assert "encoder" not in name.lower(), f"{path}: {name}"
+
+
+def test_only_the_builder_tells_encoders_apart() -> None:
+    """Whoever adds a kind of encoder touches its configuration and `models/encoders.py`, and nothing else in the library."""
+    concrete = {"ImageEncoder", "TextEncoder"}
+    for path in (ROOT / "captioner").rglob("*.py"):
+        if path != ROOT / "captioner" / "models" / "encoders.py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            assert not concrete & {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}, path
