@@ -211,9 +211,9 @@ class TextEncoder(Encoder):
 def build_encoder(config: ModelConfig | TranslatorConfig) -> Encoder:
     """Build the encoder that a configuration names, with random weights."""
     match config:
-        case ModelConfig(encoder=ImageEncoderConfig()):
-            return ImageEncoder(config.encoder, config.image)
-        case TranslatorConfig(encoder=TextEncoderConfig()):
-            return TextEncoder(config.encoder)
+        case ModelConfig(encoder=ImageEncoderConfig() as encoder):
+            return ImageEncoder(encoder, config.image)
+        case TranslatorConfig(encoder=TextEncoderConfig() as encoder):
+            return TextEncoder(encoder)
         case _:
             raise AssertionError(f"no encoder is known for {config}")
