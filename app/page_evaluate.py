@@ -6,8 +6,8 @@ import streamlit as st
 from resources import scoring_gate
 
 from captioner import CaptionerError
+from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.charts import standalone
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.report import Card, chosen, cider_histogram, report_files
 from captioner.visit.scoring import score_files

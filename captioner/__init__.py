@@ -1,6 +1,7 @@
-"""Captions for photos, offline: `captioner.load().caption("photo.jpg", language="de").text`.
+"""Caption photos offline: `captioner.load().caption("photo.jpg", language="de").text`.
 
-Importing this package loads nothing heavy; names are fetched from their modules when they are first used.
+`caption_folder` captions any number of photos and can be stopped and continued; `evaluate` and `score` measure captions;
+`datasets` reads and writes captioned photos. Importing this package loads nothing heavy; names are fetched from their modules when they are first used.
 """
 
 from importlib import import_module
@@ -11,8 +12,12 @@ from captioner._version import __version__
 if TYPE_CHECKING:
     import os
 
+    from captioner import datasets
     from captioner.decoding.options import DecodingOptions
     from captioner.errors import CaptionerError, ImageError, ModelError, OutputError, UsageError
+    from captioner.evaluation.evaluate import EvaluationOptions, evaluate
+    from captioner.evaluation.scores import score
+    from captioner.folders.captioning import FolderOptions, caption_folder
     from captioner.images import ImageLimits
     from captioner.predict import Alternative, Caption, Captioner
     from captioner.translation.translator import Translation, Translator
@@ -23,6 +28,8 @@ __all__ = [
     "Captioner",
     "CaptionerError",
     "DecodingOptions",
+    "EvaluationOptions",
+    "FolderOptions",
     "ImageError",
     "ImageLimits",
     "ModelError",
@@ -31,13 +38,20 @@ __all__ = [
     "Translator",
     "UsageError",
     "__version__",
+    "caption_folder",
+    "datasets",
+    "evaluate",
     "load",
     "load_translator",
+    "score",
 ]
 
 _HOME = {
     "captioner.decoding.options": ("DecodingOptions",),
     "captioner.errors": ("CaptionerError", "ImageError", "ModelError", "OutputError", "UsageError"),
+    "captioner.evaluation.evaluate": ("EvaluationOptions", "evaluate"),
+    "captioner.evaluation.scores": ("score",),
+    "captioner.folders.captioning": ("FolderOptions", "caption_folder"),
     "captioner.images": ("ImageLimits",),
     "captioner.predict": ("Alternative", "Caption", "Captioner"),
     "captioner.translation.translator": ("Translation", "Translator"),
@@ -49,7 +63,6 @@ def load(
     *,
     device: str = "auto",
     language: str = "en",
-    rerank: "str | os.PathLike[str] | None" = None,
 ) -> "Captioner":
     """Load a model: a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
@@ -57,7 +70,6 @@ def load(
         name: directory or name.
         device: `auto`, `cpu`, `cuda` or `mps`.
         language: what it writes where it is not told; all but English are translations.
-        rerank: directory or name of a second model, whose opinion on each sentence counts as much (see `Captioner.load`).
 
     Raises:
         ModelError: there is no usable model of that name.
@@ -65,7 +77,7 @@ def load(
     """
     from captioner.predict import Captioner
 
-    return Captioner.load(name, device=device, language=language, rerank=rerank)
+    return Captioner.load(name, device=device, language=language)
 
 
 def load_translator(
@@ -88,6 +100,8 @@ def load_translator(
 
 
 def __getattr__(name: str) -> object:
+    if name == "datasets":
+        return import_module("captioner.datasets")
     for module, names in _HOME.items():
         if name in names:
             return getattr(import_module(module), name)

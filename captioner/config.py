@@ -149,8 +149,7 @@ class TextConfig:
 
     Attributes:
         tokens: COCO's words, or characters.
-        direction: in which order they are written; a model that writes from the last to the first can check one that
-            writes from the first to the last (see `captioner.load`).
+        direction: in which order they are written.
     """
 
     tokens: Literal["word", "char"] = "word"

@@ -8,7 +8,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from captioner.errors import OutputError, UsageError
@@ -104,6 +104,25 @@ def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
         with contextlib.suppress(FileNotFoundError):  # another process does the same
             if time.time() - torn.stat().st_mtime >= age:
                 torn.unlink()
+
+
+def write_files(directory: Path, files: Mapping[str, str]) -> None:
+    """Write files of text, each at once or not at all, into a directory that is made if need be.
+
+    Args:
+        directory: where to.
+        files: name → text; none only make the directory.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            with replacing(directory / name) as temporary:
+                temporary.write_bytes(text.encode(errors="backslashreplace"))
+    except OSError as problem:
+        raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None
 
 
 @contextlib.contextmanager

@@ -157,19 +157,3 @@ def log_probs_unseen(decoder: Decoder, width: int, hypotheses: Sequence[Hypothes
     """
     nothing = torch.zeros(1, 1, width, device=decoder.embedding.weight.device)
     return log_probs_of(decoder, Vectors(nothing), [[one.tokens for one in hypotheses]])[0]
-
-
-def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[Hypothesis]:
-    """Sentences in the order that two models find together, best first.
-
-    Args:
-        hypotheses: the first model's.
-        opinions: the second's log-probability of each; it is divided by the same length penalty and added.
-    """
-
-    def together(pair: tuple[Hypothesis, float]) -> float:
-        one, opinion = pair
-        return one.score * (1 + opinion / one.log_prob) if one.log_prob else opinion
-
-    pairs = sorted(zip(hypotheses, opinions, strict=True), key=together, reverse=True)
-    return [one for one, _ in pairs]

@@ -16,10 +16,9 @@ from captioner.checkpoint import Checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.confidence import Signals, signals_of_picture, signals_of_search
 from captioner.decoding import DecodingOptions, Hypothesis
-from captioner.errors import ModelError, UsageError
+from captioner.errors import ModelError
 from captioner.images import ImageLimits, Source, open_image, to_pixels
 from captioner.inference import (
-    agreed,
     attention_of,
     confidence_of,
     find_device,
@@ -142,7 +141,6 @@ class Captioner:
         *,
         device: torch.device,
         language: str = ENGLISH,
-        second: Self | None = None,
     ) -> None:
         """Keep a model.
 
@@ -151,21 +149,17 @@ class Captioner:
             checkpoint: what belongs to the model.
             device: where the model is.
             language: what `caption` writes where it is not told.
-            second: whose opinion on each sentence counts as much as the model's own.
 
         Raises:
-            UsageError: the embedded translator does not know that language, or the second wants photos of another size.
+            UsageError: the embedded translator does not know that language.
         """
         self._model = model
         self._device = device
-        self._second = second
         self._tokenizer = Tokenizer(checkpoint.config.text.tokens, checkpoint.config.text.direction)
         self._translator: Translator | None = None  # loaded when it is first needed
         self._loading = threading.Lock()
         self.checkpoint = checkpoint
         self.language = language
-        if second and second.checkpoint.config.image.size != checkpoint.config.image.size:
-            raise UsageError(f"{second.checkpoint.path}: reads photos of another size than {checkpoint.path}.")
         if language != ENGLISH:
             self._load_translator().checkpoint.check_language(language)
 
@@ -176,7 +170,6 @@ class Captioner:
         *,
         device: str = "auto",
         language: str = ENGLISH,
-        rerank: str | os.PathLike[str] | Checkpoint | None = None,
     ) -> Self:
         """Load a checkpoint directory, an embedded model by name, or (None) the default embedded model.
 
@@ -184,22 +177,16 @@ class Captioner:
             name: directory or name, or what `checkpoint.read` gave.
             device: `auto`, `cpu`, `cuda` or `mps`; `auto` takes the first of the other three that is there.
             language: what `caption` writes where it is not told; all but English by the embedded translator.
-            rerank: a second model, best one that writes from right to left: of the sentences that the search found, the best
-                are those that both hold probable, the sum of their log-probabilities over the length penalty (Liu et al.
-                2016, "Agreement on target-bidirectional neural machine translation"). A wider search finds it more to
-                choose from. What a caption says of itself, its confidence too, stays the first model's.
 
         Raises:
             ModelError: there is no usable model of that name.
-            UsageError: this machine has no such device, the language is unknown, or the two models read photos of
-                different sizes.
+            UsageError: this machine has no such device, or the language is unknown.
         """
         place = find_device(device)
-        read = name if isinstance(name, Checkpoint) else checkpoint.read(name)
-        second = None if rerank is None else cls.load(rerank, device=device)
+        read = checkpoint.read(name)
         model = load_model(read).to(place)
         model.settle()
-        return cls(model, read, device=place, language=language, second=second)
+        return cls(model, read, device=place, language=language)
 
     @property
     def decoding(self) -> DecodingOptions:
@@ -249,15 +236,10 @@ class Captioner:
         options = options or self.decoding
         with torch.inference_mode():
             vectors = self._encode(photos)
-            wide = dataclasses.replace(options, num_captions=options.beam_size) if self._second else options
-            constraints = word_constraints(wide, self.checkpoint.vocabulary)
-            found = generate(self._model.decoder, vectors, wide, constraints=constraints)
+            constraints = word_constraints(options, self.checkpoint.vocabulary)
+            found = generate(self._model.decoder, vectors, options, constraints=constraints)
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
-            if self._second:
-                texts = [[self._alternative(one).text for one in hypotheses] for hypotheses in found]
-                opinions = self._second.log_probs(photos, texts)
-                found = [agreed(*pair)[: options.num_captions] for pair in zip(found, opinions, strict=True)]
             best = [hypotheses[0] for hypotheses in found]
             maps = attention_of(self._model.decoder, vectors, best) if attention else None
             confidences = self._confidences(photos, best, vectors)

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import captioner
 from captioner.cli import main
+from captioner.datasets import read_coco
+from captioner.errors import ImageError, UsageError
+from captioner.evaluation.evaluate import EvaluationOptions, evaluate_captions, write_report
+from captioner.evaluation.evaluate import evaluate as evaluate_photos
 from captioner.evaluation.scores import METRICS
 
 
@@ -149,3 +154,34 @@ def test_comparing_prints_a_table_and_a_sentence(
     assert np.isclose(figures["differences"]["CIDEr"]["second"], 10, atol=5)
     assert main(["evaluate", "--compare", first, str(tmp_path / "none")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_python_gets_what_the_verb_prints(
+    evaluate: Any, images: Path, coco: Path, small_checkpoint: Path, tmp_path: Path
+) -> None:
+    (images / "coffee.png").write_bytes(b"no photo")
+    arguments = ("--images", images, "--model", small_checkpoint, "--sweep-beams", "1,2", "--device", "cpu")
+    printed = json.loads(evaluate(*arguments, "--allow-missing", "--format", "json")[1])
+    photos = read_coco(coco)
+    told: list[str] = []
+    steps: list[tuple[int, int]] = []
+    options = EvaluationOptions(allow_missing=True, tell=told.append, settings={"references": str(coco)})
+    for model in (captioner.load(small_checkpoint, device="cpu"), str(small_checkpoint)):
+        steps.clear()
+        outcome = evaluate_photos(
+            model, photos, options, images=images, beam_sizes=(2, 1), progress=lambda *step: steps.append(step)
+        )
+        found = json.loads(json.dumps(outcome.to_json()))
+        assert found["settings"] == {name: value for name, value in printed["settings"].items() if value is not None}
+        assert found | {"settings": 0} == printed | {"settings": 0}
+        assert [done for done, _ in steps] == list(range(1, 10))  # five photos, and four of them with another beam size
+        assert steps[0][1] == 10
+        assert steps[-1] == (9, 9)
+    assert sum("coffee.png" in sentence for sentence in told) == 2
+    assert evaluate_captions(outcome.captions, outcome.photos).scores.as_dict() == outcome.scores.as_dict()
+    write_report(outcome, tmp_path / "report")
+    assert json.loads((tmp_path / "report" / "scores.json").read_text()) == found
+    with pytest.raises(ImageError, match=r"1 photo \(the first: '3'\) could not be read; allow_missing leaves"):
+        evaluate_photos(small_checkpoint, photos, images=images)
+    with pytest.raises(UsageError, match=r"theirs: 1 photo .* of 5 without a caption"):
+        evaluate_captions(outcome.captions, photos, source="theirs")

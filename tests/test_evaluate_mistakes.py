@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from captioner.cli import main, predictions
+from captioner.cli import main
+from captioner.predict import Captioner
 
 
 def test_missing_photos_are_told_before_the_model_works(
@@ -15,7 +16,7 @@ def test_missing_photos_are_told_before_the_model_works(
     for name in ("coffee.png", "camera.png"):
         (images / name).unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(predictions, "_records", None)
+        patch.setattr(Captioner, "load", None)
         code, out, err = evaluate("--images", images)
     assert (code, out) == (2, "")
     assert "2 photos (the first: 'coffee.png', 'camera.png') of 5 missing" in err

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from captioner.datasets import read_captioned_photos, read_results
 from captioner.errors import UsageError
 from captioner.evaluation.bleu import BleuStatistics, bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
-from captioner.evaluation.data import read_captioned_photos, read_results
 from captioner.evaluation.rouge import longest_common_subsequence, rouge_l
 from captioner.evaluation.scores import METRICS, score
 
@@ -293,7 +293,7 @@ def test_resampling_in_pieces_changes_nothing_but_memory() -> None:
 
 def test_nothing_is_imported_early_or_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "import sys, captioner.evaluation.scores, captioner.evaluation.data; "
+        "import sys, captioner.evaluation.scores, captioner.datasets; "
         "assert not {'nltk', 'torch', 'scipy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

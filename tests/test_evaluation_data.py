@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from captioner.errors import UsageError
-from captioner.evaluation.data import (
+from captioner.datasets import (
     CaptionedPhoto,
     CaptionedPhotos,
     read_captioned_photos,
@@ -17,6 +16,7 @@ from captioner.evaluation.data import (
     read_results,
     to_results,
 )
+from captioner.errors import UsageError
 
 COCO = {
     "info": {"year": 2017},

@@ -49,7 +49,7 @@ def test_a_folded_batch_norm_changes_no_grid(backbone: Backbone) -> None:
     photos = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.inference_mode():
         plain = encoder(photos).values
-        encoder.fold()
+        encoder.settle()
         folded = encoder(photos).values
     assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in encoder.network.modules())
     assert folded.std() > 0.01

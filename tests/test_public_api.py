@@ -1,8 +1,9 @@
-"""The public names: sorted, all there, documented, and cheap to import."""
+"""The public names: sorted, all there, documented, and cheap to import; and what each does, in one pass."""
 
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import captioner
 
@@ -15,6 +16,8 @@ def test_the_public_names_are_sorted_and_complete() -> None:
         "Captioner",
         "CaptionerError",
         "DecodingOptions",
+        "EvaluationOptions",
+        "FolderOptions",
         "ImageError",
         "ImageLimits",
         "ModelError",
@@ -23,8 +26,12 @@ def test_the_public_names_are_sorted_and_complete() -> None:
         "Translator",
         "UsageError",
         "__version__",
+        "caption_folder",
+        "datasets",
+        "evaluate",
         "load",
         "load_translator",
+        "score",
     }
 
 
@@ -47,3 +54,19 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, captioner; print(sorted({'torch', 'PIL', 'numpy', 'pydantic', 'nltk'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_photos_are_captioned_read_back_and_scored(
+    small_checkpoint: Path, images: Path, coco: Path, tmp_path: Path
+) -> None:
+    model = captioner.load(small_checkpoint, device="cpu")
+    output = tmp_path / "captions.jsonl"
+    result = captioner.caption_folder(model, images, output=output)
+    assert result.counts.captioned == 5
+    people = captioner.datasets.read(coco)
+    ids = {photo.file: photo.id for photo in people}
+    written = {ids[Path(photo.file).name]: photo.captions[0] for photo in captioner.datasets.read(output)}
+    scores = captioner.score(written, people.references())
+    assert captioner.evaluate(model, people, images=images).scores.as_dict() == scores.as_dict()
+    captioner.datasets.write(people, tmp_path / "copy.json", kind="coco")
+    assert captioner.datasets.read(tmp_path / "copy.json").photos == people.photos

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.evaluation import charts
 from captioner.evaluation.comparison import compare
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.evaluation.language import novel_share, wording
 from captioner.evaluation.outcome import KnownCaptions, Outcome
 from captioner.evaluation.per_image import COLUMNS, read_csv

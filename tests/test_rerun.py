@@ -17,6 +17,7 @@ from captioner.cli import main
 from captioner.cli.options import PHOTO_EN
 from captioner.folders import cluster
 from captioner.folders.journal import Journal
+from captioner.images import ImageLimits
 from tests.folder_runs import ALL, Fake, caption, names, records
 
 
@@ -135,7 +136,6 @@ def test_mode_and_link_of_an_output_stay(folder: Path, fake: Fake) -> None:
         (["--beam-size", "4"], "beam_size 3, and now beam_size 4"),
         (["--num-captions", "2"], "num_captions"),
         (["--language", "de"], "language 'en', and now language 'de'"),
-        (["--rerank", "photo-en"], "rerank"),
     ],
 )
 def test_other_settings_on_the_same_output_are_not_mixed(
@@ -280,7 +280,7 @@ def test_a_clusters_records_tell_photos_apart_too(folder: Path, small_checkpoint
     block = arrow.table(
         {"path": arrow.array(paths, arrow.binary()), "problem": arrow.nulls(len(paths), arrow.string())}
     )
-    prepared = cluster._prepare(block, size=64, directory=str(Path.cwd()))
+    prepared = cluster._prepare(block, size=64, directory=str(Path.cwd()), limits=ImageLimits())
     model = cluster._Model(str(small_checkpoint), "cpu", "en", checkpoint.read(small_checkpoint).decoding)
     found = [json.loads(line) for line in model(prepared)["record"].to_pylist()]
     assert [record["fingerprint"] for record in found] == [record["fingerprint"] for record in records("c.jsonl")]
@@ -391,4 +391,4 @@ def test_memory_that_is_short_is_one_sentence(
         monkeypatch.setattr(fake, "caption_batch", fail)
         assert caption("--output", "c.jsonl") == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("captioner: out of memory; ")
+        assert line.startswith("captioner: not enough memory; ")

@@ -12,12 +12,13 @@ from torch import nn
 
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import UsageError
-from captioner.inference import agreed, generate, log_probs_of
+from captioner.inference import generate, log_probs_of
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, UNK
 from train.__main__ import main
 from train.study import bidirectional, captions, catalogue, cells, chart, forcing, gradients, sharing, toy
+from train.study.bidirectional import agreed
 from train.study.learning import Recurrent
 from train.study.report import run_and_write, to_table
 from train.study.setting import Finding, Setting
@@ -239,6 +240,11 @@ def test_the_greatest_sum_of_both_directions_is_chosen() -> None:
     photo = [Hypothesis((5,), -1.0, -1.0, finished=True), Hypothesis((6, 7), -2.0, -1.2, finished=True)]
     assert agreed(photo, [-3.0, -3.0])[0].tokens == (6, 7)  # -4 against -5 · 1.2 / 2
     assert agreed(photo, [-1.0, -3.0])[0].tokens == (5,)
+    found = [Hypothesis((5,) * n, log_prob, log_prob / n, finished=True) for n, log_prob in ((2, -4.0), (4, -8.4))]
+    assert agreed(found, [-4.0, -4.0]) == found[::-1]  # -8 / 2 below -12.4 / 4
+    assert agreed(found, [-4.0, -9.0]) == found
+    sure = Hypothesis((5,), 0.0, 0.0, finished=True)
+    assert agreed([*found, sure], [-4.0, -4.0, -1.0])[0] is sure
 
 
 def test_backwards_turns_the_words_but_not_the_ends(scenes: captions.CaptionData) -> None:

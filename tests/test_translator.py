@@ -251,7 +251,7 @@ def test_sentences_of_windows_are_read(
 def test_a_caption_that_cannot_be_translated_is_its_photos_error(
     learned: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "DEFAULT_TRANSLATOR", learned)
+    monkeypatch.setattr(checkpoint.reading, "DEFAULT_TRANSLATOR", learned)
     model = captioner.load(device="cpu", language="de")
     sources = list(photos.items())
     reader = Translator.load(learned)
@@ -272,7 +272,7 @@ def test_a_caption_that_cannot_be_translated_is_its_photos_error(
 def test_photos_are_captioned_in_another_language(
     learned: Path, small_checkpoint: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checkpoint, "DEFAULT_TRANSLATOR", learned)
+    monkeypatch.setattr(checkpoint.reading, "DEFAULT_TRANSLATOR", learned)
     model = captioner.load(small_checkpoint, device="cpu")
     english = model.caption(photos["coffee"])
     czech = model.caption(

@@ -10,9 +10,10 @@ from captioner.checkpoint import CARD, CONFIG
 from captioner.cli import evaluate
 from captioner.errors import UsageError
 from captioner.evaluation.outcome import Outcome
+from captioner.evaluation.scores import LABELS
 from captioner.files import replacing
 
-HEADER = ["| photos | BLEU-1 | BLEU-2 | BLEU-3 | BLEU-4 | ROUGE-L | CIDEr-D |", "|---|---|---|---|---|---|---|"]
+HEADER = [f"| photos | {' | '.join(LABELS.values())} |", "|---" * (1 + len(LABELS)) + "|"]
 _INTERVAL = "| *95 % interval* |"
 _SECTION = "## Scores\n\nBy `captioner evaluate`, ×100, with 95 % bootstrap intervals over photos."
 

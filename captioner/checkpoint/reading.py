@@ -124,16 +124,17 @@ def translates(name: str | os.PathLike[str]) -> bool:
     return "languages" in _read_config(find(name))["model"]
 
 
-def read(name: str | os.PathLike[str] | None = None) -> Checkpoint:
+def read(name: str | os.PathLike[str] | Checkpoint | None = None) -> Checkpoint:
     """Read everything but the weights of a captioner.
 
     Args:
-        name: a directory, the name of an embedded model, or None for the default one.
+        name: a directory, the name of an embedded model, or None for the default one; or what was read before, which is
+            returned as it is.
 
     Raises:
         ModelError: a file is missing or damaged, a field is unknown or wrong, or it is a translator; the sentence names both.
     """
-    found = read_any(name)
+    found = name if isinstance(name, Checkpoint) else read_any(name)
     if isinstance(found, TranslatorCheckpoint):
         raise ModelError(f"{found.path}: a translator, which reads sentences and not photos; choose a captioner.")
     return found

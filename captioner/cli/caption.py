@@ -2,11 +2,9 @@
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category
@@ -26,13 +24,10 @@ from captioner.errors import UsageError
 from captioner.interrupt import Interrupt
 
 if TYPE_CHECKING:
-    from captioner.checkpoint import Checkpoint
     from captioner.decoding import DecodingOptions
-    from captioner.errors import ImageError
-    from captioner.folders.finding import Found, Photos
+    from captioner.folders.captioning import FolderOptions, Step
     from captioner.folders.journal import Row
-    from captioner.folders.run import Run
-    from captioner.images import Source
+    from captioner.folders.sidecars import Sidecars
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,55 +101,42 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Caption the photos; returns 1 if any of them failed, else 0."""
+    """Caption the photos; returns 1 if any of them failed, else 0.
+
+    Raises:
+        KeyboardInterrupt: the user wanted an end; what was started is finished and written.
+    """
     _check(options)
     photos = finding.photos(options)
     from captioner import checkpoint
-    from captioner.folders.finding import PassedOver
-    from captioner.text import ENGLISH
+    from captioner.folders.captioning import caption_folder
 
     read = checkpoint.read(options.model)
-    if options.rerank:
-        checkpoint.read(options.rerank)
-    search = decoding_options(options, read.decoding)  # a mistake answers before torch loads
-    if options.language != ENGLISH:
-        checkpoint.read_translator().check_language(options.language)
-    passed = PassedOver()
-    target = _target(options, _settings(options, read, search))
-    total = target.survey(photos.search(passed))  # before anything is written
-    if not passed.photos:
-        raise UsageError(finding.nothing_found(options, passed))
-    with target:
-        if options.dry_run:
-            return _print_names(target, photos)
-        work = _Work(options, target, photos, total)
-        code = work.do(lambda sources: _rows(options, read, search, sources))
-    unread = passed.unread
+    terms = _folder_options(options, decoding_options(options, read.decoding))
+    with Interrupt() as interrupt, contextlib.closing(_Screen(options)) as screen:
+        result = caption_folder(
+            read,
+            photos,
+            terms,
+            output=options.output,
+            progress=screen.show_name if options.dry_run else screen.show,
+            tell=say,
+            stop=lambda: interrupt.requested,
+        )
+    counts = result.counts
+    if options.dry_run and result.complete:
+        say(f"dry run: {result.total - counts.skipped:,} to be captioned, {counts.skipped:,} to be skipped")
+        return 0
+    screen.summary(result.journal)
+    if interrupt.requested:
+        raise KeyboardInterrupt
+    if not result.complete:
+        say(f"stopped, because more than {options.max_errors} photos failed (--max-errors); the same command goes on.")
+    unread = result.passed.unread
     if unread and (options.output or options.sidecar):
         kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in unread.most_common(5))
         say(f"{unread.total():,} files of kinds that are not read were passed over ({kinds})")
-    return code
-
-
-def _settings(options: argparse.Namespace, read: "Checkpoint", search: "DecodingOptions") -> dict[str, object]:
-    """What captions depend on; empty where none are kept."""
-    from captioner import checkpoint
-    from captioner.config import to_mapping
-    from captioner.text import ENGLISH
-
-    if not (options.output or options.sidecar):
-        return {}
-    translated = options.language != ENGLISH
-    return {
-        "model": read.path.name,
-        "weights": checkpoint.digest(read),
-        "rerank": checkpoint.digest(checkpoint.read(options.rerank)) if options.rerank else None,
-        "language": options.language,
-        "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
-        "prefix": options.prefix,
-        "suffix": options.suffix,
-        **to_mapping(search),
-    }
+    return int(counts.failed + counts.skipped_failed > 0)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -176,8 +158,6 @@ def _check(options: argparse.Namespace) -> None:
         "--retry-errors mends results, --existing overwrite and error do not; give one of them.": options.retry_errors
         and options.existing in {"overwrite", "error"},
         "- is a photo in this process; Ray's workers cannot read it.": "-" in options.paths and options.engine == "ray",
-        "--rerank needs both models in one process; leave --engine ray away.": bool(options.rerank)
-        and options.engine == "ray",
         "--ray-address says where Ray is; give --engine ray too.": bool(options.ray_address)
         and options.engine != "ray",
     }
@@ -186,164 +166,104 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError(message)
 
 
-def _target(options: argparse.Namespace, made: dict[str, object]) -> "Run":
-    from captioner.folders.run import Run
+def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "FolderOptions":
+    from captioner.folders.captioning import FolderOptions
+    from captioner.folders.cluster import Pool
+
+    ray = options.engine == "ray"
+    return FolderOptions(
+        search=search,
+        language=options.language,
+        prefix=options.prefix,
+        suffix=options.suffix,
+        sidecars=_sidecars(options) if options.sidecar else None,
+        existing=options.existing or "skip",
+        retry_errors=options.retry_errors,
+        max_errors=options.max_errors,
+        device=options.device,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        limits=image_limits(options),
+        pool=Pool(address=options.ray_address, models=options.workers, device=options.device) if ray else None,
+        dry_run=options.dry_run,
+    )
+
+
+def _sidecars(options: argparse.Namespace) -> "Sidecars":
     from captioner.folders.sidecars import Sidecars
 
     suffix = options.sidecar_suffix
     if suffix is not None and (not suffix.startswith(".") or {"{", "}"} & set(suffix)):
         raise UsageError(f"--sidecar-suffix is {suffix!r}; give one such as .txt.")
     name = options.sidecar_name if suffix is None else f"{{stem}}{suffix}"
-    sidecars = Sidecars(name="{stem}.txt" if name is None else name, directory=options.sidecar_dir)
-    return Run(
-        outputs=options.output,
-        sidecars=sidecars if options.sidecar else None,
-        existing=options.existing or "skip",
-        retry_errors=options.retry_errors,
-        dry=options.dry_run,
-        made=made,
-    )
+    return Sidecars(name="{stem}.txt" if name is None else name, directory=options.sidecar_dir)
 
 
-def _print_names(target: "Run", photos: "Photos") -> int:
-    wanted = 0
-    for photo in target.todo(photos):
-        wanted += 1
-        write_line(_one_line(photo.path))
-    say(f"dry run: {wanted:,} to be captioned, {target.counts.skipped:,} to be skipped")
-    return 0
+class _Screen:
+    """What a run shows: captions on standard output, a bar or lines about its progress on standard error."""
 
-
-def _rows(
-    options: argparse.Namespace,
-    read: "Checkpoint",
-    search: "DecodingOptions",
-    photos: "Iterator[Found]",
-) -> "Iterator[Row]":
-    """Records of the photos, by the engine that was asked for."""
-    if options.engine == "ray":
-        from captioner.folders import cluster
-
-        pool = cluster.Pool(address=options.ray_address, models=options.workers, device=options.device)
-        return cluster.caption_photos(
-            read,
-            photos,
-            search,
-            batch_size=options.batch_size,
-            language=options.language,
-            pool=pool,
-            limits=image_limits(options),
-        )
-    from captioner.folders.batch import caption_photos
-    from captioner.predict import Captioner
-
-    model = Captioner.load(read, device=options.device, language=options.language, rerank=options.rerank)
-    sources: Iterator[tuple[str, Source | ImageError]] = (
-        (photo.path, photo.problem or (photo.path if photo.content is None else photo.content)) for photo in photos
-    )
-    records = caption_photos(
-        model,
-        sources,
-        search,
-        batch_size=options.batch_size,
-        workers=options.workers,
-        limits=image_limits(options),
-    )
-    return (record.as_dict() for record in records)
-
-
-class _Work:
-    """The loop over all photos, with what it says and how it ends."""
-
-    def __init__(self, options: argparse.Namespace, target: "Run", photos: "Photos", total: int) -> None:
-        from captioner.folders.results import COLUMNS
-
-        self._columns = COLUMNS
+    def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._target = target
-        self._photos = photos
-        self._total = total
         self._kept = bool(options.output or options.sidecar)
         self._format = options.format or ("" if self._kept else "text")
+        self._alone = False
+        self._progress: Progress | None = None
+
+    def show_name(self, step: "Step") -> None:
+        """One more photo of a dry run."""
+        if step.record:
+            write_line(_one_line(step.record["path"]))
+
+    def show(self, step: "Step") -> None:
+        """The work begins, or one more photo is done."""
+        if step.record is None or self._progress is None:
+            self._begin(step)
+            return
+        try:
+            self._print(step.record, self._progress)
+        except BrokenPipeError:  # whoever read along has seen enough; results that are kept go on
+            if not self._kept:
+                raise
+            abandon_output()
+            self._format = ""
+        self._progress.update(step.record["error"])
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._progress:
+            self._progress.close()
+
+    def summary(self, journal: Path | None) -> None:
+        """Say what became of the photos, where results are kept."""
+        if self._kept and self._progress:
+            self._progress.summary(journal)
+
+    def _begin(self, step: "Step") -> None:
+        paths = self._options.paths
         # One photo that is named itself, and not found in a folder or by a pattern.
         self._alone = (
-            len(options.paths) == total == 1
-            and not options.files_from
-            and not Path(options.paths[0]).is_dir()
-            and (options.paths[0] == "-" or os.path.lexists(options.paths[0]))
+            len(paths) == step.total == 1
+            and not self._options.files_from
+            and not Path(paths[0]).is_dir()
+            and (paths[0] == "-" or os.path.lexists(paths[0]))
         )
-
-    def do(self, caption: "Callable[[Iterator[Found]], Iterator[Row]]") -> int:
-        """Caption what is to be captioned; returns the exit code.
-
-        Raises:
-            KeyboardInterrupt: the user wanted an end; what was started is finished and written.
-        """
-        options, target, counts = self._options, self._target, self._target.counts
-        if not target.locked:
-            say(f"{target.journal}: this file system knows no locks; let no second run write there.")
-        if target.taken_over is not None:
-            path = target.taken_over.path
-            say(
-                f"goes on with {len(target.taken_over):,} records of a run that was stopped; delete {path} to begin anew."
-            )
-        progress = Progress(counts, self._total, bar=self._shows_bar(), lines=self._kept)
-        stopped = False
-        with Interrupt() as interrupt, contextlib.closing(progress):
-            todo = itertools.takewhile(lambda _: not interrupt.requested, target.todo(self._photos))
-            first = next(todo, None)  # where nothing is to be done, no model is loaded
-            rows = iter(()) if first is None else caption(itertools.chain([first], todo))
-            progress.start()
-            for row in rows:
-                framed = _framed(row, options.prefix, options.suffix)
-                target.add(framed)
-                try:
-                    self._print(framed, progress)
-                except BrokenPipeError:  # whoever read along has seen enough; results that are kept go on
-                    if not self._kept:
-                        raise
-                    abandon_output()
-                    self._format = ""
-                progress.update(row["error"])
-                stopped = options.max_errors is not None and counts.failed > options.max_errors
-                if stopped or (interrupt.requested and options.engine == "ray"):
-                    break
-        target.finish(complete=not (stopped or interrupt.requested))
-        for path, aside in target.set_aside.items():
-            say(f"{path} was not as captioner had written it; what it held is kept as {aside}.")
-        if self._kept:
-            progress.summary(target.journal)
-        if interrupt.requested:
-            raise KeyboardInterrupt
-        if stopped:
-            say(
-                f"stopped, because more than {options.max_errors} photos failed (--max-errors); the same command goes on."
-            )
-        return int(counts.failed + counts.skipped_failed > 0)
-
-    def _shows_bar(self) -> bool:
         # Sentences on the terminal show the progress themselves; a bar would only run through them.
         printed = bool(self._format) and sys.stdout is not None and sys.stdout.isatty()
-        return sys.stderr.isatty() and not printed and (self._kept or self._total > 1)
+        bar = sys.stderr.isatty() and not printed and (self._kept or step.total > 1)
+        self._progress = Progress(step.counts, step.total, bar=bar, lines=self._kept)
 
     def _print(self, row: "Row", progress: "Progress") -> None:
+        from captioner.folders.results import COLUMNS
+
         if self._format == "jsonl":
-            write_line(json.dumps({name: row[name] for name in self._columns}))
+            write_line(json.dumps({name: row[name] for name in COLUMNS}))
         elif row["error"] is not None:
-            if self._target.journal is None:  # else it stands there
+            if not self._options.output:  # else it stands there
                 progress.say(row["error"])
         elif self._format == "text":
             for sentence in row["captions"]:
                 text = sentence["caption"]
                 write_line(text if self._alone else f"{_one_line(row['path'])}\t{text}")
-
-
-def _framed(row: "Row", before: str, behind: str) -> "Row":
-    """A record with a text before and behind each of its sentences."""
-    if row["captions"] is None or not (before or behind):
-        return row
-    sentences = [{**one, "caption": f"{before}{one['caption']}{behind}"} for one in row["captions"]]
-    return {**row, "caption": sentences[0]["caption"], "captions": sentences}
 
 
 def _one_line(path: str) -> str:

@@ -1,26 +1,23 @@
 """captioner evaluate: score captions against people's: BLEU, ROUGE-L and CIDEr-D as papers report them."""
 
 import argparse
-import base64
-import hashlib
-import io
 import json
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from captioner.cli.options import DECODING_FLAGS, add_model_options, positive
-from captioner.cli.output import require_place, write_files, write_line
-from captioner.cli.predictions import Predictions, captioned, given
+from captioner.cli.options import DECODING_FLAGS, add_model_options, decoding_options, positive
+from captioner.cli.output import require_place, write_line
 from captioner.cli.progress import say
-from captioner.errors import ImageError, UsageError
+from captioner.errors import CaptionerError, UsageError
+from captioner.files import write_files
 
 if TYPE_CHECKING:
-    from captioner.datasets import CaptionedPhoto, CaptionedPhotos
+    from captioner.datasets import CaptionedPhotos
     from captioner.evaluation.comparison import Comparison
-    from captioner.evaluation.outcome import KnownCaptions, Outcome
-
-_THUMBNAIL = 320  # longer side in pixels
+    from captioner.evaluation.evaluate import EvaluationOptions
+    from captioner.evaluation.outcome import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,24 +81,85 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
         CaptionerError: see `captioner.errors`.
     """
     _check(options)
-    from captioner.datasets import read_coco, read_flickr8k
+    from captioner import datasets
+    from captioner.evaluation.evaluate import ALLOW, EvaluationOptions, write_report
+    from captioner.evaluation.outcome import KnownCaptions
 
     problems: list[str] | None = [] if options.allow_missing else None
-    read, source = (read_coco, options.annotations) if options.annotations else (read_flickr8k, options.flickr8k)
+    read, source = datasets.read_flickr8k, options.flickr8k
+    if options.annotations:
+        read, source = datasets.read_coco, options.annotations
     annotated = read(source, problems=problems)
     for problem in problems or []:
         say(problem)
-    training = _training_captions(options, annotated)
-    photos = _drawn(options, annotated if options.annotations else annotated.select(_split(options)))
-    predictions = given(options, annotated, photos) if options.results else captioned(options, photos)
-    outcome = _outcome(options, photos, predictions, training)
-    for remark in outcome.remarks:
-        say(remark)
+    split = None if options.annotations else options.split or "test"
+    photos = annotated.select(split) if split else annotated
+    training = datasets.read(options.training_captions) if options.training_captions else None
+    terms = EvaluationOptions(
+        known=KnownCaptions.of_training(training or annotated, whole=training is not None),
+        meteor=options.official,
+        allow_missing=options.allow_missing,
+        results=options.results_out,
+        settings={
+            "references": str(source),
+            "split": split,
+            "limit": options.limit,
+            "seed": options.seed if options.limit else None,
+        },
+        tell=say,
+    )
+    if options.limit:
+        photos = photos.sample(options.limit, seed=options.seed)
+    try:
+        outcome = _given(options, annotated, photos, terms) if options.results else _captioned(options, photos, terms)
+    except CaptionerError as problem:
+        raise type(problem)(str(problem).replace(ALLOW, f"--{ALLOW.replace('_', '-')}")) from None
     if options.report:
-        from captioner.evaluation.report import report_files
-
-        write_files(options.report, report_files(outcome, lambda photo: _thumbnail(options.images, photo)))
+        write_report(outcome, options.report, images=options.images)
     return outcome
+
+
+def _given(
+    options: argparse.Namespace, annotated: "CaptionedPhotos", photos: "CaptionedPhotos", terms: "EvaluationOptions"
+) -> "Outcome":
+    """Scores of a results file, less its captions of photos that are annotated and not evaluated."""
+    from captioner.datasets import read_results
+    from captioner.evaluation.evaluate import evaluate_captions
+
+    others = {photo.id for photo in annotated} - {photo.id for photo in photos}
+    results = read_results(options.results)
+    captions = {key: caption for key, caption in results.items() if key not in others}
+    left = len(results) - len(captions)
+    if left:
+        say(f"{options.results}: left out what it says of {left:,} photos that are not evaluated.")
+    return evaluate_captions(captions, photos, terms, source=str(options.results))
+
+
+def _captioned(options: argparse.Namespace, photos: "CaptionedPhotos", terms: "EvaluationOptions") -> "Outcome":
+    """Scores of the model's captions."""
+    from tqdm import tqdm
+
+    from captioner import checkpoint
+    from captioner.evaluation.evaluate import evaluate
+
+    read = checkpoint.read(options.model)
+    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, wanted: int) -> None:
+            bar.total = wanted
+            bar.update(done - bar.n)
+
+        return evaluate(
+            read,
+            photos,
+            terms,
+            images=options.images,
+            search=decoding_options(options, read.decoding),
+            beam_sizes=options.sweep_beams or (),
+            device=options.device,
+            batch_size=options.batch_size,
+            progress=progress,
+        )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -113,7 +171,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.results and options.sweep_beams:
         raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
     if options.results:
-        of_the_model = {"model", "rerank", "device", "batch_size", *DECODING_FLAGS}
+        of_the_model = {"model", "device", "batch_size", *DECODING_FLAGS}
         _refuse_ignored(options, of_the_model, "--results are captions that somebody's model has written already")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")
@@ -138,97 +196,6 @@ def _refuse_ignored(options: argparse.Namespace, names: Collection[str], reason:
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{reason}; leave {flags} away.")
-
-
-def _split(options: argparse.Namespace) -> str:
-    return options.split or "test"
-
-
-def _drawn(options: argparse.Namespace, photos: "CaptionedPhotos") -> "list[CaptionedPhoto]":
-    import random
-
-    drawn = list(photos)
-    if options.limit and options.limit < len(drawn):
-        chosen = sorted(random.Random(options.seed).sample(range(len(drawn)), options.limit))
-        drawn = [drawn[number] for number in chosen]
-    return drawn
-
-
-def _training_captions(options: argparse.Namespace, annotated: "CaptionedPhotos") -> "KnownCaptions | None":
-    """Captions that the model may have learned by heart; None if nobody says which."""
-    from captioner.datasets import read_captioned_photos
-    from captioner.evaluation.outcome import KnownCaptions
-
-    source = read_captioned_photos(options.training_captions) if options.training_captions else annotated
-    training = [photo for photo in source if photo.split in {"train", "restval"}]
-    if options.training_captions and not training:
-        training = list(source)
-    captions = tuple(caption for photo in training for caption in photo.captions)
-    return KnownCaptions(f"the {len(captions):,} training captions of {source.source}", captions) if captions else None
-
-
-def _outcome(
-    options: argparse.Namespace,
-    photos: "Sequence[CaptionedPhoto]",
-    predictions: Predictions,
-    training: "KnownCaptions | None",
-) -> "Outcome":
-    from captioner.evaluation.outcome import KnownCaptions, Outcome
-    from captioner.evaluation.scores import score
-
-    captions = predictions.captions
-    scored = tuple(photo for photo in photos if photo.id in captions)
-    references = {photo.id: photo.captions for photo in scored}
-    scores = score(captions, references)
-    meteor = None
-    if options.official:
-        from captioner.evaluation.official import meteor as official_meteor
-
-        meteor = official_meteor(captions, references)
-    theirs = tuple(caption for photo in scored for caption in photo.captions)
-    return Outcome(
-        photos=scored,
-        captions=captions,
-        scores=scores,
-        settings=_settings(options, photos, references) | dict(predictions.settings),
-        known=training or KnownCaptions(f"the {len(theirs):,} references of these photos", theirs),
-        confidences=predictions.confidences,
-        beam_sizes={size: score(others, references) for size, others in predictions.beams.items()},
-        meteor=meteor,
-    )
-
-
-def _settings(
-    options: argparse.Namespace, photos: "Sequence[CaptionedPhoto]", references: dict[str, tuple[str, ...]]
-) -> dict[str, Any]:
-    from captioner._version import __version__
-
-    in_order = json.dumps(sorted(references.items()))
-    return {
-        "references": str(options.annotations or options.flickr8k),
-        "references_sha256": hashlib.sha256(in_order.encode()).hexdigest(),  # two reports must agree to be compared
-        "split": None if options.annotations else _split(options),
-        "limit": options.limit,
-        "seed": options.seed if options.limit else None,
-        "photos_missing": len(photos) - len(references),
-        "captioner": __version__,
-    }
-
-
-def _thumbnail(images: Path | None, photo: "CaptionedPhoto") -> str | None:
-    """A small JPEG as a data URI; None where there is no such photo."""
-    if images is None:
-        return None
-    from captioner.images import open_image
-
-    try:
-        small = open_image(images / photo.file, draft=_THUMBNAIL).image
-    except ImageError:
-        return None
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def _print(result: "Outcome | Comparison", form: str) -> int:

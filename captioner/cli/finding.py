@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from captioner.errors import UsageError
 
 if TYPE_CHECKING:
-    from captioner.folders.finding import Found, PassedOver, Photos
+    from captioner.folders.finding import Found, Photos
 
 
 def add_arguments(group: argparse._ArgumentGroup) -> None:
@@ -42,12 +42,14 @@ def photos(options: argparse.Namespace) -> "Photos":
 
     shard = Shard.parse(options.shard) if options.shard else None
     names: list[str] = []
+    source = ""
     if options.files_from:
         source = f"--files-from {options.files_from}"
         names = read_names(_list(options.files_from, source), ends_with_nul=options.nul, source=source)
     return Photos(
         arguments=options.paths,
         names=names,
+        source=source,
         recursive=options.recursive,
         follow_links=options.follow_links,
         exclude=options.exclude,
@@ -80,9 +82,3 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise UsageError("- reads standard input, which is closed.")
     return sys.stdin.buffer.read()
-
-
-def nothing_found(options: argparse.Namespace, passed: "PassedOver") -> str:
-    """Why there is nothing to do, in one sentence."""
-    where = ", ".join([*options.paths, *([f"--files-from {options.files_from}"] if options.files_from else [])])
-    return f"{where}: no photo found; {passed.reasons() or 'there is nothing in it'}."

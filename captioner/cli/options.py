@@ -58,11 +58,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)"
     )
-    parser.add_argument(
-        "--rerank",
-        metavar="DIR|NAME",
-        help="a second model that has a say in which of the captions found is best;\none that writes from right to left serves most",
-    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos at once (default: 32)")
     group = parser.add_argument_group("search (a flag not given takes the model's own default; photo-en's are shown)")

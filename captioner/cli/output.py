@@ -1,8 +1,7 @@
-"""Where results go: standard output, in whole lines at once, or files; with an error that users understand."""
+"""Standard output in whole lines, and checks of the files that results go to; with errors that users understand."""
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from captioner.errors import OutputError
@@ -44,24 +43,3 @@ def require_place(*files: Path | None) -> None:
             raise OutputError(f"{file}: cannot be written (there is no such directory).")
         if file and file.is_dir():
             raise OutputError(f"{file}: cannot be written (it is a directory).")
-
-
-def write_files(directory: Path, files: Mapping[str, str]) -> None:
-    """Write files of text, each at once or not at all, into a directory that is made if need be.
-
-    Args:
-        directory: where to.
-        files: name → text; none only make the directory.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    from captioner.files import replacing
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            with replacing(directory / name) as temporary:
-                temporary.write_bytes(text.encode(errors="backslashreplace"))
-    except OSError as problem:
-        raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None

@@ -18,7 +18,7 @@ from captioner.errors import UsageError
 
 
 def read_coco(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
-    """Reads COCO's captions JSON; file names as in the file, no splits; `problems` as in `read_captioned_photos`."""
+    """Reads COCO's captions JSON; file names as in the file, no splits; `problems` as in `captioner.datasets.read`."""
     path = Path(path)
     return coco_photos(path, read_json(path), problems)
 
@@ -91,11 +91,10 @@ def read_results(path: str | Path) -> dict[str, str]:
 
 
 def to_results(predictions: Mapping[str, str]) -> list[dict[str, str | int]]:
-    """Predictions as COCO's results JSON wants them: ids that are whole numbers are written as numbers."""
-    return [
-        {
-            "image_id": int(key) if key.isascii() and key.isdecimal() and str(int(key)) == key else key,
-            "caption": caption,
-        }
-        for key, caption in predictions.items()
-    ]
+    """Predictions as COCO's results JSON wants them."""
+    return [{"image_id": as_number(key), "caption": caption} for key, caption in predictions.items()]
+
+
+def as_number(key: str) -> str | int:
+    """A photo's id as COCO writes it: a number if it is a whole one."""
+    return int(key) if key.isascii() and key.isdecimal() and str(int(key)) == key else key

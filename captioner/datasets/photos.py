@@ -1,5 +1,6 @@
 """Photos and what people wrote about them, whatever format they came in."""
 
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -68,6 +69,13 @@ class CaptionedPhotos:
             known = ", ".join(sorted({photo.split for photo in self.photos} - {""})) or "none"
             raise UsageError(f"{self.source} has no photos of the split {split!r}; its splits: {known}.")
         return CaptionedPhotos(self.source, chosen)
+
+    def sample(self, count: int, *, seed: int = 0) -> "CaptionedPhotos":
+        """So many photos drawn at random, in the order of their file; all of them if there are no more."""
+        if count >= len(self):
+            return self
+        chosen = sorted(random.Random(seed).sample(range(len(self)), count))
+        return CaptionedPhotos(self.source, tuple(self.photos[number] for number in chosen))
 
     def references(self) -> dict[str, tuple[str, ...]]:
         """Photo id → its captions, as the scores want them."""

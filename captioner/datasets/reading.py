@@ -1,6 +1,6 @@
 """Any file or directory of captioned photos, as it was published or exported.
 
-All readers are strict, since half a file gives wrong scores; `read_captioned_photos` can also leave out what is wrong.
+All readers are strict, since half a file gives wrong scores; `read` can also leave out what is wrong.
 Ids are strings everywhere: COCO's 391895 is "391895", a Flickr8k photo's id is its file name.
 """
 
@@ -39,7 +39,7 @@ _PHOTOS = ("images", "Images")
 _IMAGEFOLDERS = {"train": "train", "validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test"}
 
 
-def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
+def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
     """Reads any format that this package knows.
 
     Args:
@@ -69,7 +69,7 @@ def read_captioned_photos(path: str | Path, *, problems: list[str] | None = None
 
 def read_flickr8k(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
     """Reads Flickr8k, or any photos with splits, in any format that says them."""
-    photos = read_captioned_photos(path, problems=problems)
+    photos = read(path, problems=problems)
     if not any(photo.split for photo in photos):
         raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
     return photos

@@ -1,1 +1,1 @@
-"""Scores for captions: BLEU, ROUGE-L and CIDEr-D as coco-caption computes them, and readers for the usual data files."""
+"""Scores for captions: BLEU, ROUGE-L and CIDEr-D as coco-caption computes them; reports; and `evaluate`, which captions, too."""

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from captioner.datasets import CaptionedPhoto, count_and_first
+from captioner.datasets import CaptionedPhoto, CaptionedPhotos, count_and_first
 from captioner.evaluation.language import Wording, novel_share, wording
 from captioner.evaluation.reliability import (
     ConfidenceGroup,
@@ -36,6 +36,18 @@ class KnownCaptions:
 
     source: str
     captions: tuple[str, ...]
+
+    @classmethod
+    def of_training(cls, data: CaptionedPhotos, *, whole: bool = False) -> Self | None:
+        """The captions of the training split, which a model may have learned by heart; None if there is none.
+
+        Args:
+            data: photos with their splits.
+            whole: take all photos where none is of the training split.
+        """
+        training = [photo for photo in data if photo.split in {"train", "restval"}]
+        captions = tuple(caption for photo in training or (data if whole else ()) for caption in photo.captions)
+        return cls(f"the {len(captions):,} training captions of {data.source}", captions) if captions else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """All scores of a set of captions under pycocoevalcap's names, over the corpus and photo by photo, with intervals."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,12 +9,42 @@ from numpy.typing import NDArray
 
 from captioner.datasets.structure import count_and_first
 from captioner.errors import UsageError
-from captioner.evaluation.bleu import BleuStatistics, bleu, bleu_statistics
+from captioner.evaluation.bleu import ORDERS, BleuStatistics, bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.evaluation.rouge import rouge_l
 from captioner.text import ptb_tokenize
 
-METRICS = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr")
+Tokens = Sequence[str]
+
+
+def _rouge(candidates: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> list[float]:
+    return [rouge_l(candidate, choices) for candidate, choices in zip(candidates, references, strict=True)]
+
+
+def _cider(candidates: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> list[float]:
+    return list(map(float, CiderD(dict(enumerate(references))).score(list(enumerate(candidates)))))
+
+
+_MEANS: dict[str, Callable[[Sequence[Tokens], Sequence[Sequence[Tokens]]], Sequence[float]]] = {
+    "ROUGE_L": _rouge,
+    "CIDEr": _cider,
+}
+"""Metrics whose score of a set is the mean of its photos': captions and their references, as tokens → a score a photo.
+
+To add a metric, name it here and in `LABELS`.
+"""
+
+LABELS = {
+    "Bleu_1": "BLEU-1",
+    "Bleu_2": "BLEU-2",
+    "Bleu_3": "BLEU-3",
+    "Bleu_4": "BLEU-4",
+    "ROUGE_L": "ROUGE-L",
+    "CIDEr": "CIDEr-D",
+}
+"""Metrics under pycocoevalcap's names, in the order of all tables, and what people call them: BLEU first, then `_MEANS`."""
+
+METRICS = tuple(LABELS)
 
 PhotoKey = TypeVar("PhotoKey", bound=Hashable)
 _Floats = NDArray[np.float64]
@@ -22,13 +52,13 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scores(Generic[PhotoKey]):
-    """Scores of P photos. BLEU and ROUGE-L are in [0, 1], CIDEr in [0, 10].
+    """Scores of P photos by M metrics. BLEU and ROUGE-L are in [0, 1], CIDEr in [0, 10].
 
     Attributes:
         photos: keys of the P photos, in the order of the references.
-        corpus: (6,), in the order of `METRICS`: BLEU of all photos together, means of the photos' ROUGE-L and CIDEr.
-        per_image: (P, 6), each photo on its own.
-        intervals: (6, 2), 95 % bootstrap intervals of `corpus`; see `bootstrap`.
+        corpus: (M,), in the order of `METRICS`: BLEU of all photos together, means of the photos' ROUGE-L and CIDEr.
+        per_image: (P, M), each photo on its own.
+        intervals: (M, 2), 95 % bootstrap intervals of `corpus`; see `bootstrap`.
         bleu_statistics: the counts of each photo.
     """
 
@@ -73,7 +103,7 @@ class Scores(Generic[PhotoKey]):
             seed: of the draws.
 
         Returns:
-            (resamples, 6), in the order of `METRICS`.
+            (resamples, M), in the order of `METRICS`.
         """
         return resampled_scores(self.bleu_statistics, self.per_image, resamples=resamples, seed=seed)
 
@@ -83,10 +113,10 @@ def corpus_scores(statistics: BleuStatistics, per_image: _Floats) -> _Floats:
 
     Args:
         statistics: of P photos.
-        per_image: (P, 6), in the order of `METRICS`; BLEU's columns are not used.
+        per_image: (P, M), in the order of `METRICS`; BLEU's columns are not used.
 
     Returns:
-        (6,): BLEU of all photos together, means of ROUGE-L and CIDEr.
+        (M,): BLEU of all photos together, means of ROUGE-L and CIDEr.
     """
     return _corpus(np.ones(len(per_image)), statistics, per_image)
 
@@ -107,8 +137,8 @@ def resampled_scores(
 
 
 def _corpus(weights: _Floats, statistics: BleuStatistics, per_image: _Floats) -> _Floats:
-    """(..., 6): the corpus scores where each photo counts `weights` (..., P) times."""
-    means = weights @ per_image[:, 4:] / weights.sum(axis=-1, keepdims=True)
+    """(..., M): the corpus scores where each photo counts `weights` (..., P) times."""
+    means = weights @ per_image[:, ORDERS:] / weights.sum(axis=-1, keepdims=True)
     return np.concatenate([bleu(statistics.weighted(weights)), means], axis=-1)
 
 
@@ -137,9 +167,8 @@ def score(
     candidates = [ptb_tokenize(predictions[photo]) for photo in photos]
     tokens = [[ptb_tokenize(caption) for caption in references[photo]] for photo in photos]
     statistics = bleu_statistics(candidates, tokens)
-    rouge = [rouge_l(candidate, choices) for candidate, choices in zip(candidates, tokens, strict=True)]
-    cider = CiderD(dict(zip(photos, tokens, strict=True))).score(list(zip(photos, candidates, strict=True)))
-    per_image = np.column_stack([bleu(statistics), rouge, cider])
+    means = [measure(candidates, tokens) for measure in _MEANS.values()]
+    per_image = np.column_stack([bleu(statistics), *means])
     corpus = corpus_scores(statistics, per_image)
     point = Scores(photos, corpus, per_image, np.stack([corpus, corpus], axis=-1), statistics)
     ends = np.percentile(point.resampled(resamples=resamples, seed=seed), [2.5, 97.5], axis=0)

@@ -121,6 +121,7 @@ class Photos:
     Attributes:
         arguments: folders, files or patterns. A pattern that matches nothing is taken for a file's name.
         names: folders or files whose names are never patterns.
+        source: where the names come from, for messages.
         recursive: also look into the folders of a folder.
         follow_links: also into folders that are linked to. No folder is then searched twice and no file found twice, so that
             the search ends. Otherwise links to folders are not followed, so that no search leaves its root.
@@ -132,12 +133,18 @@ class Photos:
 
     arguments: Sequence[str] = ()
     names: Sequence[str] = ()
+    source: str = ""
     recursive: bool = False
     follow_links: bool = False
     exclude: Sequence[str] = ()
     hidden: bool = False
     shard: Shard | None = None
     standard_input: Found | None = None
+
+    @property
+    def described(self) -> str:
+        """What is searched, for messages."""
+        return ", ".join([*self.arguments, *([self.source] if self.source else self.names)])
 
     def __iter__(self) -> Iterator[Found]:
         return self.search(PassedOver())

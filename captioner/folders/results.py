@@ -27,9 +27,8 @@ def kind(path: Path) -> str:
         UsageError: no such kind is known.
     """
     if path.suffix.lower() not in _WRITERS:
-        raise UsageError(
-            f"--output {path}: the suffix says what it will be: .jsonl (JSON lines), .csv, .json (COCO results) or .parquet."
-        )
+        *others, last = _WRITERS
+        raise UsageError(f"--output {path}: the suffix says what it will be: {', '.join(others)} or {last}.")
     return path.suffix.lower()
 
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from captioner.config import ModelConfig, TranslatorConfig
 from captioner.models.decoder import Decoder, Forced
-from captioner.models.encoders import ImageEncoder, TextEncoder
+from captioner.models.encoders import Encoder, build_encoder
 from captioner.models.packed import pack
 
 
@@ -14,17 +14,12 @@ class EncoderDecoder(nn.Module):
     def __init__(self, config: ModelConfig | TranslatorConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder: ImageEncoder | TextEncoder = (
-            ImageEncoder(config.encoder, config.image)
-            if isinstance(config, ModelConfig)
-            else TextEncoder(config.encoder)
-        )
+        self.encoder: Encoder = build_encoder(config)
         self.decoder = Decoder(config.decoder, self.encoder.output_size)
 
     def settle(self) -> None:
-        """Rearrange the weights for speed, once they change and move no more; see `ImageEncoder.fold` and `pack`."""
-        if isinstance(self.encoder, ImageEncoder):
-            self.encoder.fold()
+        """Rearrange the weights for speed, once they change and move no more; see `Encoder.settle` and `pack`."""
+        self.encoder.settle()
         pack(self.decoder)
 
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:

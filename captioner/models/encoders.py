@@ -1,5 +1,10 @@
-"""Encoders: what a decoder looks at while it writes."""
+"""Encoders: what a decoder looks at while it writes.
 
+To add another kind, write a subclass of `Encoder`, name it in `build_encoder`, and give it a configuration in
+`captioner.config`. Decoder, search, checkpoint and prediction stay as they are.
+"""
+
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from functools import partial
 from itertools import pairwise
@@ -11,7 +16,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
 
-from captioner.config import Backbone, ImageConfig, ImageEncoderConfig, TextEncoderConfig
+from captioner.config import (
+    Backbone,
+    ImageConfig,
+    ImageEncoderConfig,
+    ModelConfig,
+    TextEncoderConfig,
+    TranslatorConfig,
+)
 
 GRID_CHANNELS: dict[Backbone, int] = {
     "mobilenet_v2": 1280,
@@ -46,7 +58,32 @@ class Vectors(NamedTuple):
     padding: Tensor | None = None
 
 
-class ImageEncoder(nn.Module):
+class Encoder(nn.Module, ABC):
+    """Gives B sets of vectors: of images (B, 3, H, W), or of tokens (B, N).
+
+    An abstract class and not a protocol, because an encoder must be an `nn.Module`, which a protocol cannot demand.
+
+    Attributes:
+        output_size: D, the width of a vector.
+    """
+
+    output_size: int
+
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """The network's parts from the first to the last; training may begin at any of them."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Rearrange the weights for speed, once they change and move no more."""
+
+    @abstractmethod
+    def forward(self, inputs: Tensor, /) -> Vectors:
+        """Encode a batch."""
+
+
+class ImageEncoder(Encoder):
     """A torchvision CNN up to its last grid of features.
 
     The images' normalisation is a part of it, so that it is written once and travels with the weights' checkpoint.
@@ -72,7 +109,7 @@ class ImageEncoder(nn.Module):
         parts = list(self.network.children())
         return nn.ModuleList(parts[0].children() if len(parts) == 1 else parts)
 
-    def fold(self) -> None:
+    def settle(self) -> None:
         """Make each batch norm a part of the convolution before it, for inference; the weights get other names.
 
         In all of our backbones a batch norm that stands behind a convolution among its module's parts also reads it.
@@ -125,7 +162,7 @@ def _classifier(backbone: Backbone) -> nn.Module:
     return network
 
 
-class TextEncoder(nn.Module):
+class TextEncoder(Encoder):
     """A bidirectional LSTM: every token's vector knows what stands before and behind it (Schuster and Paliwal 1997)."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
@@ -147,6 +184,9 @@ class TextEncoder(nn.Module):
         """The network's parts from the first to the last."""
         return nn.ModuleList([self.embedding, self.layers])
 
+    def settle(self) -> None:
+        """PyTorch's LSTM is as fast as it gets."""
+
     def forward(self, tokens: Tensor) -> Vectors:
         """Encode sentences.
 
@@ -166,3 +206,14 @@ class TextEncoder(nn.Module):
             self.layers(packed)[0], batch_first=True, total_length=tokens.shape[1]
         )
         return Vectors(values, padding)
+
+
+def build_encoder(config: ModelConfig | TranslatorConfig) -> Encoder:
+    """Build the encoder that a configuration names, with random weights."""
+    match config:
+        case ModelConfig(encoder=ImageEncoderConfig() as encoder):
+            return ImageEncoder(encoder, config.image)
+        case TranslatorConfig(encoder=TextEncoderConfig() as encoder):
+            return TextEncoder(encoder)
+        case _:
+            raise AssertionError(f"no encoder is known for {config}")

@@ -4,11 +4,10 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from captioner.datasets import read_coco, read_results
 from captioner.errors import UsageError
-from captioner.evaluation.data import read_coco, read_results
-from captioner.evaluation.outcome import KnownCaptions, Outcome
-from captioner.evaluation.scores import score
-from captioner.evaluation.structure import count_and_first
+from captioner.evaluation.evaluate import ALLOW, EvaluationOptions, evaluate_captions
+from captioner.evaluation.outcome import Outcome
 
 
 def score_files(annotations: bytes, results: bytes, *, allow_missing: bool = False) -> Outcome:
@@ -31,26 +30,12 @@ def score_files(annotations: bytes, results: bytes, *, allow_missing: bool = Fal
             photos, captions = read_coco(paths[0]).photos, read_results(paths[1])
         except UsageError as problem:
             raise UsageError(str(problem).replace(f"{directory}{os.sep}", "")) from None
-    known = {photo.id for photo in photos}
-    stray = [key for key in captions if key not in known]
-    bare = [photo.id for photo in photos if photo.id not in captions]
-    for missing, what in ((stray, "id"), (bare, "photo")):
-        if missing and not allow_missing:
-            other = "annotations" if missing is stray else "results"
-            raise UsageError(
-                f"{count_and_first(missing, what)} without {other}; score what is there, or complete the files."
-            )
-    scored = tuple(photo for photo in photos if photo.id in captions)
-    references = {photo.id: photo.captions for photo in scored}
-    scores = score({key: captions[key] for key in references}, references)
-    theirs = tuple(caption for photo in scored for caption in photo.captions)
-    return Outcome(
-        photos=scored,
-        captions=captions,
-        scores=scores,
-        settings={"photos_without_results": len(bare), "results_without_photos": len(stray)},
-        known=KnownCaptions(f"the {len(theirs):,} references of these photos", theirs),
-    )
+    try:
+        options = EvaluationOptions(allow_missing=allow_missing)
+        return evaluate_captions(captions, photos, options, source=paths[1].name)
+    except UsageError as problem:  # in the words of the page
+        said = str(problem).replace(ALLOW, "score what is there, or complete the files")
+        raise UsageError(said.replace("without a caption", "without results")) from None
 
 
 def _check_not_swapped(annotations: bytes, results: bytes) -> None:

@@ -12,14 +12,15 @@ two models are better than one whatever their direction, a second left-to-right 
 beside it as the control.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
-from captioner.decoding import DecodingOptions
-from captioner.inference import agreed, generate, log_probs_of
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.inference import generate, log_probs_of
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from train.study import chart
@@ -98,6 +99,25 @@ def train_decoders(data: CaptionData, seed: int, steps: int) -> list[Decoder]:
         teach(decoder, data, steps=steps, seed=seed + 1000 * number, title=title, backwards=backwards)
         decoders.append(decoder)
     return decoders
+
+
+def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[Hypothesis]:
+    """Sentences in the order that two models agree on, best first.
+
+    Best is the greatest sum of both log-probabilities over the length penalty (Liu et al. 2016, "Agreement on
+    target-bidirectional neural machine translation").
+
+    Args:
+        hypotheses: the first model's.
+        opinions: the second's log-probability of each; it is divided by the same length penalty and added.
+    """
+
+    def together(pair: tuple[Hypothesis, float]) -> float:
+        one, opinion = pair
+        return one.score * (1 + opinion / one.log_prob) if one.log_prob else opinion
+
+    pairs = sorted(zip(hypotheses, opinions, strict=True), key=together, reverse=True)
+    return [one for one, _ in pairs]
 
 
 @torch.inference_mode()

@@ -1,0 +1,173 @@
+"""Captioned photos in every format that `captioner.datasets.read` reads.
+
+csv           captions.csv: file,caption,split, a row for each caption
+jsonl         captions.jsonl: {"file": ..., "captions": [...], "split": ...}
+json          a list of the same objects
+coco          COCO's captions JSON, which has no splits
+karpathy      Karpathy's dataset JSON
+imagefolder   Hugging Face's metadata.csv, in the directory of the photos
+flickr8k      Flickr8k's text files, in a directory
+sidecars      a text file beside each photo, in the directory of the photos
+"""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from captioner import spreadsheet
+from captioner.datasets.coco import as_number
+from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos
+from captioner.datasets.structure import count_and_first
+from captioner.errors import OutputError, UsageError
+from captioner.files import write_files
+
+_Files = Mapping[str, str]
+
+
+def write(
+    photos: Iterable[CaptionedPhoto],
+    path: str | os.PathLike[str],
+    *,
+    kind: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write captioned photos so that `read` gives them back: files, captions and splits, and ids where the format has them.
+
+    In formats without ids a photo's id is its file. Spaces around captions are not kept.
+
+    Args:
+        photos: at least one, each id once.
+        path: a file, or a directory for the kinds `imagefolder`, `flickr8k` and `sidecars`.
+        kind: the format; if None it is told by the suffix: `.csv`, `.jsonl` or `.json`.
+        overwrite: replace files that are there already.
+
+    Raises:
+        UsageError: no format is known by that name or suffix, or the format cannot hold these photos.
+        OutputError: a file is there already, or cannot be written.
+    """
+    path = Path(path)
+    kind = kind or path.suffix.lower().removeprefix(".")
+    if kind not in _WRITERS:
+        raise UsageError(f"{path}: {kind!r} is no format of captions to write; known: {', '.join(_WRITERS)}.")
+    given = CaptionedPhotos("what is to be written", tuple(photos))
+    files = _WRITERS[kind](given.photos)
+    directory = path if kind in _DIRECTORIES else path.parent
+    if kind not in _DIRECTORIES:
+        files = {path.name: files[""]}
+    there = [name for name in files if (directory / name).exists()]
+    if there and not overwrite:
+        raise OutputError(f"{directory}: {count_and_first(there, 'file')} there already; overwrite replaces them.")
+    for name in files:
+        if "/" in name:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+    write_files(directory, files)
+
+
+def _csv(photos: Sequence[CaptionedPhoto]) -> _Files:
+    return {"": _table(photos, ("file", "caption", "split"))}
+
+
+def _imagefolder(photos: Sequence[CaptionedPhoto]) -> _Files:
+    return {"metadata.csv": _table(photos, ("file_name", "text", "split"))}
+
+
+def _table(photos: Sequence[CaptionedPhoto], columns: tuple[str, str, str]) -> str:
+    used = columns if any(photo.split for photo in photos) else columns[:2]
+    out = io.StringIO(newline="")
+    values = ((photo.file, caption, photo.split) for photo in photos for caption in photo.captions)
+    spreadsheet.write_rows(out, used, (dict(zip(columns, row, strict=True)) for row in values))
+    return "\ufeff" + out.getvalue()
+
+
+def _json_lines(photos: Sequence[CaptionedPhoto]) -> _Files:
+    return {"": "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in _objects(photos))}
+
+
+def _json(photos: Sequence[CaptionedPhoto]) -> _Files:
+    return {"": _to_json(list(_objects(photos)))}
+
+
+def _objects(photos: Sequence[CaptionedPhoto]) -> Iterator[dict[str, object]]:
+    for photo in photos:
+        split = {"split": photo.split} if photo.split else {}
+        yield {"file": photo.file, "captions": list(photo.captions), **split}
+
+
+def _coco(photos: Sequence[CaptionedPhoto]) -> _Files:
+    splits = {photo.split for photo in photos}
+    if len(splits) > 1:
+        raise UsageError("COCO's captions JSON has no splits; write each split into a file of its own.")
+    annotations = ((photo, caption) for photo in photos for caption in photo.captions)
+    data = {
+        "images": [{"id": as_number(photo.id), "file_name": photo.file} for photo in photos],
+        "annotations": [
+            {"id": number, "image_id": as_number(photo.id), "caption": caption}
+            for number, (photo, caption) in enumerate(annotations, start=1)
+        ],
+    }
+    return {"": _to_json(data)}
+
+
+def _karpathy(photos: Sequence[CaptionedPhoto]) -> _Files:
+    images = []
+    for photo in photos:
+        folder, slash, name = photo.file.rpartition("/")
+        images.append(
+            ({"filepath": folder} if slash else {})
+            | {"filename": name}
+            | ({} if photo.id == name else {"cocoid": as_number(photo.id)})
+            | {"split": photo.split, "sentences": [{"raw": caption} for caption in photo.captions]}
+        )
+    return {"": _to_json({"images": images})}
+
+
+def _flickr8k(photos: Sequence[CaptionedPhoto]) -> _Files:
+    _refuse_lines(photos)
+    odd = [photo.file for photo in photos if "#" in photo.file or "\t" in photo.file]
+    odd += [photo.file for photo in photos if photo.split not in {"train", "dev", "val", "test", "unused"}]
+    if odd:
+        raise UsageError(
+            f"{count_and_first(odd, 'photo')} with a # or a tab in the name, or in none of Flickr8k's splits "
+            "(train, dev, test, unused); write .csv instead."
+        )
+    numbered = ((photo.file, *one) for photo in photos for one in enumerate(photo.captions))
+    files = {"Flickr8k.token.txt": "".join(f"{file}#{number}\t{caption}\n" for file, number, caption in numbered)}
+    for split, names in (("train", {"train"}), ("dev", {"dev", "val"}), ("test", {"test"})):
+        listed = (f"{photo.file}\n" for photo in photos if photo.split in names)
+        files[f"Flickr_8k.{split}Images.txt"] = "".join(listed)
+    return files
+
+
+def _sidecars(photos: Sequence[CaptionedPhoto]) -> _Files:
+    _refuse_lines(photos)
+    outside = [photo.file for photo in photos if Path(photo.file).is_absolute() or ".." in Path(photo.file).parts]
+    if outside:
+        raise UsageError(f"{count_and_first(outside, 'photo')} outside of the directory; write .csv instead.")
+    return {f"{photo.file}.txt": "".join(f"{caption}\n" for caption in photo.captions) for photo in photos}
+
+
+def _refuse_lines(photos: Sequence[CaptionedPhoto]) -> None:
+    wrong = [photo.file for photo in photos for caption in photo.captions if not caption.strip() or "\n" in caption]
+    if wrong:
+        raise UsageError(
+            f"{count_and_first(wrong, 'photo')} with a caption that is empty or of several lines; write .csv instead."
+        )
+
+
+def _to_json(data: object) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+_WRITERS: dict[str, Callable[[Sequence[CaptionedPhoto]], _Files]] = {
+    "csv": _csv,
+    "jsonl": _json_lines,
+    "json": _json,
+    "coco": _coco,
+    "karpathy": _karpathy,
+    "imagefolder": _imagefolder,
+    "flickr8k": _flickr8k,
+    "sidecars": _sidecars,
+}
+_DIRECTORIES = {"imagefolder", "flickr8k", "sidecars"}

@@ -1,0 +1,294 @@
+"""Caption photos with a model, or take captions that somebody has written already, and score them.
+
+The only module that knows both models and scores; what it finds is an `Outcome`, which knows neither file nor flag.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner import checkpoint
+from captioner._version import __version__
+from captioner.checkpoint import Checkpoint
+from captioner.config import from_mapping, to_mapping
+from captioner.datasets import CaptionedPhoto, count_and_first, to_results
+from captioner.decoding.options import DecodingOptions
+from captioner.errors import CaptionerError, ImageError, UsageError
+from captioner.evaluation.outcome import KnownCaptions, Outcome
+from captioner.evaluation.report import report_files
+from captioner.evaluation.scores import score
+from captioner.files import write_files
+from captioner.images import open_image
+
+if TYPE_CHECKING:  # loads torch, which mistakes need not wait for
+    from captioner.folders.batch import Record
+    from captioner.predict import Captioner
+
+ALLOW = "allow_missing leaves them out"
+"""How errors about missing photos and captions end."""
+
+_THUMBNAIL = 320  # longer side in pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How captions are scored, whoever wrote them.
+
+    Attributes:
+        known: captions that are not novel; the photos' own references if None.
+        meteor: add METEOR, which needs Java and pycocoevalcap.
+        allow_missing: score what is there where photos or captions are missing, instead of raising an error.
+        results: write the captions to this file in COCO's results format, before anything else can go wrong.
+        settings: further facts for the outcome, JSON's types.
+        tell: takes a sentence about each thing that is left out or worth knowing.
+    """
+
+    known: KnownCaptions | None = None
+    meteor: bool = False
+    allow_missing: bool = False
+    results: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tell: Callable[[str], None] | None = None
+
+    def miss(self, problem: CaptionerError) -> None:
+        """Stop because something is missing, or only tell so where that is allowed."""
+        if not self.allow_missing:
+            raise problem
+        self.say(str(problem).replace(ALLOW, "they are left out"))
+
+    def say(self, sentence: str) -> None:
+        """Tell something, if anybody listens."""
+        if self.tell:
+            self.tell(sentence)
+
+    def keep(self, captions: Mapping[str, str]) -> None:
+        """Write the captions where they were asked for."""
+        if self.results:
+            text = json.dumps(to_results(captions), indent=1) + "\n"
+            write_files(self.results.parent, {self.results.name: text})
+
+
+def evaluate(
+    model: "Captioner | Checkpoint | str | os.PathLike[str] | None",
+    photos: Iterable[CaptionedPhoto],
+    options: EvaluationOptions | None = None,
+    *,
+    images: str | os.PathLike[str],
+    search: DecodingOptions | None = None,
+    beam_sizes: Collection[int] = (),
+    device: str = "auto",
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Caption photos with a model and score the captions against people's.
+
+    Args:
+        model: a loaded model, or what `captioner.load` takes; it is loaded once all photos are known to be there.
+        photos: what people wrote about them.
+        options: how the captions are scored.
+        images: the directory that the photos' files are in.
+        search: what to search for; the model's own defaults if None.
+        beam_sizes: also score the captions of these beam sizes.
+        device: where a model is loaded to; see `captioner.load`.
+        batch_size: photos at once.
+        progress: called after each photo with the photos done and those wanted, all beam sizes together.
+
+    Raises:
+        UsageError: photos are missing, unless missing ones are allowed, or there is nothing to score.
+        ImageError: photos cannot be read, unless missing ones are allowed.
+        ModelError: there is no usable model.
+        OutputError: the results file cannot be written.
+    """
+    photos, options = list(photos), options or EvaluationOptions()
+    if model is None or isinstance(model, str | os.PathLike | Checkpoint):
+        read = checkpoint.read(model)
+    else:
+        read = model.checkpoint
+    search = search or read.decoding
+    sweep = {size: _with_beam(search, size) for size in sorted(set(beam_sizes))}
+    _check(options)
+    there = _there(photos, Path(images), options)
+    from captioner.predict import Captioner
+
+    if not isinstance(model, Captioner):
+        model = Captioner.load(read, device=device)
+    work = _Captioning(model, Path(images), batch_size, options.say, progress)
+    records = work.do(there, search, more=sum(other != search for other in sweep.values()))
+    good = {record.path: record for record in records if record.error is None}
+    captions = _texts(good.values())
+    options.keep(captions)
+    unreadable = [record.path for record in records if record.error is not None]
+    if unreadable:
+        options.miss(ImageError(f"{count_and_first(unreadable, 'photo')} could not be read; {ALLOW}."))
+    readable = [photo for photo in there if photo.id in good]
+    return _outcome(
+        photos,
+        captions,
+        options,
+        settings={"model": read.path.name, "decoding": to_mapping(search)},
+        confidences={key: record.confidence or 0.0 for key, record in good.items()},
+        beams={
+            size: captions if other == search else _texts(work.do(readable, other)) for size, other in sweep.items()
+        },
+    )
+
+
+def evaluate_captions(
+    captions: Mapping[str, str],
+    photos: Iterable[CaptionedPhoto],
+    options: EvaluationOptions | None = None,
+    *,
+    source: str = "captions",
+) -> Outcome:
+    """Score captions that are written already against people's.
+
+    Args:
+        captions: photo id → caption.
+        photos: what people wrote about them.
+        options: how the captions are scored.
+        source: what the captions are called in errors, usually their file.
+
+    Raises:
+        UsageError: captions of unknown photos, or photos without a caption, unless missing ones are allowed; or nothing
+            to score.
+        OutputError: the results file cannot be written.
+    """
+    photos, options = list(photos), options or EvaluationOptions()
+    _check(options)
+    known = {photo.id for photo in photos}
+    stray = [key for key in captions if key not in known]
+    if stray:
+        options.miss(UsageError(f"{source}: {count_and_first(stray, 'id')} without annotations; {ALLOW}."))
+    bare = [photo.id for photo in photos if photo.id not in captions]
+    if bare:
+        of = f"{count_and_first(bare, 'photo')} of {len(photos):,}"
+        options.miss(UsageError(f"{source}: {of} without a caption; {ALLOW}."))
+    chosen = {photo.id: captions[photo.id] for photo in photos if photo.id in captions}
+    options.keep(chosen)
+    return _outcome(photos, chosen, options, settings={"results": source})
+
+
+def write_report(outcome: Outcome, directory: Path, *, images: Path | None = None) -> None:
+    """Write a page about an outcome, and its data, into a directory; see `captioner.evaluation.report`.
+
+    Args:
+        outcome: what to report.
+        directory: made if need be.
+        images: the directory that the photos' files are in; without it the page shows none.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_files(directory, report_files(outcome, lambda photo: _thumbnail(images, photo)))
+
+
+def _check(options: EvaluationOptions) -> None:
+    if options.meteor:
+        from captioner.evaluation.official import require_official
+
+        require_official()
+
+
+def _with_beam(search: DecodingOptions, size: int) -> DecodingOptions:
+    return from_mapping(DecodingOptions, to_mapping(search) | {"beam_size": size}, where="beam sizes")
+
+
+def _there(photos: Sequence[CaptionedPhoto], images: Path, options: EvaluationOptions) -> list[CaptionedPhoto]:
+    absent = [photo.file for photo in photos if not (images / photo.file).is_file()]
+    if absent:
+        of = f"{count_and_first(absent, 'photo')} of {len(photos):,}"
+        options.miss(UsageError(f"{images}: {of} missing; {ALLOW}."))
+    return [photo for photo in photos if photo.file not in set(absent)] if absent else list(photos)
+
+
+@dataclass
+class _Captioning:
+    """Captions photos, once or with several beam sizes, and counts them."""
+
+    model: "Captioner"
+    images: Path
+    batch_size: int
+    tell: Callable[[str], None]
+    progress: Callable[[int, int], None] | None
+    done: int = 0
+    wanted: int = 0
+
+    def do(self, photos: Sequence[CaptionedPhoto], search: DecodingOptions, *, more: int = 0) -> "list[Record]":
+        """Caption photos; `more` times they will be captioned again."""
+        from captioner.folders.batch import caption_photos
+
+        self.wanted = self.wanted or len(photos) * (1 + more)
+        sources = [(photo.id, self.images / photo.file) for photo in photos]
+        records = []
+        for record in caption_photos(self.model, sources, search, batch_size=self.batch_size):
+            if record.error is not None:
+                self.tell(record.error)
+                self.wanted -= more  # it is not tried again
+            self.done += 1
+            if self.progress:
+                self.progress(self.done, self.wanted)
+            records.append(record)
+        return records
+
+
+def _texts(records: "Iterable[Record]") -> dict[str, str]:
+    return {record.path: record.caption or "" for record in records}
+
+
+def _outcome(
+    photos: Sequence[CaptionedPhoto],
+    captions: Mapping[str, str],
+    options: EvaluationOptions,
+    *,
+    settings: Mapping[str, Any],
+    confidences: Mapping[str, float] | None = None,
+    beams: Mapping[int, Mapping[str, str]] | None = None,
+) -> Outcome:
+    scored = tuple(photo for photo in photos if photo.id in captions)
+    references = {photo.id: photo.captions for photo in scored}
+    scores = score(captions, references)
+    meteor = None
+    if options.meteor:
+        from captioner.evaluation.official import meteor as official_meteor
+
+        meteor = official_meteor(captions, references)
+    theirs = tuple(caption for photo in scored for caption in photo.captions)
+    facts = {
+        # Two reports must agree about these to be compared.
+        "references_sha256": hashlib.sha256(json.dumps(sorted(references.items())).encode()).hexdigest(),
+        "photos_missing": len(photos) - len(scored),
+        "captioner": __version__,
+    }
+    outcome = Outcome(
+        photos=scored,
+        captions=captions,
+        scores=scores,
+        settings={**options.settings, **facts, **settings},
+        known=options.known or KnownCaptions(f"the {len(theirs):,} references of these photos", theirs),
+        confidences=confidences or {},
+        beam_sizes={size: score(others, references) for size, others in (beams or {}).items()},
+        meteor=meteor,
+    )
+    for remark in outcome.remarks:
+        options.say(remark)
+    return outcome
+
+
+def _thumbnail(images: Path | None, photo: CaptionedPhoto) -> str | None:
+    """A small JPEG as a data URI; None where there is no such photo."""
+    if images is None:
+        return None
+    try:
+        small = open_image(images / photo.file, draft=_THUMBNAIL).image
+    except ImageError:
+        return None
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -1,0 +1,274 @@
+"""Caption folders of any size: a run that can be stopped at any time and continued, from Python as from the command line."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from captioner import checkpoint
+from captioner.checkpoint import Checkpoint
+from captioner.config import to_mapping
+from captioner.decoding.options import DecodingOptions
+from captioner.errors import ImageError, UsageError
+from captioner.folders import cluster
+from captioner.folders.finding import Found, PassedOver, Photos
+from captioner.folders.journal import Row
+from captioner.folders.run import Counts, Existing, Run
+from captioner.folders.sidecars import Sidecars
+from captioner.images import ImageLimits, Source
+from captioner.text import ENGLISH
+
+if TYPE_CHECKING:  # loads torch, which mistakes need not wait for
+    from captioner.predict import Captioner
+
+    Model = Captioner | Checkpoint | str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions:
+    """How the photos of a folder are captioned, and where the captions go.
+
+    Attributes:
+        search: what to search for; the model's own defaults if None.
+        language: of the sentences, two letters; for a loaded model it is the model's own.
+        prefix: put before each sentence.
+        suffix: put behind each sentence.
+        sidecars: write a text file for each photo, too.
+        existing: what becomes of photos that have results already: `skip` them, do them again and `overwrite` the results,
+            or let it be an `error`.
+        retry_errors: do photos again that failed in an earlier run.
+        max_errors: stop once more than so many photos failed.
+        device: where a model is loaded to; see `captioner.load`.
+        batch_size: photos at once.
+        workers: threads that caption; see `captioner.folders.batch.caption_photos`.
+        limits: which photos are refused.
+        pool: caption on a Ray cluster; in this process if None.
+        dry_run: caption and write nothing, only say which photos would be captioned.
+    """
+
+    search: DecodingOptions | None = None
+    language: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    sidecars: Sidecars | None = None
+    existing: Existing = "skip"
+    retry_errors: bool = False
+    max_errors: int | None = None
+    device: str = "auto"
+    batch_size: int = 32
+    workers: int | None = None
+    limits: ImageLimits = field(default_factory=ImageLimits)
+    pool: cluster.Pool | None = None
+    dry_run: bool = False
+
+
+class Step(NamedTuple):
+    """What a run says about its progress: once when its work begins, and then after each photo.
+
+    Attributes:
+        record: of the photo, as JSON lines hold it; in a dry run its `path` alone; None when the work begins.
+        counts: of the photos so far.
+        total: photos found, those to be skipped among them.
+    """
+
+    record: Row | None
+    counts: Counts
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderResult:
+    """What became of the photos of a folder.
+
+    Attributes:
+        counts: how many were captioned, failed or skipped.
+        total: photos found.
+        journal: the file that holds every record; None without an output.
+        passed: what the search passed over.
+        complete: whether all are done; otherwise the same call goes on.
+    """
+
+    counts: Counts
+    total: int
+    journal: Path | None
+    passed: PassedOver
+    complete: bool
+
+
+def caption_folder(
+    model: "Model",
+    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Photos,
+    options: FolderOptions | None = None,
+    *,
+    output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    recursive: bool = False,
+    progress: Callable[[Step], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> FolderResult:
+    """Caption all photos of a folder, or of several. The same call continues a run that was stopped.
+
+    A photo that cannot be read gives a record with its error and stops nobody. What people wrote is never overwritten.
+
+    Args:
+        model: a loaded model, or what `captioner.load` takes; it is loaded only if there is something to do.
+        photos: folders, files or patterns, or a whole search.
+        options: how they are captioned.
+        output: files for the results, made as their suffixes say: `.jsonl`, `.csv`, `.json` (COCO results) or `.parquet`.
+        recursive: also look into the folders of a folder.
+        progress: called when the work begins and after each photo.
+        tell: takes a sentence about each thing worth knowing.
+        stop: asked before each photo; once it says True, what was started is finished and kept.
+
+    Raises:
+        UsageError: there are no photos, or the results that are there were made with other settings.
+        OutputError: an output is in use, cannot be written, or is there and may not be replaced.
+        ModelError: there is no usable model.
+    """
+    options = options or FolderOptions()
+    if not isinstance(photos, Photos):
+        photos = Photos(arguments=[os.fspath(one) for one in _listed(photos)], recursive=recursive)
+    outputs = [Path(one) for one in _listed(output)]
+    progress, stop, tell = progress or (lambda _: None), stop or (lambda: False), tell or (lambda _: None)
+    return _Work(model, photos, options, outputs=outputs, progress=progress, stop=stop).do(tell)
+
+
+class _Work:
+    """One call of `caption_folder`."""
+
+    def __init__(
+        self,
+        model: "Model",
+        photos: Photos,
+        options: FolderOptions,
+        *,
+        outputs: Sequence[Path],
+        progress: Callable[[Step], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        if model is None or isinstance(model, str | os.PathLike | Checkpoint):
+            self.model, self.read, self.language = None, checkpoint.read(model), options.language or ENGLISH
+        else:
+            self.model, self.read, self.language = model, model.checkpoint, model.language
+            if options.language not in {"", model.language}:
+                raise UsageError(f"the model was loaded to write {model.language!r}, not {options.language!r}.")
+        if self.language != ENGLISH:
+            checkpoint.read_translator().check_language(self.language)
+        self.photos, self.options, self.progress, self.stop = photos, options, progress, stop
+        self.search = options.search or self.read.decoding
+        self.target = Run(
+            outputs=outputs,
+            sidecars=options.sidecars,
+            existing=options.existing,
+            retry_errors=options.retry_errors,
+            dry=options.dry_run,
+            made=self._settings() if outputs or options.sidecars else {},
+        )
+        self.total = 0
+
+    def do(self, tell: Callable[[str], None]) -> FolderResult:
+        passed, complete = PassedOver(), False
+        # Before anything is written; a search takes long enough to be stopped.
+        self.total = self.target.survey(itertools.takewhile(lambda _: not self.stop(), self.photos.search(passed)))
+        if not self.stop():
+            if not passed.photos:
+                reasons = passed.reasons() or "there is nothing in it"
+                raise UsageError(f"{self.photos.described}: no photo found; {reasons}.")
+            with self.target:
+                complete = self._dry() if self.options.dry_run else self._captioned(tell)
+        return FolderResult(
+            counts=self.target.counts, total=self.total, journal=self.target.journal, passed=passed, complete=complete
+        )
+
+    def _settings(self) -> dict[str, object]:
+        """What captions depend on, by which results that were made otherwise are known."""
+        translated = self.language != ENGLISH
+        return {
+            "model": self.read.path.name,
+            "weights": checkpoint.digest(self.read),
+            "language": self.language,
+            "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
+            "prefix": self.options.prefix,
+            "suffix": self.options.suffix,
+            **to_mapping(self.search),
+        }
+
+    def _step(self, record: Row | None) -> None:
+        self.progress(Step(record, self.target.counts, self.total))
+
+    def _dry(self) -> bool:
+        for photo in itertools.takewhile(lambda _: not self.stop(), self.target.todo(self.photos)):
+            self._step({"path": photo.path})
+        return not self.stop()
+
+    def _captioned(self, tell: Callable[[str], None]) -> bool:
+        """Caption what is to be captioned; returns whether all of it is done."""
+        target, options = self.target, self.options
+        if not target.locked:
+            tell(f"{target.journal}: this file system knows no locks; let no second run write there.")
+        if target.taken_over is not None:
+            many, path = len(target.taken_over), target.taken_over.path
+            tell(f"goes on with {many:,} records of a run that was stopped; delete {path} to begin anew.")
+        todo = itertools.takewhile(lambda _: not self.stop(), target.todo(self.photos))
+        first = next(todo, None)  # where nothing is to be done, no model is loaded
+        rows = iter(()) if first is None else self._rows(itertools.chain([first], todo))
+        self._step(None)
+        stopped = False
+        for row in rows:
+            framed = _framed(row, options.prefix, options.suffix)
+            target.add(framed)
+            self._step(framed)
+            stopped = options.max_errors is not None and target.counts.failed > options.max_errors
+            if stopped or (options.pool and self.stop()):
+                break
+        complete = not (stopped or self.stop())
+        target.finish(complete=complete)
+        for path, aside in target.set_aside.items():
+            tell(f"{path} was not as captioner had written it; what it held is kept as {aside}.")
+        return complete
+
+    def _rows(self, photos: Iterable[Found]) -> Iterator[Row]:
+        """Records of the photos, from this process or from a cluster."""
+        options = self.options
+        if options.pool:
+            return cluster.caption_photos(
+                self.read,
+                photos,
+                self.search,
+                batch_size=options.batch_size,
+                language=self.language,
+                pool=options.pool,
+                limits=options.limits,
+            )
+        from captioner.folders.batch import caption_photos
+        from captioner.predict import Captioner
+
+        model = self.model or Captioner.load(self.read, device=options.device, language=self.language)
+        sources: Iterator[tuple[str, Source | ImageError]] = (
+            (photo.path, photo.problem or (photo.path if photo.content is None else photo.content)) for photo in photos
+        )
+        records = caption_photos(
+            model,
+            sources,
+            self.search,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            limits=options.limits,
+        )
+        return (record.as_dict() for record in records)
+
+
+def _listed(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> Sequence[str | os.PathLike[str]]:
+    return [paths] if isinstance(paths, str | os.PathLike) else paths
+
+
+def _framed(row: Row, before: str, behind: str) -> Row:
+    """A record with a text before and behind each of its sentences."""
+    if row["captions"] is None or not (before or behind):
+        return row
+    sentences = [{**one, "caption": f"{before}{one['caption']}{behind}"} for one in row["captions"]]
+    return {**row, "caption": sentences[0]["caption"], "captions": sentences}
