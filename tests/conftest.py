@@ -24,7 +24,7 @@ from tests.folder_runs import Fake
 from tests.sentence_pairs import PAIRS, settings, write_pairs
 from tests.training_runs import fit, write_data, write_refined
 from train.loop import Run
-from train.translation import Translating
+from train.sentences.task import Translating
 
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
 

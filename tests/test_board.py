@@ -18,8 +18,8 @@ from captioner.images import open_image, to_pixels
 from captioner.predict import Caption
 from train.board import Board, draw_attention
 from train.config import DataSettings, PhaseSettings, TrainConfig
-from train.data import PhotoSet
-from train.validation import sample_captions
+from train.photos.data import PhotoSet
+from train.photos.validation import sample_captions
 
 CAPTION = Caption(
     text="A cat.",

@@ -14,8 +14,8 @@ from captioner.checkpoint.weights import load_model
 from captioner.text import BOS, EOS
 from train.__main__ import main
 from train.config import DataSettings
-from train.data import read_splits
-from train.distillation import Teachers
+from train.objectives.distillation import Teachers
+from train.photos.data import read_splits
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from captioner.text.subwords import Subwords
 from tests.sentence_pairs import CZECH, GERMAN
-from train.segmenter import Segmenter
+from train.sentences.segmenter import Segmenter
 
 TEXT = GERMAN + CZECH
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from captioner.config import ModelConfig
-from train import speed
 from train.__main__ import main
-from train.speed import VARIANTS, Sizes, Trial
+from train.benchmark import speed
+from train.benchmark.speed import VARIANTS, Sizes, Trial
 
 SIZES = Sizes(photos=3, captions=2, tokens=4, cells=9, channels=20)
 

@@ -4,7 +4,7 @@ import pytest
 
 from captioner.errors import UsageError
 from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
-from train.splits import divide
+from train.photos.splits import divide
 
 
 def some_photos(count: int, *, split: str = "") -> CaptionedPhotos:

@@ -19,12 +19,12 @@ from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
 from tests.sentence_pairs import write_descriptions
 from train.__main__ import main
-from train.augment import crops, jitter, may_be_mirrored
 from train.config import EncoderSettings
-from train.data import PhotoSet, batches, load_photos, pad, read_texts
-from train.features import weights_key
 from train.optimizer import exponential_average, fitting_warmup, learning_rate
-from train.pretrained import pretrained_encoder
+from train.photos.augmentation import crops, jitter, may_be_mirrored
+from train.photos.data import PhotoSet, batches, load_photos, pad, read_texts
+from train.photos.features import weights_key
+from train.photos.pretrained import pretrained_encoder
 
 
 def test_features_of_another_normalisation_are_other_features(small_config: ModelConfig) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import train.data
+import train.photos.data
 from captioner.errors import ImageError, OutputError, UsageError
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import Photo, open_image
@@ -18,8 +18,8 @@ from tests.sentence_pairs import write_descriptions
 from tests.training_runs import fit, steps
 from train.__main__ import main
 from train.config import DataSettings
-from train.data import load_photos, new_array, read_splits, read_texts
-from train.pairs import read_lines
+from train.photos.data import load_photos, new_array, read_splits, read_texts
+from train.sentences.pairs import read_lines
 
 
 def test_a_run_that_diverges_stops_with_a_sentence(
@@ -197,7 +197,7 @@ def test_a_photo_that_is_readable_again_is_taken(
                 raise ImageError(f"{file}: Permission denied.")
             return open_image(file, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(train.data, "open_image", opening)
+        monkeypatch.setattr(train.photos.data, "open_image", opening)
         found.append(load_photos(records, tmp_path, size=8, cache=tmp_path / "cache", name="train"))
     assert [len(one) for one in found] == [len(photos) - 1, len(photos)]
 

@@ -169,7 +169,7 @@ def test_an_end_asked_for_while_photos_are_decoded_comes_at_once(
             os.kill(os.getpid(), signal.SIGTERM)
         return to_pixels(image, size)
 
-    monkeypatch.setattr("train.data.to_pixels", decode)
+    monkeypatch.setattr("train.photos.data.to_pixels", decode)
     assert fit(data, tmp_path / "out", "--set", f"data.cache={tmp_path / 'cache'}") == 130
     assert decoded
     assert list((tmp_path / "cache").iterdir()) == []

@@ -11,7 +11,7 @@ from captioner.decoding import DecodingOptions
 from captioner.inference import generate
 from tests.sentence_pairs import PAIRS, write_pairs
 from train.__main__ import main
-from train.transformer import Transformer
+from train.study.transformer import Transformer
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_
 from train.__main__ import main as train_main
 from train.config import TranslationConfig, read_config
 from train.loop import Run
-from train.pairs import held_out_photos, read_pairs
-from train.translation import Translating
+from train.sentences.pairs import held_out_photos, read_pairs
+from train.sentences.task import Translating
 
 RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
 

@@ -40,10 +40,10 @@ class DataSettings:
     """Where the photos and captions are, and which captions count.
 
     Attributes:
-        root: directory with the captions (see `train.splits`) and the photos, or the file of captions itself; given on the
+        root: directory with the captions (see `train.photos.splits`) and the photos, or the file of captions itself; given on the
             command line (`--set data.root=DIR`).
         images: directory of the photos; empty where they are in `images/` beside the captions, or in a place that
-            `train.places` finds by itself.
+            `train.photos.places` finds by itself.
         also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside each file.
         validation: further files like these, for validation whatever their split: each is scored by itself, and the best
             checkpoint is that with the best mean score over the data's validation photos and these files.
@@ -249,7 +249,7 @@ class PairSettings:
     Attributes:
         root: directory with `train.en`, `val.en` and the same in the other languages, one sentence a line, `.gz` or not;
             given on the command line (`--set data.root=DIR`).
-        held_out: a file of captioned photos (see `train.splits`); what describes one of its photos for validation or
+        held_out: a file of captioned photos (see `train.photos.splits`); what describes one of its photos for validation or
             testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
         also: directories with further sentences to train on: `train.en` and the same in one of the languages or more.
         source_size: subwords of the language that is read.

@@ -15,9 +15,9 @@ from captioner.errors import UsageError
 from captioner.files import replacing
 from captioner.folders.finding import Photos
 from captioner.text import Tokenizer
-from train.data import load_photos
-from train.distillation import Teachers
-from train.places import IMAGES
+from train.objectives.distillation import Teachers
+from train.photos.data import load_photos
+from train.photos.places import IMAGES
 
 LABELS = "labels.json"
 

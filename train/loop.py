@@ -17,7 +17,7 @@ from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.config import PhaseSettings, first_difference
 from train.log import Log
-from train.objective import Objective, on_device
+from train.objectives.objective import Objective, on_device
 from train.optimizer import (
     build_optimizer,
     exponential_average,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from train.feed import Batch
-from train.losses import Loss
+from train.objectives.losses import Loss
+from train.photos.feed import Batch
 
 
 @dataclass(frozen=True)

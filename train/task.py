@@ -13,8 +13,8 @@ from captioner.predict import Caption
 from captioner.text import Vocabulary
 from captioner.text.subwords import Subwords
 from train.config import PhaseSettings, TrainConfig, TranslationConfig
-from train.feed import Batch
-from train.objective import Objective
+from train.objectives.objective import Objective
+from train.photos.feed import Batch
 
 Encode = Callable[[nn.Module, Tensor], Tensor]
 """Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""

@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> None:
     from captioner.errors import UsageError
     from captioner.text import ENGLISH
     from captioner.translation.translator import Translator
-    from train.pairs import held_out_photos, photo_number, read_descriptions, read_lines, write_further_pairs
-    from train.translation import translate
+    from train.sentences.pairs import held_out_photos, photo_number, read_descriptions, read_lines, write_further_pairs
+    from train.sentences.task import translate
 
     translator = Translator.load(options.model)
     if translator.languages != (ENGLISH,):

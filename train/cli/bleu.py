@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
     """Translate and score."""
     from captioner.predict import Captioner
     from captioner.translation.translator import Translator
-    from train.bleu import record, score_captions, score_translations, to_table
+    from train.sentences.bleu import record, score_captions, score_translations, to_table
 
     translator = Translator.load(options.model)
     scores = score_translations(translator, options.data / "task1")

@@ -16,10 +16,10 @@ from captioner.errors import UsageError
 A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
-    from train.captioning import Captioning
     from train.config import PhaseSettings, TrainConfig
     from train.loop import Run
     from train.parallel import Team
+    from train.photos.task import Captioning
     from train.task import Task
 
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
 
     from train.loop import Run, find_device
     from train.parallel import join_team
-    from train.translation import Translating
+    from train.sentences.task import Translating
 
     team = join_team()
     slow = find_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
@@ -113,9 +113,9 @@ def shortened_warmups(task: "Task") -> Iterator[str]:
 
 def _steps(task: "Task", phase: "PhaseSettings") -> int:
     """Steps that a phase takes."""
-    from train.captioning import Captioning
-    from train.feed import SENTENCES
-    from train.translation import Translating
+    from train.photos.feed import SENTENCES
+    from train.photos.task import Captioning
+    from train.sentences.task import Translating
 
     count, size = 0, phase.batch_size
     if isinstance(task, Translating):  # its batches hold so many translations
@@ -131,11 +131,11 @@ def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captio
     """The photos and captions of a run; what cannot be read is named."""
     from captioner import checkpoint
     from captioner.files import remove_torn
-    from train.captioning import Captioning
-    from train.corpus import read_corpus
-    from train.data import CACHED, read_splits
     from train.loop import find_device
-    from train.pretrained import pretrained_encoder
+    from train.photos.corpus import read_corpus
+    from train.photos.data import CACHED, read_splits
+    from train.photos.pretrained import pretrained_encoder
+    from train.photos.task import Captioning
 
     start = checkpoint.read(config.start) if config.start else None
     encoder = None if start or resume else pretrained_encoder(config.encoder)

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Join the two."""
     from captioner.datasets import read_flickr8k
-    from train.pairs import photo_number, read_descriptions
+    from train.sentences.pairs import photo_number, read_descriptions
 
     german = read_descriptions(options.data / "task2")
     photos = [photo for photo in read_flickr8k(options.photos) if photo_number(photo.file) in german]

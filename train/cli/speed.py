@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
     if options.threads < 1:
         raise UsageError(f"--threads {options.threads}: at least 1 is needed.")
     require_place(options.json)
-    from train.speed import compare, to_table
+    from train.benchmark.speed import compare, to_table
 
     result = compare(options.threads)
     print(to_table(result))

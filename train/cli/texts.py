@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the captions of the photos that are not held out."""
     from captioner.text import ENGLISH
-    from train.pairs import held_out_photos, read_descriptions
+    from train.sentences.pairs import held_out_photos, read_descriptions
 
     without = held_out_photos(options.held_out)
     captions = [

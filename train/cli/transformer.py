@@ -25,8 +25,8 @@ def run(options: argparse.Namespace) -> None:
     if not isinstance(config, TranslationConfig):
         raise UsageError(f"{options.config}: trains a captioner; name a translator's recipe.")
 
-    from train.bleu import score_translations, to_table
-    from train.transformer import HEADS, Comparison, Transforming
+    from train.sentences.bleu import score_translations, to_table
+    from train.study.transformer import HEADS, Comparison, Transforming
 
     if options.layers < 1 or options.width < HEADS or options.width % HEADS:
         raise UsageError(f"--layers must be 1 or more, --width a multiple of {HEADS}.")

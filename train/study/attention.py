@@ -20,9 +20,9 @@ from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
-from train.data import encode, pad
-from train.losses import cross_entropy
-from train.pairs import read_pairs as read_sentences
+from train.objectives.losses import cross_entropy
+from train.photos.data import encode, pad
+from train.sentences.pairs import read_pairs as read_sentences
 from train.study import chart, toy
 from train.study.learning import in_batches, learn
 from train.study.setting import Cell, Finding, Setting

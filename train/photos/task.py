@@ -18,14 +18,14 @@ from captioner.models.encoders import ImageEncoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
 from train.config import PhaseSettings, TrainConfig, without_places
-from train.corpus import Corpus
-from train.distillation import Teachers
-from train.feed import PhotoFeed
-from train.objective import Objective
-from train.pretrained import load_start
-from train.self_critical import SelfCritic
+from train.objectives.distillation import Teachers
+from train.objectives.objective import Objective
+from train.objectives.self_critical import SelfCritic
+from train.photos.corpus import Corpus
+from train.photos.feed import PhotoFeed
+from train.photos.pretrained import load_start
+from train.photos.validation import caption_photos, sample_captions
 from train.task import Encode
-from train.validation import caption_photos, sample_captions
 
 
 class Captioning:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from captioner.models.encoders import ImageEncoder
-from train.augment import crops, jitter
 from train.config import PhaseSettings, TrainConfig
-from train.corpus import Corpus
-from train.data import batches, pad
-from train.features import Grids, load_features, weights_key
+from train.photos.augmentation import crops, jitter
+from train.photos.corpus import Corpus
+from train.photos.data import batches, pad
+from train.photos.features import Grids, load_features, weights_key
 
 SENTENCES = 5
 """Captions without photos that make a set, as if they were about one photo."""

@@ -17,7 +17,7 @@ from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from captioner.text.english import FUNCTION_WORDS
-from train.losses import Loss
+from train.objectives.losses import Loss
 
 END = "<eos>"
 """Counts as a word of samples and references: a sentence that breaks off shares no n-gram with their ends."""

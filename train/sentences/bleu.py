@@ -11,9 +11,9 @@ from captioner.datasets import CaptionedPhoto, read_captioned_photos
 from captioner.errors import UsageError
 from captioner.predict import Captioner
 from captioner.translation.translator import Translator
-from train.pairs import find_lines, photo_number, read_descriptions, read_pairs
 from train.record import record_scores
-from train.translation import translate
+from train.sentences.pairs import find_lines, photo_number, read_descriptions, read_pairs
+from train.sentences.task import translate
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 

@@ -15,7 +15,7 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import PADDING, TextEncoder, Vectors
 from train.config import TranslationConfig
 from train.loop import Run
-from train.translation import Translating
+from train.sentences.task import Translating
 
 HEADS = 4
 

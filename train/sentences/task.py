@@ -22,18 +22,18 @@ from captioner.text import EOS, PAD
 from captioner.text.subwords import Subwords
 from captioner.translation.translator import Translator
 from train.config import PairSettings, PhaseSettings, TranslationConfig, without_places
-from train.data import batches, hash_of, pad
-from train.feed import Batch
-from train.objective import Objective
-from train.pairs import (
+from train.objectives.objective import Objective
+from train.photos.data import batches, hash_of, pad
+from train.photos.feed import Batch
+from train.photos.pretrained import load_start
+from train.sentences.pairs import (
     held_out_photos,
     read_further_pairs,
     read_pairs,
     with_copied_number,
     with_copied_words,
 )
-from train.pretrained import load_start
-from train.segmenter import Segmenter
+from train.sentences.segmenter import Segmenter
 from train.task import Encode
 
 FIGURES = 0.5

@@ -15,7 +15,7 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption, Captioner, PreparedPhoto
 from captioner.text import Tokenizer, Vocabulary
 from train.config import TrainConfig
-from train.data import PhotoSet
+from train.photos.data import PhotoSet
 
 
 def caption_photos(

@@ -6,10 +6,10 @@ from torch import Tensor
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
 from train.config import LoopSettings, PhaseSettings
-from train.distillation import Teachers, distillation
-from train.feed import Batch
-from train.losses import Loss, attention_penalty, cross_entropy
-from train.self_critical import SelfCritic
+from train.objectives.distillation import Teachers, distillation
+from train.objectives.losses import Loss, attention_penalty, cross_entropy
+from train.objectives.self_critical import SelfCritic
+from train.photos.feed import Batch
 
 
 class Objective:

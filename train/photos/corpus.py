@@ -9,10 +9,10 @@ from captioner.checkpoint import Checkpoint
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
-from train.augment import may_be_mirrored
 from train.config import TrainConfig
-from train.data import PhotoSet, encode, hash_of, load_photos, read_texts
-from train.places import IMAGES, home
+from train.photos.augmentation import may_be_mirrored
+from train.photos.data import PhotoSet, encode, hash_of, load_photos, read_texts
+from train.photos.places import IMAGES, home
 
 
 @dataclass(frozen=True)

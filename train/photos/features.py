@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from captioner.files import replacing
-from train.augment import crops
-from train.data import PhotoSet, hash_of, new_array
+from train.photos.augmentation import crops
+from train.photos.data import PhotoSet, hash_of, new_array
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from captioner.images import open_image, to_pixels
 from captioner.interrupt import Interrupt
 from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
-from train.places import IMAGES, Place, find_place, home
-from train.splits import divide
+from train.photos.places import IMAGES, Place, find_place, home
+from train.photos.splits import divide
 
 CACHED = "pixels-*", "features-*"
 """Names of the files in a cache."""

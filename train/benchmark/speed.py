@@ -27,7 +27,7 @@ from captioner.errors import UsageError
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import GRID_CHANNELS, Vectors
 from captioner.text import BOS, EOS, UNK
-from train.losses import cross_entropy
+from train.objectives.losses import cross_entropy
 
 VARIANTS = ("shared", "copied", "single")
 Part = tuple[Tensor, Tensor]
@@ -116,12 +116,14 @@ def compare(threads: int) -> dict[str, Any]:
     if importlib.util.find_spec("resource") is None:
         raise UsageError("speed also measures memory, by what only Linux and macOS have.")
     # Memory first: a new process inherits the highest mark of the one that starts it, which is still low.
-    command = "import sys; from train.speed import peak_memory; print(peak_memory(sys.argv[1], int(sys.argv[2])))"
+    command = (
+        "import sys; from train.benchmark.speed import peak_memory; print(peak_memory(sys.argv[1], int(sys.argv[2])))"
+    )
     memory = {
         variant: float(
             subprocess.run(
                 [sys.executable, "-c", command, variant, str(threads)],
-                cwd=Path(__file__).parent.parent,
+                cwd=Path(__file__).parents[2],
                 check=True,
                 stdout=subprocess.PIPE,
                 text=True,
