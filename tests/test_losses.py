@@ -10,8 +10,8 @@ from captioner.config import DecoderConfig
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
+from train.objectives.cross_entropy import attention_penalty, cross_entropy, mix_in_guesses
 from train.objectives.distillation import distillation
-from train.objectives.losses import attention_penalty, cross_entropy, mix_in_guesses
 from train.objectives.self_critical import SelfCritic
 
 WORDS = ("a", "dog", "cat", "runs", "on", "grass", "sofa")

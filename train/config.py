@@ -30,6 +30,7 @@ from captioner.decoding.options import DecodingOptions
 from captioner.errors import UsageError
 from captioner.files import decode_text
 from captioner.text import ENGLISH
+from train.objectives import OBJECTIVES, ObjectiveName, ObjectiveSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -81,14 +82,13 @@ class EncoderSettings(ImageEncoderConfig):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class PhaseSettings:
+class PhaseSettings(ObjectiveSettings):
     """One phase of training, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
 
     Attributes:
         name: what the log calls it.
         epochs: passes over the training photos.
-        objective: `captions`: the next word of people's captions, or translations (teacher forcing). `self-critical`: CIDEr-D of samples.
-            `text`: the next word of the captions in `data.text`, which have no photo, the decoder alone.
+        objective: what it minimizes; see `train.objectives`, also for the settings that only one objective has.
         batch_size: photos in a step; each comes with all its captions.
         learning_rate: the decoder's highest.
         encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
@@ -104,15 +104,11 @@ class PhaseSettings:
         weight_decay: of AdamW, on matrices only.
         scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
             beginning of the phase in a straight line to this (Bengio et al. 2015).
-        samples: of `self-critical`: captions drawn for each photo.
-        bleu_weight: of `self-critical`: the reward is CIDEr-D and so many times a sample's own BLEU-4.
-        cross_entropy_share: of `self-critical`: weight of the cross-entropy of people's captions, so that captions stay
-            sentences; the reward's is what is left to 1.
     """
 
     name: str
     epochs: Count
-    objective: Literal["captions", "self-critical", "text"] = "captions"
+    objective: ObjectiveName = "captions"
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     encoder_learning_rate: Annotated[float, Field(ge=0)] = 0.0
@@ -125,9 +121,6 @@ class PhaseSettings:
     warmup: Annotated[int, Field(ge=0)] = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
-    samples: Annotated[int, Field(ge=2)] = 5
-    bleu_weight: Annotated[float, Field(ge=0)] = 0.0
-    cross_entropy_share: Annotated[float, Field(ge=0, le=1)] = 0.2
 
     def __post_init__(self) -> None:
         """Check the fields against each other.
@@ -135,19 +128,16 @@ class PhaseSettings:
         Raises:
             ValueError: where two fields exclude each other, or one would do nothing.
         """
-        if self.objective == "text" and self.encoder_learning_rate:
-            raise ValueError(f"phase {self.name}: text has no photo from which an encoder could learn")
-        text, learns = self.objective == "text", self.encoder_learning_rate > 0
-        if text:
-            self.refuse("views", "crop", "flip", reason="where there are no photos")
-        if learns:
+        OBJECTIVES[self.objective].check(self)
+        if self.encoder_learning_rate:
             self.refuse("views", reason="where the encoder learns: every pass sees other crops")
         else:
             self.refuse("colour", "encoder_blocks", "size", reason="where encoder_learning_rate is 0")
-        if self.views == 1 and not learns:
-            self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
-        if self.objective != "self-critical":
-            self.refuse("samples", "bleu_weight", "cross_entropy_share", reason="unless objective is 'self-critical'")
+            if self.views == 1:
+                self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
+        for name, other in OBJECTIVES.items():
+            if name != self.objective:
+                self.refuse(*other.own_settings(), reason=f"unless objective is {name!r}")
 
     def refuse(self, *names: str, reason: str) -> None:
         """Refuse settings that were made and would do nothing.

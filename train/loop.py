@@ -15,9 +15,10 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
+from train.batches import on_device
 from train.config import PhaseSettings, first_difference
 from train.log import Log
-from train.objectives.objective import Objective, on_device
+from train.objectives.objective import Objective
 from train.optimizer import (
     build_optimizer,
     exponential_average,

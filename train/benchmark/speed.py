@@ -27,7 +27,7 @@ from captioner.errors import UsageError
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import GRID_CHANNELS, Vectors
 from captioner.text import BOS, EOS, UNK
-from train.objectives.losses import cross_entropy
+from train.objectives.cross_entropy import cross_entropy
 
 VARIANTS = ("shared", "copied", "single")
 Part = tuple[Tensor, Tensor]

@@ -4,7 +4,6 @@ The best checkpoint by validation score is kept in OUT/best; OUT also holds the 
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -16,7 +15,7 @@ from captioner.errors import UsageError
 A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
-    from train.config import PhaseSettings, TrainConfig
+    from train.config import TrainConfig
     from train.loop import Run
     from train.parallel import Team
     from train.photos.task import Captioning
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     """Train."""
     from train.config import TrainConfig, read_config
 
-    config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
+    config = read_config(options.config, options.changes)
 
     from torch.backends.cpu import get_cpu_capability
 
@@ -102,29 +101,13 @@ def shortened_warmups(task: "Task") -> Iterator[str]:
     from train.optimizer import fitting_warmup
 
     for number, phase in enumerate(task.config.phase):
-        steps = _steps(task, phase)
+        steps = phase.epochs * task.steps(phase)
         warmup = fitting_warmup(phase.warmup, steps)
         if steps and warmup != phase.warmup:
             yield (
                 f"phase {phase.name} takes {steps:,} steps, too few for a warm-up of {phase.warmup:,}; it is shortened to "
                 f"{warmup:,} (--set phase.{number}.warmup={warmup})."
             )
-
-
-def _steps(task: "Task", phase: "PhaseSettings") -> int:
-    """Steps that a phase takes."""
-    from train.photos.feed import SENTENCES
-    from train.photos.task import Captioning
-    from train.sentences.task import Translating
-
-    count, size = 0, phase.batch_size
-    if isinstance(task, Translating):  # its batches hold so many translations
-        count, size = sum(len(pair.targets) for pair in task.train), phase.batch_size * len(task.config.languages)
-    elif isinstance(task, Captioning) and phase.objective == "text":
-        count, size = len(task.corpus.texts), phase.batch_size * SENTENCES
-    elif isinstance(task, Captioning):
-        count = len(task.corpus.train)
-    return phase.epochs * math.ceil(count / size)
 
 
 def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":

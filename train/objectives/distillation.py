@@ -17,6 +17,7 @@ from captioner.inference import word_constraints
 from captioner.models.decoder import DecoderState
 from captioner.models.encoders import ImageEncoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
+from train.batches import Batch
 
 
 class Teachers:
@@ -24,10 +25,17 @@ class Teachers:
 
     Attributes:
         encoders: each teacher's own.
+        weight: of their opinion, in [0, 1]; that of people's captions is what is left to 1.
     """
 
     def __init__(
-        self, checkpoints: Sequence[Checkpoint], vocabulary: Vocabulary, text: TextConfig, device: torch.device
+        self,
+        checkpoints: Sequence[Checkpoint],
+        vocabulary: Vocabulary,
+        text: TextConfig,
+        device: torch.device,
+        *,
+        weight: float = 0.5,
     ) -> None:
         """Load them.
 
@@ -36,6 +44,7 @@ class Teachers:
             vocabulary: the student's.
             text: how the student writes.
             device: where they work.
+            weight: of their opinion.
 
         Raises:
             UsageError: a teacher has another vocabulary or writes in another direction.
@@ -50,9 +59,17 @@ class Teachers:
                 tokens, direction = f"{one.config.text.tokens}s", one.config.text.direction
                 way = direction if direction != text.direction else tokens
                 raise UsageError(f"{one.path} writes {way}, unlike the models beside it.")
+        self.weight = weight
         self._vocabulary = vocabulary
         self._models = [load_model(one).to(device) for one in checkpoints]
         self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
+
+    @torch.no_grad()
+    def opinions(self, batch: Batch) -> Tensor:
+        """Their mean probabilities of a batch's P tokens that follow another, (P, V); their encoders look where its grids lack."""
+        if batch.taught:
+            return self.probabilities([Vectors(grids.float()) for grids in batch.taught], batch.tokens)
+        return self.probabilities([encoder(batch.inputs) for encoder in self.encoders], batch.tokens)
 
     @torch.no_grad()
     def probabilities(self, views: Sequence[Vectors], tokens: Tensor) -> Tensor:

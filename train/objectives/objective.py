@@ -1,46 +1,89 @@
-"""What a phase makes smaller: people's captions, the reward, teachers, and penalties, put together."""
+"""What all objectives have in common: the next word of people's captions under teacher forcing."""
 
-import torch
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
 from torch import Tensor
 
+from captioner.models.decoder import Forced
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
-from train.config import LoopSettings, PhaseSettings
-from train.objectives.distillation import Teachers, distillation
-from train.objectives.losses import Loss, attention_penalty, cross_entropy
-from train.objectives.self_critical import SelfCritic
-from train.photos.feed import Batch
+from train.batches import Batch
+from train.objectives.cross_entropy import Loss, attention_penalty, cross_entropy
+from train.objectives.distillation import Teachers
+
+if TYPE_CHECKING:
+    from train.config import PhaseSettings, TrainConfig, TranslationConfig
+    from train.photos.corpus import Corpus
 
 
 class Objective:
-    """The loss of one phase."""
+    """The loss of one phase, and which captions its batches hold.
+
+    Attributes:
+        settings: dataclass of the settings that only this objective has, if there are any.
+        photos: whether its captions are about photos.
+        together: captions without photos that are taken for those of one photo.
+    """
+
+    settings: ClassVar[type | None] = None
+    photos: ClassVar[bool] = True
+    together: ClassVar[int] = 1
 
     def __init__(
         self,
-        settings: LoopSettings,
-        phase: PhaseSettings,
+        config: "TrainConfig | TranslationConfig",
+        phase: "PhaseSettings",
         *,
-        critic: SelfCritic | None = None,
+        corpus: "Corpus | None" = None,
         teachers: Teachers | None = None,
-        weight: float = 0.0,
     ) -> None:
-        """Put the parts together.
+        """Prepare for a phase.
 
         Args:
-            settings: of all phases.
-            phase: this one.
-            critic: gives the reward, where that counts.
-            teachers: other models to learn from, if any.
-            weight: theirs.
+            config: of the run.
+            phase: one of its phases.
+            corpus: photos and captions; None where sentences are translated.
+            teachers: other models to learn from, if there are any.
         """
-        self.settings = settings
+        self.config = config
         self.phase = phase
-        self.critic = critic
+        self.corpus = corpus
         self.teachers = teachers
-        self.weight = weight
+
+    @classmethod
+    def check(cls, phase: "PhaseSettings") -> None:
+        """Check a phase's settings for what this objective cannot do.
+
+        Raises:
+            ValueError: a setting contradicts the objective, or would do nothing.
+        """
+
+    @classmethod
+    def own_settings(cls) -> tuple[str, ...]:
+        """Names of the settings that only this objective has."""
+        return tuple(field.name for field in dataclasses.fields(cls.settings)) if cls.settings else ()
+
+    @classmethod
+    def lengths(cls, corpus: "Corpus") -> list[int]:
+        """Tokens of the longest caption of all that one pass reads, photo by photo."""
+        return corpus.lengths
+
+    @classmethod
+    def captions(cls, corpus: "Corpus", numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
+        """The captions of a batch as ids, photo by photo.
+
+        Args:
+            corpus: what there is to read.
+            numbers: places in `lengths`.
+            seed: of what is chosen at random.
+        """
+        del seed
+        return [corpus.captions[photo] for photo in numbers]
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
-        """What one step makes smaller.
+        """What one step minimizes.
 
         Args:
             model: the student.
@@ -48,44 +91,26 @@ class Objective:
             progress: how much of the phase is behind, in [0, 1).
             seed: of what is drawn at random.
         """
-        inputs = batch.inputs
-        vectors = Vectors(inputs.float()) if inputs.dim() == 3 else model.encoder(inputs)
-        people, forced = cross_entropy(
+        raise NotImplementedError
+
+    def look(self, model: EncoderDecoder, batch: Batch) -> Vectors:
+        """What the decoder attends to: the batch's grids, or what the encoder makes of its images or sentences."""
+        return Vectors(batch.inputs.float()) if batch.inputs.dim() == 3 else model.encoder(batch.inputs)
+
+    def imitate(
+        self, model: EncoderDecoder, vectors: Vectors, batch: Batch, *, progress: float, seed: int
+    ) -> tuple[Loss, Forced]:
+        """Cross-entropy of people's captions, and what the decoder said; see `loss`."""
+        return cross_entropy(
             model.decoder,
             vectors,
             batch.tokens,
-            smoothing=self.settings.label_smoothing,
+            smoothing=self.config.training.label_smoothing,
             own_words=self.phase.scheduled_sampling * progress,
             seed=seed,
         )
-        value, facts = people.value, people.facts
-        if self.teachers:
-            taught = self.teachers.probabilities(self._views(batch), batch.tokens)
-            value = (1 - self.weight) * value + self.weight * distillation(forced.logits, taught)
-        # A caption without a photo has one cell to look at, all the time.
-        if self.settings.attention_regularisation and self.phase.objective != "text":
-            penalty = attention_penalty(forced.attention, batch.tokens)
-            value = value + self.settings.attention_regularisation * penalty
-        tokens = people.tokens
-        if self.critic:
-            share = self.phase.cross_entropy_share
-            reward = self.critic.loss(model.decoder, vectors, batch.photos, count=self.phase.samples, seed=seed)
-            value, tokens, facts = (1 - share) * reward.value + share * value, reward.tokens, reward.facts
-        return Loss(value, tokens, facts)
 
-    def _views(self, batch: Batch) -> list[Vectors]:
-        """What each teacher sees of the batch."""
-        assert self.teachers
-        if batch.taught:
-            return [Vectors(grids.float()) for grids in batch.taught]
-        with torch.no_grad():
-            return [encoder(batch.inputs) for encoder in self.teachers.encoders]
-
-
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch whose tensors live where the model does."""
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(device)
-
-    return Batch(move(batch.inputs), move(batch.tokens), batch.photos, tuple(map(move, batch.taught)))
+    def penalty(self, forced: Forced, batch: Batch) -> Tensor | float:
+        """The weighted penalty on attention; 0 where it is switched off."""
+        weight = self.config.training.attention_regularisation
+        return weight * attention_penalty(forced.attention, batch.tokens) if weight else 0.0

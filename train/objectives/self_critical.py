@@ -1,26 +1,96 @@
-"""Self-critical sequence training: sentences that the model drew are made more probable if they score above their kind.
+"""Objective `self-critical`: sentences that the model drew are made more probable if they score above their kind.
 
 Rennie et al. 2017 compare each sample with the greedy caption; here several samples of a photo are compared with the mean of
 the others (Luo 2020, "A better variant of self-critical sequence training"), which needs no further search.
 """
 
+import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from captioner.config import STRICT
 from captioner.decoding import sample
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.models.decoder import Decoder
+from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from captioner.text.english import FUNCTION_WORDS
-from train.objectives.losses import Loss
+from train.batches import Batch
+from train.objectives.cross_entropy import Loss
+from train.objectives.distillation import Teachers
+from train.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    from train.config import PhaseSettings, TrainConfig, TranslationConfig
+    from train.photos.corpus import Corpus
 
 END = "<eos>"
 """Counts as a word of samples and references: a sentence that breaks off shares no n-gram with their ends."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SelfCriticalSettings:
+    """What only this objective asks for.
+
+    Attributes:
+        samples: captions drawn for each photo.
+        bleu_weight: the reward is CIDEr-D and so many times a sample's own BLEU-4.
+        cross_entropy_share: weight of the cross-entropy of people's captions, so that captions stay sentences; the
+            reward's is what is left to 1.
+    """
+
+    samples: Annotated[int, Field(ge=2)] = 5
+    bleu_weight: Annotated[float, Field(ge=0)] = 0.0
+    cross_entropy_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+
+class SelfCritical(Objective):
+    """The reward, and a share of cross-entropy."""
+
+    settings = SelfCriticalSettings
+
+    def __init__(
+        self,
+        config: "TrainConfig | TranslationConfig",
+        phase: "PhaseSettings",
+        *,
+        corpus: "Corpus | None" = None,
+        teachers: Teachers | None = None,
+    ) -> None:
+        """Weigh the training captions, which samples are compared with; see `Objective`."""
+        super().__init__(config, phase, corpus=corpus, teachers=teachers)
+        assert corpus
+        photos = cast("TrainConfig", config)  # sentences have no reward
+        self.critic = SelfCritic(
+            corpus.words,
+            corpus.vocabulary,
+            max_length=photos.decoding.max_length,
+            bleu_weight=phase.bleu_weight,
+            direction=photos.text.direction,
+        )
+
+    @classmethod
+    def captions(cls, corpus: "Corpus", numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
+        """One of people's captions of each photo, which is enough beside the samples; see `Objective.captions`."""
+        choices = (corpus.captions[photo] for photo in numbers)
+        return [[random.Random(f"{seed}/{place}").choice(captions)] for place, captions in enumerate(choices)]
+
+    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+        """The reward's loss and a share of cross-entropy; see `Objective.loss`."""
+        vectors = self.look(model, batch)
+        people, forced = self.imitate(model, vectors, batch, progress=progress, seed=seed)
+        reward = self.critic.loss(model.decoder, vectors, batch.photos, count=self.phase.samples, seed=seed)
+        share = self.phase.cross_entropy_share
+        value = (1 - share) * reward.value + share * (people.value + self.penalty(forced, batch))
+        return Loss(value, reward.tokens, reward.facts)
 
 
 class SelfCritic:

@@ -9,10 +9,13 @@ from captioner.checkpoint import Checkpoint
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
+from train.batches import encode
 from train.config import TrainConfig
+from train.objectives import OBJECTIVES
 from train.photos.augmentation import may_be_mirrored
-from train.photos.data import PhotoSet, encode, hash_of, load_photos, read_texts
+from train.photos.data import PhotoSet, load_photos, read_texts
 from train.photos.places import IMAGES, home
+from train.task import hash_of
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ def read_corpus(
     images, cache = home(Path(data.root)) / IMAGES, Path(data.cache)
     tokenize = Tokenizer(config.text.tokens, config.text.direction).tokenize
     texts = [tokens for tokens in map(tokenize, read_texts(data.text)) if tokens]
-    texts_wanted = [phase.name for phase in config.phase if phase.objective == "text"]
-    if texts_wanted and not texts:
+    reader = next((phase.name for phase in config.phase if not OBJECTIVES[phase.objective].photos), "")
+    if reader and not texts:
         raise UsageError(
-            f"phase {texts_wanted[0]} reads captions without photos; the files of data.text hold none, name some that do."
+            f"phase {reader} reads captions without photos; the files of data.text hold none, name some that do."
         )
     loaded = {
         split: load_photos(

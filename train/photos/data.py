@@ -2,11 +2,9 @@
 
 import errno
 import gzip
-import hashlib
 import itertools
 import json
 import os
-import random
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from captioner.datasets import CaptionedPhoto, read_captioned_photos
@@ -26,10 +22,10 @@ from captioner.errors import ImageError, OutputError, UsageError
 from captioner.files import decode_text, replacing
 from captioner.images import open_image, to_pixels
 from captioner.interrupt import Interrupt
-from captioner.text import BOS, EOS, PAD, Vocabulary
 from train.config import DataSettings
 from train.photos.places import IMAGES, Place, find_place, home
 from train.photos.splits import divide
+from train.task import hash_of
 
 CACHED = "pixels-*", "features-*"
 """Names of the files in a cache."""
@@ -205,44 +201,6 @@ def new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> ND
     return array
 
 
-def encode(tokens: Sequence[str], vocabulary: Vocabulary, max_length: int) -> list[int]:
-    """A caption as ids, `<bos> … <eos>`, cut off after `max_length` tokens."""
-    return [BOS, *vocabulary.encode(tokens[:max_length]), EOS]
-
-
-def pad(captions: Sequence[Sequence[Sequence[int]]]) -> Tensor:
-    """Captions of B photos as one tensor (B, K, T), filled up with `<pad>`; K and T are the largest."""
-    sentences = max(len(photo) for photo in captions)
-    length = max(len(ids) for photo in captions for ids in photo)
-    tokens = torch.full((len(captions), sentences, length), PAD)
-    for row, photo in enumerate(captions):
-        for place, ids in enumerate(photo):
-            tokens[row, place, : len(ids)] = torch.tensor(ids)
-    return tokens
-
-
-def batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int]]:
-    """All photos once, in random order, photos with captions of about one length together.
-
-    Args:
-        lengths: of the longest caption of each photo; a photo of length 0 is left out.
-        batch_size: photos in a batch; the last one may be smaller.
-        seed: the same seed gives the same batches.
-    """
-    chance = random.Random(seed)
-    order = [number for number, length in enumerate(lengths) if length]
-    chance.shuffle(order)
-    pool = 16 * batch_size  # sorted within so many only, so that batches differ from pass to pass
-    groups = [
-        group[start : start + batch_size]
-        for first in range(0, len(order), pool)
-        for group in [sorted(order[first : first + pool], key=lambda number: lengths[number])]
-        for start in range(0, len(group), batch_size)
-    ]
-    chance.shuffle(groups)
-    return groups
-
-
 def _identity(file: Path) -> tuple[str, int]:
     """Name and size: a photo has the same in every copy of its folder."""
     return file.name, _stamp(file)[0]
@@ -254,8 +212,3 @@ def _stamp(path: Path) -> tuple[int, int]:
     except (OSError, ValueError):  # not there, or no name that a file could have
         return (0, 0)
     return (stat.st_size, stat.st_mtime_ns)
-
-
-def hash_of(*parts: object) -> str:
-    """A short name for whatever JSON can say."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from captioner.files import replacing
 from train.photos.augmentation import crops
-from train.photos.data import PhotoSet, hash_of, new_array
+from train.photos.data import PhotoSet, new_array
+from train.task import hash_of
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,18 @@
 """What the steps of one phase read: which photos, which view of them, which captions. It follows from seeds alone."""
 
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from captioner.models.encoders import ImageEncoder
+from train.batches import Batch, batches, pad
 from train.config import PhaseSettings, TrainConfig
+from train.objectives import OBJECTIVES
 from train.photos.augmentation import crops, jitter
 from train.photos.corpus import Corpus
-from train.photos.data import batches, pad
 from train.photos.features import Grids, load_features, weights_key
-
-SENTENCES = 5
-"""Captions without photos that make a set, as if they were about one photo."""
-
-Encode = Callable[[ImageEncoder, Tensor], Tensor]
-"""Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What a step reads.
-
-    Attributes:
-        inputs: images (B, 3, S, S) or grids (B, N, D).
-        tokens: (B, K, T), the captions.
-        photos: (B,), their numbers in the corpus; empty where captions have no photo.
-        taught: where `inputs` are grids, those of each teacher's encoder of the same views.
-    """
-
-    inputs: Tensor
-    tokens: Tensor
-    photos: list[int]
-    taught: tuple[Tensor, ...] = ()
+from train.task import Encode
 
 
 class PhotoFeed:
@@ -64,30 +40,24 @@ class PhotoFeed:
         """
         self.corpus = corpus
         self.phase = phase
+        self.objective = OBJECTIVES[phase.objective]
         self.seed = config.training.seed
         self.nothing = (1, encoder.output_size)  # the grid of a caption without a photo
         self.grids: list[Grids] = []
-        if phase.objective != "text" and not phase.encoder_learning_rate:
+        if self.objective.photos and not phase.encoder_learning_rate:
             self.grids = [self._load(one, config, encode) for one in (encoder, *teachers)]
 
     def groups(self, key: str) -> list[list[int]]:
         """The batches of one pass as numbers of photos, or of captions without photos; the same key, the same batches."""
-        seed = f"{self.seed}/{key}"
-        if self.phase.objective == "text":
-            return batches(list(map(len, self.corpus.texts)), SENTENCES * self.phase.batch_size, seed)
-        return batches(self.corpus.lengths, self.phase.batch_size, seed)
+        size = self.objective.together * self.phase.batch_size
+        return batches(self.objective.lengths(self.corpus), size, f"{self.seed}/{key}")
 
     def batch(self, numbers: list[int], step: int) -> Batch:
         """What the step of that number reads about these photos or captions."""
         seed, phase = f"{self.seed}/{step}", self.phase
-        if phase.objective == "text":
-            texts = [self.corpus.texts[number] for number in numbers]
-            tokens = pad([texts[start : start + SENTENCES] for start in range(0, len(texts), SENTENCES)])
+        tokens = pad(self.objective.captions(self.corpus, numbers, seed))
+        if not self.objective.photos:
             return Batch(torch.zeros(len(tokens), *self.nothing), tokens, [])
-        captions = [self.corpus.captions[photo] for photo in numbers]
-        if phase.objective == "self-critical":  # one of people's is enough beside the samples
-            captions = [[random.Random(f"{seed}/{place}").choice(choices)] for place, choices in enumerate(captions)]
-        tokens = pad(captions)
         if self.grids:
             own, *taught = (grids.choose(numbers, seed) for grids in self.grids)
             return Batch(own, tokens, numbers, tuple(taught))

@@ -1,5 +1,6 @@
 """Captions of photos as a run's task."""
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,9 +19,9 @@ from captioner.models.encoders import ImageEncoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
 from train.config import PhaseSettings, TrainConfig, without_places
+from train.objectives import OBJECTIVES
 from train.objectives.distillation import Teachers
 from train.objectives.objective import Objective
-from train.objectives.self_critical import SelfCritic
 from train.photos.corpus import Corpus
 from train.photos.feed import PhotoFeed
 from train.photos.pretrained import load_start
@@ -47,7 +48,13 @@ class Captioning:
         self._start = start
         names = config.distillation.teachers
         self._teachers = (
-            Teachers([checkpoint.read(name) for name in names], corpus.vocabulary, config.text, device)
+            Teachers(
+                [checkpoint.read(name) for name in names],
+                corpus.vocabulary,
+                config.text,
+                device,
+                weight=config.distillation.weight,
+            )
             if names
             else None
         )
@@ -102,20 +109,13 @@ class Captioning:
         )
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        """What a phase makes smaller."""
-        critic = None
-        if phase.objective == "self-critical":
-            corpus = self.corpus
-            critic = SelfCritic(
-                corpus.words,
-                corpus.vocabulary,
-                max_length=self.config.decoding.max_length,
-                bleu_weight=phase.bleu_weight,
-                direction=self.config.text.direction,
-            )
-        teachers = self._teachers if phase.objective == "captions" else None
-        weight = self.config.distillation.weight if teachers else 0.0
-        return Objective(self.config.training, phase, critic=critic, teachers=teachers, weight=weight)
+        """What a phase minimizes."""
+        return OBJECTIVES[phase.objective](self.config, phase, corpus=self.corpus, teachers=self._teachers)
+
+    def steps(self, phase: PhaseSettings) -> int:
+        """How many batches a pass of a phase has."""
+        kind = OBJECTIVES[phase.objective]
+        return math.ceil(len(kind.lengths(self.corpus)) / (kind.together * phase.batch_size))
 
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
         """BLEU, ROUGE-L and CIDEr-D of the validation photos' captions.

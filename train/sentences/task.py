@@ -1,5 +1,6 @@
 """Translations of sentences as a run's task."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,10 +22,10 @@ from captioner.predict import Caption
 from captioner.text import EOS, PAD
 from captioner.text.subwords import Subwords
 from captioner.translation.translator import Translator
+from train.batches import Batch, batches, pad
 from train.config import PairSettings, PhaseSettings, TranslationConfig, without_places
+from train.objectives.captions import Captions
 from train.objectives.objective import Objective
-from train.photos.data import batches, hash_of, pad
-from train.photos.feed import Batch
 from train.photos.pretrained import load_start
 from train.sentences.pairs import (
     held_out_photos,
@@ -34,7 +35,7 @@ from train.sentences.pairs import (
     with_copied_words,
 )
 from train.sentences.segmenter import Segmenter
-from train.task import Encode
+from train.task import Encode, hash_of
 
 FIGURES = 0.5
 """Share of the readings of a number, written as a word, in which it is taken for figures, which are copied."""
@@ -117,7 +118,12 @@ class Translating:
 
     def objective(self, phase: PhaseSettings) -> Objective:
         """Cross-entropy."""
-        return Objective(self.config.training, phase)
+        return Captions(self.config, phase)
+
+    def steps(self, phase: PhaseSettings) -> int:
+        """How many batches a pass has, about: they hold so many translations."""
+        translations = sum(len(pair.targets) for pair in self.train)
+        return math.ceil(translations / (phase.batch_size * len(self.config.languages)))
 
     def translator(self, model: EncoderDecoder) -> Translator:
         """What translates with a model as it is now; the model no longer drops anything out."""

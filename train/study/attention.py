@@ -20,8 +20,8 @@ from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
-from train.objectives.losses import cross_entropy
-from train.photos.data import encode, pad
+from train.batches import encode, pad
+from train.objectives.cross_entropy import cross_entropy
 from train.sentences.pairs import read_pairs as read_sentences
 from train.study import chart, toy
 from train.study.learning import in_batches, learn

@@ -21,8 +21,8 @@ from captioner.decoding import sample
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize
-from train.objectives.losses import cross_entropy
-from train.photos.data import encode, pad
+from train.batches import encode, pad
+from train.objectives.cross_entropy import cross_entropy
 from train.study import chart, toy
 from train.study.learning import count_parameters, in_batches, learn
 from train.study.setting import Cell, Finding, Setting

@@ -29,7 +29,7 @@ from torch import Tensor
 from captioner.models.decoder import Decoder, DecoderState, Forced
 from captioner.models.encoders import Vectors
 from captioner.text import PAD
-from train.objectives.losses import cross_entropy
+from train.objectives.cross_entropy import cross_entropy
 from train.study import captions, chart
 from train.study.captions import (
     EACH,
