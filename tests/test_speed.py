@@ -10,8 +10,8 @@ import torch
 
 from captioner.config import ModelConfig
 from train.__main__ import main
-from train.benchmark import speed
-from train.benchmark.speed import VARIANTS, Sizes, Trial
+from train.benchmark import training
+from train.benchmark.training import VARIANTS, Sizes, Trial
 
 SIZES = Sizes(photos=3, captions=2, tokens=4, cells=9, channels=20)
 
@@ -52,24 +52,24 @@ def test_every_step_changes_the_weights(trial: Callable[[str, Sizes], Trial]) ->
 
 
 def test_the_table_says_how_many_times_as_fast(small_config: ModelConfig) -> None:
-    assert set(speed.measure(small_config.decoder, SIZES, rounds=1)) == set(VARIANTS)
-    assert speed.to_table(RESULT).splitlines()[3].split() == ["single", "8.0", "10.00", "×", "200", "MB"]
+    assert set(training.measure(small_config.decoder, SIZES, rounds=1)) == set(VARIANTS)
+    assert training.to_table(RESULT).splitlines()[3].split() == ["single", "8.0", "10.00", "×", "200", "MB"]
 
 
 def test_what_was_measured_is_printed_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(speed, "compare", lambda threads: RESULT | {"threads": threads})
-    assert main(["speed", "--threads", "3", "--json", str(tmp_path / "speed.json")]) == 0
+    monkeypatch.setattr(training, "compare", lambda threads: RESULT | {"threads": threads})
+    assert main(["benchmark", "--training", "--threads", "3", "--json", str(tmp_path / "speed.json")]) == 0
     assert json.loads((tmp_path / "speed.json").read_text()) == RESULT | {"threads": 3}
-    assert speed.to_table(RESULT) in capsys.readouterr().out
+    assert training.to_table(RESULT) in capsys.readouterr().out
 
 
 def test_mistakes_are_told_before_anything_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(speed, "compare", lambda _: pytest.fail("measured"))
-    assert main(["speed", "--threads", "0"]) == 2
+    monkeypatch.setattr(training, "compare", lambda _: pytest.fail("measured"))
+    assert main(["benchmark", "--training", "--threads", "0"]) == 2
     assert "--threads 0: at least 1 is needed" in capsys.readouterr().err
-    assert main(["speed", "--json", str(tmp_path / "none" / "speed.json")]) == 4
+    assert main(["benchmark", "--training", "--json", str(tmp_path / "none" / "speed.json")]) == 4
     assert "speed.json: cannot be written (there is no such directory)" in capsys.readouterr().err

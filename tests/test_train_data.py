@@ -64,7 +64,7 @@ def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:
 def test_texts_are_captions_of_photos_that_are_not_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_descriptions(tmp_path / "task2", {"train": ["A dog.", "Held out."], "val": ["Two cats."]}, "en")
     (tmp_path / "captions.json").write_text('[{"file": "1_a.jpg", "split": "dev", "captions": ["A bird."]}]')
-    command = ["texts", str(tmp_path / "texts.txt"), "--data", str(tmp_path), "--held-out", str(tmp_path)]
+    command = ["multi30k", "texts", str(tmp_path / "texts.txt"), "--data", str(tmp_path), "--held-out", str(tmp_path)]
     assert main(command) == 0
     assert read_texts([str(tmp_path / "texts.txt")]) == ["A dog."] * 5 + ["Two cats."] * 5
     assert "10 captions in" in capsys.readouterr().out

@@ -140,7 +140,7 @@ def test_what_the_system_refuses_is_not_always_a_file_to_be_written(
     write_descriptions(tmp_path / "task2", {"train": ["A dog."]}, "en")
     (tmp_path / "captions.json").write_text('[{"file": "1_a.jpg", "split": "dev", "captions": ["A bird."]}]')
     out = tmp_path / "none" / "texts.txt"
-    command = ["texts", str(out), "--data", str(tmp_path), "--held-out", str(tmp_path)]
+    command = ["multi30k", "texts", str(out), "--data", str(tmp_path), "--held-out", str(tmp_path)]
     assert main(command) == 2
     assert capsys.readouterr().err == f"train: {out}: No such file or directory.\n"
     out.parent.mkdir()

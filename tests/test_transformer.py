@@ -92,7 +92,7 @@ def test_flickr8k_in_german(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         for number in range(1, 6):
             (texts / f"{split}.{number}.de").write_text(f"Hündin {number}.\n", encoding="utf-8")
     out = tmp_path / "german"
-    command = ["german", str(out), "--data", str(tmp_path / "multi30k"), "--photos", str(photos)]
+    command = ["multi30k", "german", str(out), "--data", str(tmp_path / "multi30k"), "--photos", str(photos)]
     assert main(command) == 0
     assert json.loads((out / "captions.json").read_text(encoding="utf-8")) == [
         {"file": "11_a.jpg", "split": "test", "captions": [f"Hündin {number}." for number in range(1, 6)]}

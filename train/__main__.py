@@ -12,19 +12,15 @@ from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError, UsageError
 from train.cli import (
     average,
-    backtranslate,
     benchmark,
     bleu,
     calibrate,
     curves,
     fit,
-    forwardtranslate,
-    german,
     label,
+    multi30k,
     record,
-    speed,
     study,
-    texts,
     transformer,
 )
 
@@ -35,14 +31,10 @@ VERBS = {
     "calibrate": calibrate,
     "record": record,
     "curves": curves,
-    "speed": speed,
     "benchmark": benchmark,
     "bleu": bleu,
     "transformer": transformer,
-    "german": german,
-    "backtranslate": backtranslate,
-    "forwardtranslate": forwardtranslate,
-    "texts": texts,
+    "multi30k": multi30k,
     "study": study,
 }
 

@@ -1,9 +1,6 @@
 """The configuration of a training run: one TOML file, checked whole before anything runs."""
 
 import dataclasses
-import tomllib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -23,12 +20,9 @@ from captioner.config import (
     TextEncoderConfig,
     TextEncoderSettings,
     TranslatorConfig,
-    from_mapping,
     to_mapping,
 )
 from captioner.decoding.options import DecodingOptions
-from captioner.errors import UsageError
-from captioner.files import decode_text
 from captioner.text import ENGLISH
 from train.objectives import OBJECTIVES, ObjectiveName, ObjectiveSettings
 
@@ -198,7 +192,8 @@ class TrainConfig:
     Attributes:
         name: what the run is called.
         start: a checkpoint (directory, or name of an embedded model) whose weights the run begins with; its vocabulary is
-            kept and the data's other words are added. Empty: a new decoder behind the encoder's pretrained weights.
+            kept and the data's other words are added. Settings of its model that are left out (`encoder.backbone`, `decoder`,
+            `image`, `text`) are the checkpoint's. Empty: a new decoder behind the encoder's pretrained weights.
     """
 
     name: str
@@ -268,8 +263,8 @@ class TranslationConfig:
     Attributes:
         name: what the run is called.
         languages: those it learns to write, two letters each.
-        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with.
-            Empty: random weights, and subwords of what is in `data.root`.
+        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with. Settings
+            of its model that are left out (`encoder`, `decoder`) are the checkpoint's. Empty: random weights, and subwords of what is in `data.root`.
         source: the language that is read.
     """
 
@@ -309,48 +304,6 @@ class TranslationConfig:
             decoder=DecoderConfig(vocabulary_size=target_size, **dataclasses.asdict(self.decoder)),
             languages=self.languages,
         )
-
-
-def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | TranslationConfig:
-    """Read a TOML configuration; one that names languages trains a translator.
-
-    Args:
-        path: the file.
-        changes: `section.key=value` each, the value in TOML's notation; a bare word is taken for a string.
-
-    Raises:
-        UsageError: the file cannot be read, or a key or value is refused; the sentence says which.
-    """
-    try:
-        data = tomllib.loads(decode_text(path.read_bytes(), f"{path}: not valid TOML; it"))
-    except OSError as problem:
-        raise UsageError(f"{path}: the configuration cannot be read ({problem.strerror}).") from None
-    except ValueError as problem:
-        raise UsageError(f"{path}: not valid TOML ({problem}).") from None
-    for change in changes:
-        _apply(data, change)
-    if "languages" in data:
-        return from_mapping(TranslationConfig, data, where=str(path))
-    return from_mapping(TrainConfig, data, where=str(path))
-
-
-def _apply(data: dict[str, Any], change: str) -> None:
-    """Set one `section.key=value`; `phase.0.epochs=2` reaches into a list."""
-    key, separator, text = change.partition("=")
-    *path, last = key.strip().split(".")
-    if not separator or not last:
-        raise UsageError(f"--set {change}: expected section.key=value.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
-        value = text
-    place: Any = data
-    try:
-        for part in path:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
-        place[int(last) if isinstance(place, list) else last] = value
-    except (IndexError, ValueError, TypeError, AttributeError):
-        raise UsageError(f"--set {change}: there is no such place in the configuration.") from None
 
 
 def without_places(config: object, *places: tuple[str, str]) -> dict[str, Any]:

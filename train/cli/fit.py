@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train."""
-    from train.config import TrainConfig, read_config
+    from train.config import TrainConfig
+    from train.recipe import read_config
 
     config = read_config(options.config, options.changes)
 

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train and score."""
-    from train.config import TranslationConfig, read_config
+    from train.config import TranslationConfig
+    from train.recipe import read_config
 
     config = read_config(options.config, options.changes)
     if not isinstance(config, TranslationConfig):

@@ -24,8 +24,8 @@ from train.objectives.distillation import Teachers
 from train.objectives.objective import Objective
 from train.photos.corpus import Corpus
 from train.photos.feed import PhotoFeed
-from train.photos.pretrained import load_start
 from train.photos.validation import caption_photos, sample_captions
+from train.start import load_start
 from train.task import Encode
 
 

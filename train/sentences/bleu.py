@@ -12,7 +12,8 @@ from captioner.errors import UsageError
 from captioner.predict import Captioner
 from captioner.translation.translator import Translator
 from train.record import record_scores
-from train.sentences.pairs import find_lines, photo_number, read_descriptions, read_pairs
+from train.sentences.multi30k import read_descriptions
+from train.sentences.pairs import find_lines, photo_number, read_pairs
 from train.sentences.task import translate
 
 TEST_SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")

@@ -21,9 +21,6 @@ NUMBERS = {
 }
 """From five on: fewer ask for other forms of the nouns that follow."""
 
-DESCRIPTIONS = 5
-"""Independent captions of a photo in Multi30k's task 2, in each of its languages."""
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -80,20 +77,6 @@ def read_further_pairs(
     if not written:
         raise UsageError(f"{root}: has train files in none of the languages {', '.join(languages)}.")
     return read_pairs(root, "train", written, read=read, without=without)
-
-
-def read_descriptions(root: Path, language: str = "de") -> dict[str, list[str]]:
-    """The five captions of each photo (`photo_number`) in Multi30k's task 2, German or English; neither translates the other.
-
-    Raises:
-        UsageError: a file is missing or damaged.
-    """
-    captions: dict[str, list[str]] = {}
-    for split in ("train", "val", "test_2016"):
-        numbers = map(photo_number, read_lines(root, f"images_{split}_images.txt"))
-        written = [read_lines(root, f"{split}.{number}.{language}") for number in range(1, DESCRIPTIONS + 1)]
-        captions.update(zip(numbers, map(list, zip(*written, strict=True)), strict=True))
-    return captions
 
 
 def write_further_pairs(out: Path, files: Sequence[str], texts: Mapping[str, Sequence[str]]) -> int:

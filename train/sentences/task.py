@@ -26,7 +26,6 @@ from train.batches import Batch, batches, pad
 from train.config import PairSettings, PhaseSettings, TranslationConfig, without_places
 from train.objectives.captions import Captions
 from train.objectives.objective import Objective
-from train.photos.pretrained import load_start
 from train.sentences.pairs import (
     held_out_photos,
     read_further_pairs,
@@ -35,6 +34,7 @@ from train.sentences.pairs import (
     with_copied_words,
 )
 from train.sentences.segmenter import Segmenter
+from train.start import load_start
 from train.task import Encode, hash_of
 
 FIGURES = 0.5

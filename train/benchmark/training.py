@@ -1,6 +1,6 @@
 """How fast a training step is, and what it owes to captions that share their photo's projected grid.
 
-    python -m train speed --threads 1
+    python -m train benchmark --training
 
 Three ways to train the embedded model's decoder on the same random grids and captions, in turns in one process:
 
@@ -114,11 +114,9 @@ def compare(threads: int) -> dict[str, Any]:
         UsageError: this is neither Linux nor macOS.
     """
     if importlib.util.find_spec("resource") is None:
-        raise UsageError("speed also measures memory, by what only Linux and macOS have.")
+        raise UsageError("--training also measures memory, by what only Linux and macOS have.")
     # Memory first: a new process inherits the highest mark of the one that starts it, which is still low.
-    command = (
-        "import sys; from train.benchmark.speed import peak_memory; print(peak_memory(sys.argv[1], int(sys.argv[2])))"
-    )
+    command = "import sys; from train.benchmark.training import peak_memory; print(peak_memory(sys.argv[1], int(sys.argv[2])))"
     memory = {
         variant: float(
             subprocess.run(
