@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from captioner.images import to_pixels
 from tests.training_runs import epochs, fit, kill_runs, steps, words_of_fit
 from train import loop
-from train.loop import Run
+from train.loop import Training
 from train.optimizer import learning_rate
 
 MOMENTS = [
@@ -68,11 +68,11 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
 def test_a_pass_outlives_a_stop_during_its_validation(
     run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(self: Run) -> None:
+    def stopped(self: Training) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_validate", stopped)
+        patch.setattr(Training, "_validate", stopped)
         assert fit(data, tmp_path, *SELDOM) == 130
     assert step_of_state(tmp_path) == 2
     assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
@@ -181,7 +181,7 @@ def test_a_process_that_is_ended_between_steps_leaves_no_torn_file(data: Path, t
     words = words_of_fit(data, tmp_path / "out")
     code = (
         "import os, runpy, signal, train.loop;"
-        "train.loop.Run._validate = lambda run: os.kill(os.getpid(), signal.SIGTERM);"
+        "train.loop.Training._validate = lambda run: os.kill(os.getpid(), signal.SIGTERM);"
         "runpy.run_module('train', run_name='__main__', alter_sys=True)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=60)

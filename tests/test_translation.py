@@ -15,7 +15,7 @@ from captioner.translation.translator import Translator
 from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_descriptions, write_pairs
 from train.__main__ import main as train_main
 from train.config import TranslationConfig
-from train.loop import Run
+from train.loop import Training
 from train.recipe import read_config
 from train.sentences.pairs import held_out_photos, read_pairs
 from train.sentences.task import Translating
@@ -55,7 +55,7 @@ def test_a_run_goes_on_from_a_model_with_further_pairs(learned: Path, tmp_path: 
     config = settings(tmp_path, epochs=1, batch_size=2)
     config = replace(config, start=str(learned), data=replace(config.data, also=(str(further),)))
     task = Translating(config)
-    run = Run(task, tmp_path / "run")
+    run = Training(task, tmp_path / "run")
     run.start()
     assert [one.text for one in task.translator(run.model).translate_batch(ENGLISH)] == GERMAN
     feed = task.feed(config.phase[0], run.model, lambda *_: torch.zeros(0))
@@ -84,7 +84,7 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
     for language, lines in PAIRS.items():
         (tmp_path / "task1" / f"train.{language}").write_text("\n".join(lines * 100) + "\n", encoding="utf-8")
     config = settings(tmp_path / "task1")
-    run = Run(Translating(replace(config, source="de", languages=("en",))), tmp_path / "run")
+    run = Training(Translating(replace(config, source="de", languages=("en",))), tmp_path / "run")
     run.directory.mkdir()
     run.start()
     run.fit()
@@ -170,14 +170,14 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
     states = []
     for name in ("whole", "stopped"):
         task = Translating(settings(tmp_path, epochs=3, batch_size=4))
-        run = Run(task, tmp_path / name)
+        run = Training(task, tmp_path / name)
         (tmp_path / name).mkdir()
         run.start()
         if name == "stopped":
             monkeypatch.setattr(run, "_validate", iter([{"Bleu_4": 0.0}]).__next__)
             with pytest.raises(StopIteration):  # in the second pass, whose state is not saved
                 run.fit()
-            run = Run(Translating(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
+            run = Training(Translating(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
             run.resume()
         run.fit()
         states.append(run.model.state_dict())

@@ -34,7 +34,7 @@ ALONE = Team()
 STATE, BEST = "state.safetensors", "best"
 
 
-def find_device() -> torch.device:
+def training_device() -> torch.device:
     """Where training computes: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -54,7 +54,7 @@ class Position:
     seconds: float = 0.0
 
 
-class Run:
+class Training:
     """A training run: its task, its model, and where it stands."""
 
     def __init__(self, task: Task, directory: Path, team: Team = ALONE) -> None:
@@ -64,7 +64,7 @@ class Run:
         self.directory = directory
         if self.config.training.threads:
             torch.set_num_threads(self.config.training.threads)
-        self.device = find_device()
+        self.device = training_device()
         torch.manual_seed(self.config.training.seed)
         self.model = task.build().to(self.device)
         self.average = self._new_average()

@@ -14,7 +14,6 @@ from captioner.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("--photos", type=Path, metavar="DIR", help="of JPEG files (default: 500 that are made)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw how time grows")

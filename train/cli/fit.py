@@ -16,14 +16,13 @@ A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
     from train.config import TrainConfig
-    from train.loop import Run
+    from train.loop import Training
     from train.parallel import Team
     from train.photos.task import Captioning
     from train.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes", help="change a setting"
@@ -33,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train."""
     from train.config import TrainConfig
     from train.recipe import read_config
 
@@ -41,17 +39,17 @@ def run(options: argparse.Namespace) -> None:
 
     from torch.backends.cpu import get_cpu_capability
 
-    from train.loop import Run, find_device
+    from train.loop import Training, training_device
     from train.parallel import join_team
     from train.sentences.task import Translating
 
     team = join_team()
-    slow = find_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
+    slow = training_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
     if slow and config.training.precision == "bf16" and team.leads:
         print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
     task = _captioning(config, team, resume=options.resume) if isinstance(config, TrainConfig) else Translating(config)
-    train(Run(task, directory, team), resume=options.resume)
+    train(Training(task, directory, team), resume=options.resume)
     if team.leads:
         print(f"done: the best checkpoint is {directory / 'best'}")
 
@@ -74,7 +72,7 @@ def claim(options: argparse.Namespace, name: str) -> Path:
     return directory
 
 
-def train(training: "Run", *, resume: bool) -> None:
+def train(training: "Training", *, resume: bool) -> None:
     """Train from the beginning or from the last saved state to the end."""
     from captioner.files import locked, remove_torn
     from train.loop import STATE
@@ -115,7 +113,7 @@ def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captio
     """The photos and captions of a run; what cannot be read is named."""
     from captioner import checkpoint
     from captioner.files import remove_torn
-    from train.loop import find_device
+    from train.loop import training_device
     from train.photos.corpus import read_corpus
     from train.photos.data import CACHED, read_splits
     from train.photos.pretrained import pretrained_encoder
@@ -139,4 +137,4 @@ def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captio
         print(
             "train: CIDEr-D of one photo is always 0; --set training.select_by=Bleu_4 chooses better.", file=sys.stderr
         )
-    return Captioning(config, corpus, start or encoder, find_device())
+    return Captioning(config, corpus, start or encoder, training_device())

@@ -14,7 +14,6 @@ from captioner.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options; which of them a kind of data needs is checked by `run`."""
     parser.add_argument("kind", choices=["german", "texts", "backtranslate", "forwardtranslate"], metavar="KIND")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new directory; a new file for texts")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="Multi30k, with task1 and task2 in it")

@@ -11,14 +11,12 @@ from train.cli import fit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     fit.add_arguments(parser)
     parser.add_argument("--width", type=int, default=256, metavar="N", help="of every vector (default: 256)")
     parser.add_argument("--layers", type=int, default=5, metavar="N", help="of encoder and of decoder (default: 5)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train and score."""
     from train.config import TranslationConfig
     from train.recipe import read_config
 

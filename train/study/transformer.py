@@ -14,7 +14,7 @@ from captioner.models.decoder import Decoder, Forced
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import PADDING, TextEncoder, Vectors
 from train.config import TranslationConfig
-from train.loop import Run
+from train.loop import Training
 from train.sentences.task import Translating
 
 HEADS = 4
@@ -139,7 +139,7 @@ class Transforming(Translating):
         return Transformer(sizes, width=self._width, layers=self._layers, dropout=self.config.decoder.dropout)
 
 
-class Comparison(Run):
+class Comparison(Training):
     """A run that keeps no checkpoint: what its last step leaves in `model` is measured."""
 
     def save_best(self, model: EncoderDecoder, scores: dict[str, float]) -> None:
