@@ -6,6 +6,7 @@ the others (Luo 2020, "A better variant of self-critical sequence training"), wh
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, cast
 
 import torch
@@ -25,11 +26,10 @@ from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from captioner.text.english import FUNCTION_WORDS
 from train.batches import Batch
 from train.objectives.cross_entropy import Loss
-from train.objectives.distillation import Teachers
 from train.objectives.objective import Objective
 
 if TYPE_CHECKING:
-    from train.config import PhaseSettings, TrainConfig, TranslationConfig
+    from train.config import TrainConfig
     from train.photos.corpus import Corpus
 
 END = "<eos>"
@@ -57,24 +57,17 @@ class SelfCritical(Objective):
 
     settings = SelfCriticalSettings
 
-    def __init__(
-        self,
-        config: "TrainConfig | TranslationConfig",
-        phase: "PhaseSettings",
-        *,
-        corpus: "Corpus | None" = None,
-        teachers: Teachers | None = None,
-    ) -> None:
-        """Weigh the training captions, which samples are compared with; see `Objective`."""
-        super().__init__(config, phase, corpus=corpus, teachers=teachers)
+    @cached_property
+    def critic(self) -> "SelfCritic":
+        """Scores samples against the training captions, which it weighs once."""
+        corpus, config = self.corpus, cast("TrainConfig", self.config)  # sentences have no reward
         assert corpus
-        photos = cast("TrainConfig", config)  # sentences have no reward
-        self.critic = SelfCritic(
+        return SelfCritic(
             corpus.words,
             corpus.vocabulary,
-            max_length=photos.decoding.max_length,
-            bleu_weight=phase.bleu_weight,
-            direction=photos.text.direction,
+            max_length=config.decoding.max_length,
+            bleu_weight=self.phase.bleu_weight,
+            direction=config.text.direction,
         )
 
     @classmethod
