@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from captioner.config import from_mapping
-from train.config import TranslationConfig
+from train.sentences.config import TranslationConfig
 
 ENGLISH = [
     "A dog runs on the beach.",

@@ -17,7 +17,8 @@ from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import open_image, to_pixels
 from captioner.predict import Caption
 from train.board import Board, draw_attention
-from train.config import DataSettings, PhaseSettings, TrainConfig
+from train.config import PhaseSettings
+from train.photos.config import DataSettings, TrainConfig
 from train.photos.data import PhotoSet
 from train.photos.validation import sample_captions
 

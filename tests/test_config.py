@@ -6,7 +6,7 @@ import pytest
 
 from captioner.config import DecoderConfig, ImageConfig, ImageEncoderConfig, ModelConfig, from_mapping, to_mapping
 from captioner.errors import ModelError, UsageError
-from train.config import TrainConfig
+from train.photos.config import TrainConfig
 from train.recipe import read_config
 
 RECIPES = sorted((Path(__file__).parent.parent / "train" / "recipes").glob("*.toml"))

@@ -15,7 +15,7 @@ from captioner.folders.results import write
 from captioner.predict import Alternative, Caption
 from captioner.visit import export
 from captioner.visit.photos import VisitPhoto
-from train.config import DataSettings
+from train.photos.config import DataSettings
 from train.photos.data import read_splits, read_texts
 from train.photos.places import Place, find_place
 from train.recipe import read_config

@@ -13,8 +13,8 @@ from captioner import DecodingOptions, checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.text import BOS, EOS
 from train.__main__ import main
-from train.config import DataSettings
 from train.objectives.distillation import Teachers
+from train.photos.config import DataSettings
 from train.photos.data import read_splits
 
 

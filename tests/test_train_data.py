@@ -20,9 +20,9 @@ from captioner.models.encoders import ImageEncoder
 from tests.sentence_pairs import write_descriptions
 from train.__main__ import main
 from train.batches import batches, pad
-from train.config import EncoderSettings
 from train.optimizer import exponential_average, fitting_warmup, learning_rate
 from train.photos.augmentation import crops, jitter, may_be_mirrored
+from train.photos.config import EncoderSettings
 from train.photos.data import PhotoSet, load_photos, read_texts
 from train.photos.features import weights_key
 from train.photos.pretrained import pretrained_encoder

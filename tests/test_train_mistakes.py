@@ -17,7 +17,7 @@ from captioner.images import Photo, open_image
 from tests.sentence_pairs import write_descriptions
 from tests.training_runs import fit, steps
 from train.__main__ import main
-from train.config import DataSettings
+from train.photos.config import DataSettings
 from train.photos.data import load_photos, new_array, read_splits, read_texts
 from train.sentences.pairs import read_lines
 

@@ -14,9 +14,9 @@ from captioner.errors import UsageError
 from captioner.translation.translator import Translator
 from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_descriptions, write_pairs
 from train.__main__ import main as train_main
-from train.config import TranslationConfig
 from train.loop import Training
 from train.recipe import read_config
+from train.sentences.config import TranslationConfig
 from train.sentences.pairs import held_out_photos, read_pairs
 from train.sentences.task import Translating
 

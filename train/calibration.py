@@ -27,7 +27,7 @@ from captioner.files import replacing
 from captioner.images import to_pixels
 from captioner.predict import Captioner, PreparedPhoto
 from captioner.text import ptb_tokenize
-from train.config import DataSettings
+from train.photos.config import DataSettings
 from train.photos.data import PhotoSet, load_photos, read_splits
 from train.photos.pictures import draw_pictures
 

@@ -9,7 +9,8 @@ from captioner import checkpoint
 from captioner.config import from_mapping, to_mapping
 from captioner.errors import UsageError
 from captioner.files import decode_text
-from train.config import TrainConfig, TranslationConfig
+from train.photos.config import TrainConfig
+from train.sentences.config import TranslationConfig
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | TranslationConfig:

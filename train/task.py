@@ -15,8 +15,10 @@ from captioner.predict import Caption
 from captioner.text import Vocabulary
 from captioner.text.subwords import Subwords
 from train.batches import Batch
-from train.config import PhaseSettings, TrainConfig, TranslationConfig
+from train.config import PhaseSettings
 from train.objectives.objective import Objective
+from train.photos.config import TrainConfig
+from train.sentences.config import TranslationConfig
 
 Encode = Callable[[nn.Module, Tensor], Tensor]
 """Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from train.calibration import calibrate
-    from train.config import DataSettings
+    from train.photos.config import DataSettings
 
     data = DataSettings(root=str(options.data), validation=tuple(options.also), cache=options.cache)
     calibration = calibrate(options.model, data)

@@ -15,9 +15,9 @@ from captioner.errors import UsageError
 A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
-    from train.config import TrainConfig
     from train.loop import Training
     from train.parallel import Team
+    from train.photos.config import TrainConfig
     from train.photos.task import Captioning
     from train.task import Task
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from train.config import TrainConfig
+    from train.photos.config import TrainConfig
     from train.recipe import read_config
 
     config = read_config(options.config, options.changes)

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from train.config import TranslationConfig
     from train.recipe import read_config
+    from train.sentences.config import TranslationConfig
 
     config = read_config(options.config, options.changes)
     if not isinstance(config, TranslationConfig):

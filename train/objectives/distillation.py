@@ -3,14 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
 from torch import Tensor
 
 from captioner.checkpoint import Checkpoint
 from captioner.checkpoint.weights import load_model
-from captioner.config import TextConfig
+from captioner.config import STRICT, TextConfig
 from captioner.decoding import DecodingOptions, Hypothesis, beam_search
 from captioner.errors import UsageError
 from captioner.inference import word_constraints
@@ -18,6 +21,19 @@ from captioner.models.decoder import DecoderState
 from captioner.models.encoders import ImageEncoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 from train.batches import Batch
+
+
+@settings(frozen=True, kw_only=True, config=STRICT)
+class DistillationSettings:
+    """Models to learn from, in phases whose objective is `captions`.
+
+    Attributes:
+        teachers: checkpoints (directories, or names of embedded models) of one vocabulary, which a new student takes over.
+        weight: of what they say; that of people's captions is what is left to 1.
+    """
+
+    teachers: tuple[str, ...] = ()
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Teachers:

@@ -14,8 +14,10 @@ from train.objectives.cross_entropy import Loss, attention_penalty, cross_entrop
 from train.objectives.distillation import Teachers
 
 if TYPE_CHECKING:
-    from train.config import PhaseSettings, TrainConfig, TranslationConfig
+    from train.config import PhaseSettings
+    from train.photos.config import TrainConfig
     from train.photos.corpus import Corpus
+    from train.sentences.config import TranslationConfig
 
 
 class Objective:

@@ -29,7 +29,7 @@ from train.objectives.cross_entropy import Loss
 from train.objectives.objective import Objective
 
 if TYPE_CHECKING:
-    from train.config import TrainConfig
+    from train.photos.config import TrainConfig
     from train.photos.corpus import Corpus
 
 END = "<eos>"

@@ -10,9 +10,9 @@ from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
 from train.batches import encode
-from train.config import TrainConfig
 from train.objectives import OBJECTIVES
 from train.photos.augmentation import may_be_mirrored
+from train.photos.config import TrainConfig
 from train.photos.data import PhotoSet, load_photos, read_texts
 from train.photos.places import IMAGES, home
 from train.task import hash_of

@@ -22,7 +22,7 @@ from captioner.errors import ImageError, OutputError, UsageError
 from captioner.files import decode_text, replacing
 from captioner.images import open_image, to_pixels
 from captioner.interrupt import Interrupt
-from train.config import DataSettings
+from train.photos.config import DataSettings
 from train.photos.places import IMAGES, Place, find_place, home
 from train.photos.splits import divide
 from train.task import hash_of

@@ -7,9 +7,10 @@ import torch
 
 from captioner.models.encoders import ImageEncoder
 from train.batches import Batch, batches, pad
-from train.config import PhaseSettings, TrainConfig
+from train.config import PhaseSettings
 from train.objectives import OBJECTIVES
 from train.photos.augmentation import crops, jitter
+from train.photos.config import TrainConfig
 from train.photos.corpus import Corpus
 from train.photos.features import Grids, load_features, weights_key
 from train.task import Encode

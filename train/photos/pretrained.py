@@ -12,7 +12,7 @@ from captioner.checkpoint.weights import load_model
 from captioner.config import ImageConfig, ImageEncoderConfig
 from captioner.errors import UsageError
 from captioner.models.encoders import ImageEncoder
-from train.config import EncoderSettings
+from train.photos.config import EncoderSettings
 
 
 def pretrained_encoder(settings: EncoderSettings) -> ImageEncoder:

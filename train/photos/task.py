@@ -18,10 +18,11 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
-from train.config import PhaseSettings, TrainConfig, without_places
+from train.config import PhaseSettings, without_places
 from train.objectives import OBJECTIVES
 from train.objectives.distillation import Teachers
 from train.objectives.objective import Objective
+from train.photos.config import TrainConfig
 from train.photos.corpus import Corpus
 from train.photos.feed import PhotoFeed
 from train.photos.validation import caption_photos, sample_captions

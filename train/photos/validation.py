@@ -17,7 +17,7 @@ from captioner.inference import generate, word_constraints
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption, Captioner, PreparedPhoto
 from captioner.text import Tokenizer, Vocabulary
-from train.config import TrainConfig
+from train.photos.config import TrainConfig
 from train.photos.data import PhotoSet
 
 

@@ -1,6 +1,7 @@
 """Byte-pair encoding that leaves out merges at random (BPE-dropout, Provilkov et al. 2020), so that a word has many spellings.
 
-sentencepiece can do this too, but its random numbers cannot be set for each step, as exact resuming needs.
+sentencepiece does this too, but up to its release 0.2.1 a thread's random numbers are seeded once; exact resuming needs a seed for
+each step.
 """
 
 import random

@@ -23,9 +23,10 @@ from captioner.text import EOS, PAD
 from captioner.text.subwords import Subwords
 from captioner.translation.translator import Translator
 from train.batches import Batch, batches, pad
-from train.config import PairSettings, PhaseSettings, TranslationConfig, without_places
+from train.config import PhaseSettings, without_places
 from train.objectives.captions import Captions
 from train.objectives.objective import Objective
+from train.sentences.config import PairSettings, TranslationConfig
 from train.sentences.pairs import (
     held_out_photos,
     read_further_pairs,

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from captioner.models.decoder import Decoder, Forced
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import PADDING, TextEncoder, Vectors
-from train.config import TranslationConfig
 from train.loop import Training
+from train.sentences.config import TranslationConfig
 from train.sentences.task import Translating
 
 HEADS = 4
