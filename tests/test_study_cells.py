@@ -213,7 +213,7 @@ def test_words_of_samples_are_looked_up_in_what_was_learned_from() -> None:
 
 
 def test_a_translation_does_not_depend_on_its_neighbours() -> None:
-    pairs = attention.read_pairs(TINY)
+    pairs = attention.read_sentences(TINY)
     torch.manual_seed(0)
     model = attention.build("additive", pairs, 8).eval()
     sentences = [source for source, _ in pairs.test[:6]]
