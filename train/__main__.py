@@ -6,39 +6,26 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError, UsageError
-from train.cli import (
-    average,
-    benchmark,
-    bleu,
-    calibrate,
-    curves,
-    fit,
-    label,
-    multi30k,
-    record,
-    study,
-    transformer,
+
+NAMES = (
+    "fit",
+    "label",
+    "average",
+    "calibrate",
+    "record",
+    "curves",
+    "benchmark",
+    "bleu",
+    "transformer",
+    "multi30k",
+    "study",
 )
-
-VERBS = {
-    "fit": fit,
-    "label": label,
-    "average": average,
-    "calibrate": calibrate,
-    "record": record,
-    "curves": curves,
-    "benchmark": benchmark,
-    "bleu": bleu,
-    "transformer": transformer,
-    "multi30k": multi30k,
-    "study": study,
-}
-
-
+VERBS = {name: import_module(f"train.cli.{name}") for name in NAMES}
 UNWRITABLE = {errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 

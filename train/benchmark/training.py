@@ -9,10 +9,7 @@ Three ways to train the embedded model's decoder on the same random grids and ca
     single      a step for every caption: one photo, one caption
 """
 
-import importlib.util
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +24,7 @@ from captioner.errors import UsageError
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import GRID_CHANNELS, Vectors
 from captioner.text import BOS, EOS, UNK
+from train.benchmark import processes
 from train.objectives.cross_entropy import cross_entropy
 
 VARIANTS = ("shared", "copied", "single")
@@ -94,48 +92,34 @@ def measure(config: DecoderConfig, sizes: Sizes, *, rounds: int = 7) -> dict[str
     return {variant: statistics.median(found) for variant, found in speeds.items()}
 
 
-def peak_memory(variant: str, threads: int) -> float:
+def memory(variant: str, threads: int) -> float:
     """Greatest memory of this process above its imports, in MB, after a few steps of a variant; for a new process."""
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
     torch.set_num_threads(threads)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = processes.peak_memory()
     trial = Trial(variant, checkpoint.read().config.decoder, Sizes())
     for _ in range(3):
         trial.run()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / 1e6
+    return processes.peak_memory() - before
 
 
 def compare(threads: int) -> dict[str, Any]:
     """Speed and peak memory of all variants, and how many times as fast ours is as the others.
 
     Raises:
-        UsageError: this is neither Linux nor macOS.
+        UsageError: this is not Linux.
     """
-    if importlib.util.find_spec("resource") is None:
-        raise UsageError("--training also measures memory, by what only Linux and macOS have.")
+    if not Path("/proc/self/status").exists():
+        raise UsageError("the benchmark reads memory from /proc, which only Linux has.")
     # Memory first: a new process inherits the highest mark of the one that starts it, which is still low.
-    command = "import sys; from train.benchmark.training import peak_memory; print(peak_memory(sys.argv[1], int(sys.argv[2])))"
-    memory = {
-        variant: float(
-            subprocess.run(
-                [sys.executable, "-c", command, variant, str(threads)],
-                cwd=Path(__file__).parents[2],
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-            ).stdout
-        )
-        for variant in VARIANTS
-    }
+    code = "import sys; from train.benchmark.training import memory; print(memory({!r}, {}), file=sys.stderr)"
+    used = {name: float(processes.run(["-c", code.format(name, threads)]).splitlines()[-1]) for name in VARIANTS}
     torch.set_num_threads(threads)
     speed = measure(checkpoint.read().config.decoder, Sizes())
     return {
         "threads": threads,
         "captions_per_second": speed,
         "shared_is_faster_than": {variant: speed["shared"] / speed[variant] for variant in VARIANTS[1:]},
-        "peak_memory_mb": memory,
+        "peak_memory_mb": used,
     }
 
 

@@ -12,7 +12,7 @@ class Captions(Objective):
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
         """Cross-entropy of people's captions, mixed with that of the teachers' opinions; see `Objective.loss`."""
-        people, forced = self.imitate(model, self.look(model, batch), batch, progress=progress, seed=seed)
+        people, forced, _ = self.imitate(model, batch, progress=progress, seed=seed)
         value = people.value
         if self.teachers:
             weight = self.teachers.weight

@@ -95,15 +95,12 @@ class Objective:
         """
         raise NotImplementedError
 
-    def look(self, model: EncoderDecoder, batch: Batch) -> Vectors:
-        """What the decoder attends to: the batch's grids, or what the encoder makes of its images or sentences."""
-        return Vectors(batch.inputs.float()) if batch.inputs.dim() == 3 else model.encoder(batch.inputs)
-
     def imitate(
-        self, model: EncoderDecoder, vectors: Vectors, batch: Batch, *, progress: float, seed: int
-    ) -> tuple[Loss, Forced]:
-        """Cross-entropy of people's captions, and what the decoder said; see `loss`."""
-        return cross_entropy(
+        self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int
+    ) -> tuple[Loss, Forced, Vectors]:
+        """Cross-entropy of people's captions, what the decoder said, and what it looked at; see `loss`."""
+        vectors = Vectors(batch.inputs.float()) if batch.inputs.dim() == 3 else model.encoder(batch.inputs)
+        loss, forced = cross_entropy(
             model.decoder,
             vectors,
             batch.tokens,
@@ -111,6 +108,7 @@ class Objective:
             own_words=self.phase.scheduled_sampling * progress,
             seed=seed,
         )
+        return loss, forced, vectors
 
     def penalty(self, forced: Forced, batch: Batch) -> Tensor | float:
         """The weighted penalty on attention; 0 where it is switched off."""

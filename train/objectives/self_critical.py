@@ -78,8 +78,7 @@ class SelfCritical(Objective):
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
         """The reward's loss and a share of cross-entropy; see `Objective.loss`."""
-        vectors = self.look(model, batch)
-        people, forced = self.imitate(model, vectors, batch, progress=progress, seed=seed)
+        people, forced, vectors = self.imitate(model, batch, progress=progress, seed=seed)
         reward = self.critic.loss(model.decoder, vectors, batch.photos, count=self.phase.samples, seed=seed)
         share = self.phase.cross_entropy_share
         value = (1 - share) * reward.value + share * (people.value + self.penalty(forced, batch))

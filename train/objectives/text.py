@@ -40,4 +40,4 @@ class Text(Objective):
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
         """Cross-entropy; no penalty on attention, because there is only one cell to look at."""
-        return self.imitate(model, self.look(model, batch), batch, progress=progress, seed=seed)[0]
+        return self.imitate(model, batch, progress=progress, seed=seed)[0]

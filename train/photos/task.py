@@ -62,28 +62,23 @@ class Captioning:
 
     @property
     def key(self) -> str:
-        """A hash of all that is learned from and measured on."""
         return self.corpus.key
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """How many photos and captions there are."""
         return {"photos": len(self.corpus.train), "captions": sum(map(len, self.corpus.captions))}
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The tokens."""
         return self.corpus.vocabulary
 
     def settings(self) -> dict[str, Any]:
-        """The configuration without places on this machine."""
         data = (("data", key) for key in ("root", "images", "also", "validation", "text", "cache"))
         settings = without_places(self.config, *data, ("encoder", "weights"))
         settings["distillation"]["teachers"] = [Path(name).name for name in self.config.distillation.teachers]
         return settings | {"start": Path(self.config.start).name}
 
     def build(self) -> EncoderDecoder:
-        """A model with random weights."""
         return EncoderDecoder(self.config.model(len(self.corpus.vocabulary)))
 
     def start(self, model: EncoderDecoder) -> None:
@@ -110,11 +105,9 @@ class Captioning:
         )
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        """What a phase minimizes."""
         return OBJECTIVES[phase.objective](self.config, phase, corpus=self.corpus, teachers=self._teachers)
 
     def steps(self, phase: PhaseSettings) -> int:
-        """How many batches a pass of a phase has."""
         kind = OBJECTIVES[phase.objective]
         return math.ceil(len(kind.lengths(self.corpus)) / (kind.together * phase.batch_size))
 
@@ -135,7 +128,6 @@ class Captioning:
         return means
 
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
-        """The first validation photos and their captions."""
         return sample_captions(model, self.corpus.validation, self.config, self.corpus.vocabulary)
 
 

@@ -80,13 +80,11 @@ class Translating:
 
     @property
     def key(self) -> str:
-        """A hash of all that is learned from and measured on."""
         pairs = [[pair.source, pair.targets] for pair in (*self.train, *self.validation)]
         return hash_of(pairs, self.source.pieces, self.target.pieces)
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """How many sentences there are."""
         return {"sentences": len(self.train), "translations": sum(len(pair.targets) for pair in self.train)}
 
     @property
@@ -95,12 +93,10 @@ class Translating:
         return self.source, self.target
 
     def settings(self) -> dict[str, Any]:
-        """The configuration without places on this machine."""
         places = (("data", key) for key in ("root", "held_out", "also"))
         return without_places(self.config, *places) | {"start": Path(self.config.start).name}
 
     def build(self) -> EncoderDecoder:
-        """A model with random weights."""
         return EncoderDecoder(self.config.model(len(self.source), len(self.target)))
 
     def start(self, model: EncoderDecoder) -> None:
@@ -114,11 +110,9 @@ class Translating:
             load_start(model, self._start)
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> "PairFeed":  # noqa: ARG002
-        """Sentences with their translations."""
         return PairFeed(self, phase)
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        """Cross-entropy."""
         return Captions(self.config, phase)
 
     def steps(self, phase: PhaseSettings) -> int:
@@ -163,7 +157,6 @@ class Translating:
         return {name: together[name] for name in ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")} | alone
 
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:  # noqa: ARG002
-        """No photos."""
         return [], []
 
 
