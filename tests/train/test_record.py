@@ -10,7 +10,7 @@ from captioner.cli import main as captioner_main
 from train.__main__ import main
 from train.record import HEADER, with_rows
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NEW = ["| Flickr8k test, 10 | 1 | 2 | 3 | 4 | 5 | 6 |", "| *95 % interval* | 1–2 | 1–2 | 1–2 | 1–2 | 1–2 | 1–2 |"]
 
 

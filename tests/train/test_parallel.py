@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from train import loop
 from train.__main__ import main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RECIPE = """
 name = "tiny"
 [data]
