@@ -18,7 +18,7 @@ from captioner.decoding import Hypothesis
 from captioner.evaluation.data import CaptionedPhoto
 from captioner.inference import agreed
 from captioner.text import Tokenizer
-from train.config import PhaseSettings
+from train.objectives import PhaseSettings
 from train.objectives.distillation import Teachers
 from train.photos.config import DataSettings, TrainConfig
 from train.photos.corpus import read_corpus

@@ -11,20 +11,18 @@ from captioner.config import (
     Probability,
     to_mapping,
 )
-from train.objectives import OBJECTIVES, ObjectiveName, ObjectiveSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class PhaseSettings(ObjectiveSettings):
-    """One phase of training, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
+class PhaseBase:
+    """What every phase of training has, whatever its objective, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
 
     Attributes:
         name: what the log calls it.
         epochs: passes over the training photos.
-        objective: what it minimizes; see `train.objectives`, also for the settings that only one objective has.
         batch_size: photos in a step; each comes with all its captions.
         learning_rate: the decoder's highest.
         encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
@@ -44,7 +42,6 @@ class PhaseSettings(ObjectiveSettings):
 
     name: str
     epochs: Count
-    objective: ObjectiveName = "captions"
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     encoder_learning_rate: Annotated[float, Field(ge=0)] = 0.0
@@ -57,23 +54,6 @@ class PhaseSettings(ObjectiveSettings):
     warmup: Annotated[int, Field(ge=0)] = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: where two fields exclude each other, or one would do nothing.
-        """
-        OBJECTIVES[self.objective].check(self)
-        if self.encoder_learning_rate:
-            self.refuse("views", reason="where the encoder learns: every pass sees other crops")
-        else:
-            self.refuse("colour", "encoder_blocks", "size", reason="where encoder_learning_rate is 0")
-            if self.views == 1:
-                self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
-        for name, other in OBJECTIVES.items():
-            if name != self.objective:
-                self.refuse(*other.own_settings(), reason=f"unless objective is {name!r}")
 
     def refuse(self, *names: str, reason: str) -> None:
         """Refuse settings that were made and would do nothing.

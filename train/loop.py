@@ -16,8 +16,9 @@ from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.batches import Batch, on_device
-from train.config import PhaseSettings, first_difference
+from train.config import first_difference
 from train.log import Log
+from train.objectives import PhaseSettings
 from train.objectives.cross_entropy import Loss
 from train.objectives.objective import Objective
 from train.optimizer import (

@@ -15,7 +15,7 @@ from captioner.predict import Caption
 from captioner.text import Vocabulary
 from captioner.text.subwords import Subwords
 from train.batches import Batch
-from train.config import PhaseSettings
+from train.objectives import PhaseSettings
 from train.objectives.objective import Objective
 from train.photos.config import TrainConfig
 from train.sentences.config import TranslationConfig

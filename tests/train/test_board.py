@@ -13,11 +13,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import captioner
 from captioner import checkpoint
 from captioner.checkpoint.weights import load_model
-from captioner.evaluation.data import CaptionedPhoto
+from captioner.datasets import CaptionedPhoto
 from captioner.images import open_image, to_pixels
 from captioner.predict import Caption
 from train.board import Board, draw_attention
-from train.config import PhaseSettings
+from train.objectives import PhaseSettings
 from train.photos.config import DataSettings, TrainConfig
 from train.photos.data import PhotoSet
 from train.photos.validation import sample_captions

@@ -2,8 +2,8 @@
 
 import pytest
 
+from captioner.datasets import CaptionedPhoto, CaptionedPhotos
 from captioner.errors import UsageError
-from captioner.evaluation.data import CaptionedPhoto, CaptionedPhotos
 from train.photos.splits import divide
 
 

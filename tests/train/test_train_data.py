@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from captioner import checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.config import ModelConfig
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.models.encoders import ImageEncoder
 from tests.sentence_pairs import write_descriptions
 from train.__main__ import main

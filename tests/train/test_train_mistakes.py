@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import train.photos.data
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import ImageError, OutputError, UsageError
-from captioner.evaluation.data import CaptionedPhoto
 from captioner.images import Photo, open_image
 from tests.sentence_pairs import write_descriptions
 from tests.training_runs import fit, steps

@@ -71,5 +71,9 @@ def test_mistakes_are_told_before_anything_is_measured(
     monkeypatch.setattr(training, "compare", lambda _: pytest.fail("measured"))
     assert main(["benchmark", "--training", "--threads", "0"]) == 2
     assert "--threads 0: at least 1 is needed" in capsys.readouterr().err
+    assert main(["benchmark", "--threads", "2"]) == 2
+    assert "--threads does nothing without --training" in capsys.readouterr().err
+    assert main(["benchmark", "--training", "--photos", str(tmp_path)]) == 2
+    assert "--training measures neither photos nor growth" in capsys.readouterr().err
     assert main(["benchmark", "--training", "--json", str(tmp_path / "none" / "speed.json")]) == 4
     assert "speed.json: cannot be written (there is no such directory)" in capsys.readouterr().err

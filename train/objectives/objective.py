@@ -2,60 +2,76 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
 from captioner.models.decoder import Forced
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
+from captioner.text import Direction, Vocabulary
 from train.batches import Batch
+from train.config import LoopSettings, PhaseBase
 from train.objectives.cross_entropy import Loss, attention_penalty, cross_entropy
 from train.objectives.distillation import Teachers
 
-if TYPE_CHECKING:
-    from train.config import PhaseSettings
-    from train.photos.config import TrainConfig
-    from train.photos.corpus import Corpus
-    from train.sentences.config import TranslationConfig
+
+class Material(Protocol):
+    """What objectives know of captioned photos; see `train.photos.corpus.Corpus`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def direction(self) -> Direction: ...
+    @property
+    def words(self) -> Sequence[Sequence[Sequence[str]]]: ...
+    @property
+    def captions(self) -> list[list[list[int]]]: ...
+    @property
+    def texts(self) -> list[list[int]]: ...
+    @property
+    def lengths(self) -> list[int]: ...
 
 
 class Objective:
     """The loss of one phase, and which captions its batches hold.
 
     Attributes:
-        settings: dataclass of the settings that only this objective has, if there are any.
+        settings: dataclass of the settings that this objective has.
         photos: whether its captions are about photos.
         together: captions without photos that are taken for those of one photo.
     """
 
-    settings: ClassVar[type | None] = None
+    settings: ClassVar[type[PhaseBase]] = PhaseBase
     photos: ClassVar[bool] = True
     together: ClassVar[int] = 1
 
     def __init__(
         self,
-        config: "TrainConfig | TranslationConfig",
-        phase: "PhaseSettings",
+        training: LoopSettings,
+        phase: PhaseBase,
         *,
-        corpus: "Corpus | None" = None,
+        max_length: int,
+        corpus: Material | None = None,
         teachers: Teachers | None = None,
     ) -> None:
         """Prepare for a phase.
 
         Args:
-            config: of the run.
-            phase: one of its phases.
+            training: settings of all phases.
+            phase: those of this one.
+            max_length: most tokens that a search writes.
             corpus: photos and captions; None where sentences are translated.
             teachers: other models to learn from, if there are any.
         """
-        self.config = config
+        self.training = training
         self.phase = phase
+        self.max_length = max_length
         self.corpus = corpus
         self.teachers = teachers
 
     @classmethod
-    def check(cls, phase: "PhaseSettings") -> None:
+    def check(cls, phase: PhaseBase) -> None:
         """Check a phase's settings for what this objective cannot do.
 
         Raises:
@@ -65,15 +81,16 @@ class Objective:
     @classmethod
     def own_settings(cls) -> tuple[str, ...]:
         """Names of the settings that only this objective has."""
-        return tuple(field.name for field in dataclasses.fields(cls.settings)) if cls.settings else ()
+        common = {field.name for field in dataclasses.fields(PhaseBase)}
+        return tuple(field.name for field in dataclasses.fields(cls.settings) if field.name not in common)
 
     @classmethod
-    def lengths(cls, corpus: "Corpus") -> list[int]:
+    def lengths(cls, corpus: Material) -> list[int]:
         """Tokens of the longest caption of all that one pass reads, photo by photo."""
         return corpus.lengths
 
     @classmethod
-    def captions(cls, corpus: "Corpus", numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
+    def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
         """The captions of a batch as ids, photo by photo.
 
         Args:
@@ -104,7 +121,7 @@ class Objective:
             model.decoder,
             vectors,
             batch.tokens,
-            smoothing=self.config.training.label_smoothing,
+            smoothing=self.training.label_smoothing,
             own_words=self.phase.scheduled_sampling * progress,
             seed=seed,
         )
@@ -112,5 +129,5 @@ class Objective:
 
     def penalty(self, forced: Forced, batch: Batch) -> Tensor | float:
         """The weighted penalty on attention; 0 where it is switched off."""
-        weight = self.config.training.attention_regularisation
+        weight = self.training.attention_regularisation
         return weight * attention_penalty(forced.attention, batch.tokens) if weight else 0.0

@@ -7,7 +7,7 @@ the others (Luo 2020, "A better variant of self-critical sequence training"), wh
 import random
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
@@ -25,20 +25,17 @@ from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from captioner.text.english import FUNCTION_WORDS
 from train.batches import Batch
+from train.config import PhaseBase
 from train.objectives.cross_entropy import Loss
-from train.objectives.objective import Objective
-
-if TYPE_CHECKING:
-    from train.photos.config import TrainConfig
-    from train.photos.corpus import Corpus
+from train.objectives.objective import Material, Objective
 
 END = "<eos>"
 """Counts as a word of samples and references: a sentence that breaks off shares no n-gram with their ends."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class SelfCriticalSettings:
-    """What only this objective asks for.
+class SelfCriticalSettings(PhaseBase):
+    """What this objective asks for besides.
 
     Attributes:
         samples: captions drawn for each photo.
@@ -56,22 +53,22 @@ class SelfCritical(Objective):
     """The reward, and a share of cross-entropy."""
 
     settings = SelfCriticalSettings
+    phase: SelfCriticalSettings
 
     @cached_property
     def critic(self) -> "SelfCritic":
         """Scores samples against the training captions, which it weighs once."""
-        corpus, config = self.corpus, cast("TrainConfig", self.config)  # sentences have no reward
-        assert corpus
+        assert self.corpus  # sentences to translate have no reward
         return SelfCritic(
-            corpus.words,
-            corpus.vocabulary,
-            max_length=config.decoding.max_length,
+            self.corpus.words,
+            self.corpus.vocabulary,
+            max_length=self.max_length,
             bleu_weight=self.phase.bleu_weight,
-            direction=config.text.direction,
+            direction=self.corpus.direction,
         )
 
     @classmethod
-    def captions(cls, corpus: "Corpus", numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
+    def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
         """One of people's captions of each photo, which is enough beside the samples; see `Objective.captions`."""
         choices = (corpus.captions[photo] for photo in numbers)
         return [[random.Random(f"{seed}/{place}").choice(captions)] for place, captions in enumerate(choices)]

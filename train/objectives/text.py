@@ -1,16 +1,12 @@
 """Objective `text`: the next word of captions that have no photo (`data.text`), the decoder alone."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.batches import Batch
+from train.config import PhaseBase
 from train.objectives.cross_entropy import Loss
-from train.objectives.objective import Objective
-
-if TYPE_CHECKING:
-    from train.config import PhaseSettings
-    from train.photos.corpus import Corpus
+from train.objectives.objective import Material, Objective
 
 
 class Text(Objective):
@@ -20,19 +16,19 @@ class Text(Objective):
     together = 5
 
     @classmethod
-    def check(cls, phase: "PhaseSettings") -> None:
+    def check(cls, phase: PhaseBase) -> None:
         """Refuse what needs photos; see `Objective.check`."""
         if phase.encoder_learning_rate:
             raise ValueError(f"phase {phase.name}: text has no photo from which an encoder could learn")
         phase.refuse("views", "crop", "flip", reason="where there are no photos")
 
     @classmethod
-    def lengths(cls, corpus: "Corpus") -> list[int]:
+    def lengths(cls, corpus: Material) -> list[int]:
         """Tokens of each text."""
         return list(map(len, corpus.texts))
 
     @classmethod
-    def captions(cls, corpus: "Corpus", numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
+    def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
         """The texts, so many `together`; see `Objective.captions`."""
         del seed
         texts = [corpus.texts[number] for number in numbers]

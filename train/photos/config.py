@@ -16,7 +16,8 @@ from captioner.config import (
     TextConfig,
 )
 from captioner.decoding.options import DecodingOptions
-from train.config import Count, LoopSettings, PhaseSettings
+from train.config import Count, LoopSettings
+from train.objectives import PhaseSettings
 from train.objectives.distillation import DistillationSettings
 
 

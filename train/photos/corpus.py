@@ -8,7 +8,7 @@ from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
-from captioner.text import SPECIAL_TOKENS, Tokenizer, Vocabulary
+from captioner.text import SPECIAL_TOKENS, Direction, Tokenizer, Vocabulary
 from train.batches import encode
 from train.objectives import OBJECTIVES
 from train.photos.augmentation import may_be_mirrored
@@ -28,6 +28,7 @@ class Corpus:
         further: by name, other photos that it is measured on.
         vocabulary: tokens seen often enough in the training captions and texts, behind those of the checkpoint that the
             run starts from; of a new student, its teachers'.
+        direction: in which captions are written; `words`, `captions` and `texts` are turned already.
         words: by training photo, its captions as tokens.
         captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
         mirrored: by training photo, whether its mirror image fits its captions.
@@ -38,6 +39,7 @@ class Corpus:
     validation: PhotoSet
     further: dict[str, PhotoSet]
     vocabulary: Vocabulary
+    direction: Direction
     words: list[list[list[str]]]
     captions: list[list[list[int]]]
     mirrored: list[bool]
@@ -108,6 +110,7 @@ def read_corpus(
         validation=validation,
         further=loaded,
         vocabulary=vocabulary,
+        direction=config.text.direction,
         words=words,
         captions=[[encode(tokens, vocabulary, data.max_length) for tokens in captions] for captions in words],
         mirrored=[may_be_mirrored(photo.captions) for photo in train.photos],

@@ -7,8 +7,7 @@ import torch
 
 from captioner.models.encoders import ImageEncoder
 from train.batches import Batch, batches, pad
-from train.config import PhaseSettings
-from train.objectives import OBJECTIVES
+from train.objectives import OBJECTIVES, PhaseSettings
 from train.photos.augmentation import crops, jitter
 from train.photos.config import TrainConfig
 from train.photos.corpus import Corpus

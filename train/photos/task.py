@@ -18,8 +18,8 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import ImageEncoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
-from train.config import PhaseSettings, without_places
-from train.objectives import OBJECTIVES
+from train.config import without_places
+from train.objectives import OBJECTIVES, PhaseSettings
 from train.objectives.distillation import Teachers
 from train.objectives.objective import Objective
 from train.photos.config import TrainConfig
@@ -105,7 +105,13 @@ class Captioning:
         )
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        return OBJECTIVES[phase.objective](self.config, phase, corpus=self.corpus, teachers=self._teachers)
+        return OBJECTIVES[phase.objective](
+            self.config.training,
+            phase,
+            max_length=self.config.decoding.max_length,
+            corpus=self.corpus,
+            teachers=self._teachers,
+        )
 
     def steps(self, phase: PhaseSettings) -> int:
         kind = OBJECTIVES[phase.objective]

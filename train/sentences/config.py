@@ -19,7 +19,8 @@ from captioner.config import (
 )
 from captioner.decoding.options import DecodingOptions
 from captioner.text import ENGLISH
-from train.config import LoopSettings, PhaseSettings
+from train.config import LoopSettings
+from train.objectives import PhaseSettings
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -23,7 +23,8 @@ from captioner.text import EOS, PAD
 from captioner.text.subwords import Subwords
 from captioner.translation.translator import Translator
 from train.batches import Batch, batches, pad
-from train.config import PhaseSettings, without_places
+from train.config import without_places
+from train.objectives import PhaseSettings
 from train.objectives.captions import Captions
 from train.objectives.objective import Objective
 from train.sentences.config import PairSettings, TranslationConfig
@@ -113,7 +114,7 @@ class Translating:
         return PairFeed(self, phase)
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        return Captions(self.config, phase)
+        return Captions(self.config.training, phase, max_length=self.config.decoding.max_length)
 
     def steps(self, phase: PhaseSettings) -> int:
         """How many batches a pass has, about: they hold so many translations."""
