@@ -10,19 +10,11 @@ from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.charts import standalone
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.report import Card, chosen, cider_histogram, report_files
+from captioner.evaluation.scores import LABELS
 from captioner.visit.scoring import score_files
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
-
-_NAMES = {
-    "Bleu_1": "BLEU-1",
-    "Bleu_2": "BLEU-2",
-    "Bleu_3": "BLEU-3",
-    "Bleu_4": "BLEU-4",
-    "ROUGE_L": "ROUGE-L",
-    "CIDEr": "CIDEr-D",
-}
 
 
 def main() -> None:
@@ -76,7 +68,7 @@ def show(outcome: Outcome, names: list[str]) -> None:
     intervals = outcome.scores.confidence_intervals()
     rows = [
         {
-            "measure": _NAMES[name],
+            "measure": LABELS[name],
             "score": f"{100 * value:.1f}",
             "95 % interval": "{:.1f} to {:.1f}".format(*(100 * end for end in intervals[name])),
         }

@@ -23,8 +23,8 @@ from captioner.translation.translator import Translator
 from tests.folder_runs import Fake
 from tests.sentence_pairs import PAIRS, settings, write_pairs
 from tests.training_runs import fit, write_data, write_refined
-from train.loop import Run
-from train.translation import Translating
+from train.loop import Training
+from train.sentences.task import Translating
 
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
 
@@ -165,7 +165,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One pass of many steps, so that it is validated once.
     for language, lines in PAIRS.items():
         (root / f"train.{language}").write_text("\n".join(lines * 200) + "\n", encoding="utf-8")
-    run = Run(Translating(settings(root)), root / "run")
+    run = Training(Translating(settings(root)), root / "run")
     (root / "run").mkdir()
     run.start()
     run.fit()

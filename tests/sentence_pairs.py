@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from train.config import TranslationConfig, from_mapping
+from captioner.config import from_mapping
+from train.sentences.config import TranslationConfig
 
 ENGLISH = [
     "A dog runs on the beach.",

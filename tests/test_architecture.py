@@ -141,7 +141,7 @@ def test_imports_go_only_downwards(path: Path) -> None:
         ("captioner.evaluation.bleu", "from captioner.predict import Captioner"),
         ("captioner.text", "if TYPE_CHECKING:\n    from captioner import config"),
         ("captioner.predict", "import streamlit as st"),
-        ("captioner.cli.info", "def f():\n    from train.loop import Run"),
+        ("captioner.cli.info", "def f():\n    from train.loop import Training"),
         ("captioner.models.decoder", "from captioner import Captioner"),
         ("captioner.models.decoder", "import captioner"),
         ("captioner.evaluation.bleu", "import torch"),

@@ -17,7 +17,7 @@ from captioner.evaluation.reliability import close_to_people, expected_calibrati
 from captioner.images import to_pixels
 from train.__main__ import main
 from train.calibration import Measured, fit, fit_logistic
-from train.pictures import KINDS, draw_pictures
+from train.photos.pictures import KINDS, draw_pictures
 
 
 def test_a_picture_is_told_by_its_blocks_tones_and_neighbors(photos: dict[str, Path]) -> None:

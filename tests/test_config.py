@@ -6,7 +6,8 @@ import pytest
 
 from captioner.config import DecoderConfig, ImageConfig, ImageEncoderConfig, ModelConfig, from_mapping, to_mapping
 from captioner.errors import ModelError, UsageError
-from train.config import TrainConfig, read_config
+from train.photos.config import TrainConfig
+from train.recipe import read_config
 
 RECIPES = sorted((Path(__file__).parent.parent / "train" / "recipes").glob("*.toml"))
 
@@ -65,6 +66,22 @@ def test_settings_are_changed_from_the_shell() -> None:
     assert config.decoder.cell == "gru"
     assert config.phase[0].epochs == 7
     assert config.training.seed == 4
+
+
+def test_a_start_gives_the_settings_of_its_model_that_are_left_out(small_checkpoint: Path) -> None:
+    captioner, translator = RECIPES[0].with_name("levers.toml"), RECIPES[0].with_name("text-en-de-fr-cs.toml")
+    config = read_config(captioner, [f"start={small_checkpoint}"])
+    assert isinstance(config, TrainConfig)
+    assert config.image.size == 64  # the recipe says nothing of it
+    assert config.decoder.layers == 1  # a setting that was made stays, for `load_start` to refuse
+    short = read_config(captioner, [f"start={small_checkpoint}", "decoder={}", "decoder.dropout=0.5"])
+    assert (short.decoder.hidden_size, short.decoder.embedding_size, short.decoder.layers) == (16, 12, 2)
+    assert short.decoder.dropout == 0.5
+    taught = read_config(translator, ["start=text-en-de-fr-cs", "decoder={}", "encoder={}"])
+    plain = read_config(translator)
+    assert (taught.decoder, taught.encoder) == (plain.decoder, plain.encoder)
+    with pytest.raises(UsageError, match="start: input should be a valid string, not 3"):
+        read_config(captioner, ["start=3"])
 
 
 @pytest.mark.parametrize(

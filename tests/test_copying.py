@@ -15,7 +15,7 @@ from captioner.text.subwords import Subwords
 from captioner.translation.copying import MARK, hide, mark, put_back
 from captioner.translation.translator import Translator
 from tests.sentence_pairs import ENGLISH
-from train.pairs import Pair, with_copied_number, with_copied_words
+from train.sentences.pairs import Pair, with_copied_number, with_copied_words
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,11 @@ from captioner.folders.results import write
 from captioner.predict import Alternative, Caption
 from captioner.visit import export
 from captioner.visit.photos import VisitPhoto
-from train.config import DataSettings, read_config
-from train.data import read_splits, read_texts
-from train.pairs import read_lines
-from train.places import Place, find_place
+from train.photos.config import DataSettings
+from train.photos.data import read_splits, read_texts
+from train.photos.places import Place, find_place
+from train.recipe import read_config
+from train.sentences.pairs import read_lines
 
 TEXTS = ("A dog runs.", '=A "dog", maybe', "'90s dog")
 

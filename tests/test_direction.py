@@ -14,9 +14,9 @@ from captioner.config import TextConfig
 from captioner.datasets import CaptionedPhoto
 from captioner.text import Tokenizer
 from train.config import DataSettings, PhaseSettings, TrainConfig
-from train.corpus import read_corpus
-from train.distillation import Teachers
-from train.validation import caption_photos
+from train.objectives.distillation import Teachers
+from train.photos.corpus import read_corpus
+from train.photos.validation import caption_photos
 
 WIDE = DecodingOptions(beam_size=5, num_captions=5, max_length=7, no_repeat_ngram=3)
 

@@ -14,10 +14,11 @@ from captioner.errors import UsageError
 from captioner.translation.translator import Translator
 from tests.sentence_pairs import CZECH, ENGLISH, GERMAN, PAIRS, settings, write_descriptions, write_pairs
 from train.__main__ import main as train_main
-from train.config import TranslationConfig, read_config
-from train.loop import Run
-from train.pairs import held_out_photos, read_pairs
-from train.translation import Translating
+from train.loop import Training
+from train.recipe import read_config
+from train.sentences.config import TranslationConfig
+from train.sentences.pairs import held_out_photos, read_pairs
+from train.sentences.task import Translating
 
 RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
 
@@ -54,7 +55,7 @@ def test_a_run_goes_on_from_a_model_with_further_pairs(learned: Path, tmp_path: 
     config = settings(tmp_path, epochs=1, batch_size=2)
     config = replace(config, start=str(learned), data=replace(config.data, also=(str(further),)))
     task = Translating(config)
-    run = Run(task, tmp_path / "run")
+    run = Training(task, tmp_path / "run")
     run.start()
     assert [one.text for one in task.translator(run.model).translate_batch(ENGLISH)] == GERMAN
     feed = task.feed(config.phase[0], run.model, lambda *_: torch.zeros(0))
@@ -83,7 +84,7 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
     for language, lines in PAIRS.items():
         (tmp_path / "task1" / f"train.{language}").write_text("\n".join(lines * 100) + "\n", encoding="utf-8")
     config = settings(tmp_path / "task1")
-    run = Run(Translating(replace(config, source="de", languages=("en",))), tmp_path / "run")
+    run = Training(Translating(replace(config, source="de", languages=("en",))), tmp_path / "run")
     run.directory.mkdir()
     run.start()
     run.fit()
@@ -92,7 +93,17 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
     photos = tmp_path / "captions.json"
     photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
     out = tmp_path / "further"
-    command = ["backtranslate", str(out), "--data", str(tmp_path), "--held-out", str(photos), "--captions", "2"]
+    command = [
+        "multi30k",
+        "backtranslate",
+        str(out),
+        "--data",
+        str(tmp_path),
+        "--held-out",
+        str(photos),
+        "--captions",
+        "2",
+    ]
     assert train_main([*command, "--model", str(run.directory / "best")]) == 0
     assert "18 German captions with an English" in capsys.readouterr().out
     kept = [number for number in range(10) if number != 3 for _ in range(2)]
@@ -104,7 +115,7 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
         assert (out / name).read_text(encoding="utf-8").splitlines() == [lines[number] for number in kept]
     write_descriptions(tmp_path / "other" / "task2", {"val": ["Nein."]})
     shutil.copytree(tmp_path / "task1", tmp_path / "other" / "task1")
-    nothing = [*command[:3], str(tmp_path / "other"), *command[4:], "--model", str(run.directory / "best")]
+    nothing = [*command[:4], str(tmp_path / "other"), *command[5:], "--model", str(run.directory / "best")]
     assert train_main(nothing) == 2
     assert "other: no photo to train on has a German caption" in capsys.readouterr().err
     assert train_main([*command, "--model", str(learned)]) == 2
@@ -120,7 +131,7 @@ def test_english_captions_get_translations(learned: Path, tmp_path: Path, capsys
     photos = tmp_path / "captions.json"
     photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
     out = tmp_path / "further"
-    command = ["forwardtranslate", str(out), "--data", str(tmp_path), "--held-out", str(photos)]
+    command = ["multi30k", "forwardtranslate", str(out), "--data", str(tmp_path), "--held-out", str(photos)]
     assert train_main([*command, "--model", str(learned)]) == 0
     assert "8 English captions with translations" in capsys.readouterr().out
     kept = [number for number in range(10) if number not in (3, 4)]
@@ -159,14 +170,14 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
     states = []
     for name in ("whole", "stopped"):
         task = Translating(settings(tmp_path, epochs=3, batch_size=4))
-        run = Run(task, tmp_path / name)
+        run = Training(task, tmp_path / name)
         (tmp_path / name).mkdir()
         run.start()
         if name == "stopped":
             monkeypatch.setattr(run, "_validate", iter([{"Bleu_4": 0.0}]).__next__)
             with pytest.raises(StopIteration):  # in the second pass, whose state is not saved
                 run.fit()
-            run = Run(Translating(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
+            run = Training(Translating(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
             run.resume()
         run.fit()
         states.append(run.model.state_dict())

@@ -129,7 +129,8 @@ def write_refined(data: Path, start: Path) -> list[str]:
     with gzip.open(data / "texts.jsonl.gz", "wt") as file:
         file.write('{"captions": ["a photo of words alone", "words alone"]}\n')
     (data / "plain.txt").write_text("one line\n\nanother line\n")
-    head = RECIPE[: RECIPE.index("[[phase]]")]
+    model, phases = RECIPE.index("[decoder]"), RECIPE.index("[[phase]]")
+    head = RECIPE[:model] + RECIPE[RECIPE.index("[decoding]") : phases]  # the model's settings are the checkpoint's
     (data / "refined.toml").write_text(f'start = "{start}"\n' + head + REFINED)
     texts = f'data.text=["{data / "texts.jsonl.gz"}", "{data / "plain.txt"}"]'
     validation = f'data.validation=["{measured}"]'

@@ -6,47 +6,26 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.errors import CaptionerError, OutputError, UsageError
-from train.cli import (
-    average,
-    backtranslate,
-    benchmark,
-    bleu,
-    calibrate,
-    curves,
-    fit,
-    forwardtranslate,
-    german,
-    label,
-    record,
-    speed,
-    study,
-    texts,
-    transformer,
+
+NAMES = (
+    "fit",
+    "label",
+    "average",
+    "calibrate",
+    "record",
+    "curves",
+    "benchmark",
+    "bleu",
+    "transformer",
+    "multi30k",
+    "study",
 )
-
-VERBS = {
-    "fit": fit,
-    "label": label,
-    "average": average,
-    "calibrate": calibrate,
-    "record": record,
-    "curves": curves,
-    "speed": speed,
-    "benchmark": benchmark,
-    "bleu": bleu,
-    "transformer": transformer,
-    "german": german,
-    "backtranslate": backtranslate,
-    "forwardtranslate": forwardtranslate,
-    "texts": texts,
-    "study": study,
-}
-
-
+VERBS = {name: import_module(f"train.cli.{name}") for name in NAMES}
 UNWRITABLE = {errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 

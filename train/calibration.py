@@ -27,9 +27,9 @@ from captioner.files import replacing
 from captioner.images import to_pixels
 from captioner.predict import Captioner, PreparedPhoto
 from captioner.text import ptb_tokenize
-from train.config import DataSettings
-from train.data import PhotoSet, load_photos, read_splits
-from train.pictures import draw_pictures
+from train.photos.config import DataSettings
+from train.photos.data import PhotoSet, load_photos, read_splits
+from train.photos.pictures import draw_pictures
 
 FOLDS = 10
 PENALTY = 1e-3  # of the squared weights, signals standardized: keeps separable classes finite

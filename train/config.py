@@ -1,9 +1,6 @@
-"""The configuration of a training run: one TOML file, checked whole before anything runs."""
+"""What the configurations of all training runs have in common; `train.recipe` reads them."""
 
 import dataclasses
-import tomllib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,84 +8,21 @@ from pydantic.dataclasses import dataclass
 
 from captioner.config import (
     STRICT,
-    DecoderConfig,
-    DecoderSettings,
-    ImageConfig,
-    ImageEncoderConfig,
-    Language,
-    Languages,
-    ModelConfig,
     Probability,
-    TextConfig,
-    TextEncoderConfig,
-    TextEncoderSettings,
-    TranslatorConfig,
-    from_mapping,
     to_mapping,
 )
-from captioner.decoding.options import DecodingOptions
-from captioner.errors import UsageError
-from captioner.files import decode_text
-from captioner.text import ENGLISH
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class DataSettings:
-    """Where the photos and captions are, and which captions count.
-
-    Attributes:
-        root: directory with the captions (see `train.splits`) and the photos, or the file of captions itself; given on the
-            command line (`--set data.root=DIR`).
-        images: directory of the photos; empty where they are in `images/` beside the captions, or in a place that
-            `train.places` finds by itself.
-        also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside each file.
-        validation: further files like these, for validation whatever their split: each is scored by itself, and the best
-            checkpoint is that with the best mean score over the data's validation photos and these files.
-        text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
-            key `captions`; `.gz` is unpacked.
-        cache: directory for features and pixels computed from the photos; safe to delete.
-        min_count: a word that stands in fewer training captions becomes `<unk>`.
-        max_length: captions are cut off after so many tokens.
-        limit: train on the first so many photos only, 0 for all.
-        validation_limit: the same for validation.
-    """
-
-    root: str = ""
-    images: str = ""
-    also: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    cache: str = "cache"
-    min_count: Count = 5
-    max_length: Annotated[int, Field(ge=2)] = 25
-    limit: Annotated[int, Field(ge=0)] = 0
-    validation_limit: Annotated[int, Field(ge=0)] = 0
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class EncoderSettings(ImageEncoderConfig):
-    """The encoder, and where its pretrained weights come from.
-
-    Attributes:
-        weights: a safetensors file, a checkpoint (directory, or name of an embedded model) whose encoder is taken, or
-            `torchvision` for torchvision's own default weights (downloaded once).
-    """
-
-    weights: str = "torchvision"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class PhaseSettings:
-    """One phase of training, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
+class PhaseBase:
+    """What every phase of training has, whatever its objective, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
 
     Attributes:
         name: what the log calls it.
         epochs: passes over the training photos.
-        objective: `captions`: the next word of people's captions, or translations (teacher forcing). `self-critical`: CIDEr-D of samples.
-            `text`: the next word of the captions in `data.text`, which have no photo, the decoder alone.
         batch_size: photos in a step; each comes with all its captions.
         learning_rate: the decoder's highest.
         encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
@@ -104,15 +38,10 @@ class PhaseSettings:
         weight_decay: of AdamW, on matrices only.
         scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
             beginning of the phase in a straight line to this (Bengio et al. 2015).
-        samples: of `self-critical`: captions drawn for each photo.
-        bleu_weight: of `self-critical`: the reward is CIDEr-D and so many times a sample's own BLEU-4.
-        cross_entropy_share: of `self-critical`: weight of the cross-entropy of people's captions, so that captions stay
-            sentences; the reward's is what is left to 1.
     """
 
     name: str
     epochs: Count
-    objective: Literal["captions", "self-critical", "text"] = "captions"
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     encoder_learning_rate: Annotated[float, Field(ge=0)] = 0.0
@@ -125,29 +54,6 @@ class PhaseSettings:
     warmup: Annotated[int, Field(ge=0)] = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
-    samples: Annotated[int, Field(ge=2)] = 5
-    bleu_weight: Annotated[float, Field(ge=0)] = 0.0
-    cross_entropy_share: Annotated[float, Field(ge=0, le=1)] = 0.2
-
-    def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: where two fields exclude each other, or one would do nothing.
-        """
-        if self.objective == "text" and self.encoder_learning_rate:
-            raise ValueError(f"phase {self.name}: text has no photo from which an encoder could learn")
-        text, learns = self.objective == "text", self.encoder_learning_rate > 0
-        if text:
-            self.refuse("views", "crop", "flip", reason="where there are no photos")
-        if learns:
-            self.refuse("views", reason="where the encoder learns: every pass sees other crops")
-        else:
-            self.refuse("colour", "encoder_blocks", "size", reason="where encoder_learning_rate is 0")
-        if self.views == 1 and not learns:
-            self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
-        if self.objective != "self-critical":
-            self.refuse("samples", "bleu_weight", "cross_entropy_share", reason="unless objective is 'self-critical'")
 
     def refuse(self, *names: str, reason: str) -> None:
         """Refuse settings that were made and would do nothing.
@@ -186,181 +92,6 @@ class LoopSettings:
     threads: Annotated[int, Field(ge=0)] = 0
     save_every: Count = 200
     select_by: Literal["Bleu_4", "CIDEr"] = "CIDEr"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class DistillationSettings:
-    """Models to learn from, in phases whose objective is `captions`.
-
-    Attributes:
-        teachers: checkpoints (directories, or names of embedded models) of one vocabulary, which a new student takes over.
-        weight: of what they say; that of people's captions is what is left to 1.
-    """
-
-    teachers: tuple[str, ...] = ()
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrainConfig:
-    """A whole run.
-
-    Attributes:
-        name: what the run is called.
-        start: a checkpoint (directory, or name of an embedded model) whose weights the run begins with; its vocabulary is
-            kept and the data's other words are added. Empty: a new decoder behind the encoder's pretrained weights.
-    """
-
-    name: str
-    start: str = ""
-    data: DataSettings
-    phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
-    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
-    decoder: DecoderSettings = dataclasses.field(default_factory=DecoderSettings)
-    image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
-    text: TextConfig = dataclasses.field(default_factory=TextConfig)
-    decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
-    training: LoopSettings = dataclasses.field(default_factory=LoopSettings)
-    distillation: DistillationSettings = dataclasses.field(default_factory=DistillationSettings)
-
-    def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: the search would forbid a model of characters to write what every sentence repeats.
-        """
-        if self.text.tokens == "char" and self.decoding.no_repeat_ngram:
-            raise ValueError("decoding.no_repeat_ngram counts tokens, which are characters here; set it to 0")
-
-    def model(self, vocabulary_size: int) -> ModelConfig:
-        """The configuration of the model that this run trains."""
-        return ModelConfig(
-            encoder=ImageEncoderConfig(backbone=self.encoder.backbone),
-            decoder=DecoderConfig(vocabulary_size=vocabulary_size, **dataclasses.asdict(self.decoder)),
-            image=self.image,
-            text=self.text,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class PairSettings:
-    """Where the sentences and their translations are, and how they become subwords.
-
-    Attributes:
-        root: directory with `train.en`, `val.en` and the same in the other languages, one sentence a line, `.gz` or not;
-            given on the command line (`--set data.root=DIR`).
-        held_out: a file of captioned photos (see `train.splits`); what describes one of its photos for validation or
-            testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
-        also: directories with further sentences to train on: `train.en` and the same in one of the languages or more.
-        source_size: subwords of the language that is read.
-        target_size: subwords of all languages that are written, together.
-        subword_dropout: probability that a merge of two pieces is left out, at each reading anew (Provilkov et al. 2020).
-        max_length: sentences are cut off after so many subwords.
-        limit: train on the first so many sentences only, 0 for all.
-        validation_limit: the same for validation.
-    """
-
-    root: str = ""
-    held_out: str = ""
-    also: tuple[str, ...] = ()
-    source_size: Annotated[int, Field(ge=5)] = 4000
-    target_size: Annotated[int, Field(ge=5)] = 8000
-    subword_dropout: Probability = 0.0
-    max_length: Annotated[int, Field(ge=2)] = 80
-    limit: Annotated[int, Field(ge=0)] = 0
-    validation_limit: Annotated[int, Field(ge=0)] = 0
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class TranslationConfig:
-    """A whole run that trains a translator.
-
-    Attributes:
-        name: what the run is called.
-        languages: those it learns to write, two letters each.
-        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with.
-            Empty: random weights, and subwords of what is in `data.root`.
-        source: the language that is read.
-    """
-
-    name: str
-    start: str = ""
-    languages: Languages
-    data: PairSettings
-    phase: Annotated[tuple[PhaseSettings, ...], Field(min_length=1)]
-    encoder: TextEncoderSettings = dataclasses.field(default_factory=TextEncoderSettings)
-    decoder: DecoderSettings = dataclasses.field(default_factory=DecoderSettings)
-    decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
-    training: LoopSettings = dataclasses.field(default_factory=LoopSettings)
-    source: Language = ENGLISH
-
-    def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: a phase is of a kind that sentences do not have, the encoder would stay random, or the best checkpoint
-                cannot be chosen by that score.
-        """
-        if self.training.select_by != "Bleu_4":
-            raise ValueError('training.select_by: of translations there is only "Bleu_4"')
-        if not (self.start or self.phase[0].encoder_learning_rate):
-            raise ValueError(
-                f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder knows nothing yet"
-            )
-        for phase in self.phase:
-            if phase.objective != "captions":
-                raise ValueError(f"phase {phase.name}: a translator learns by objective 'captions' only")
-            phase.refuse("crop", "flip", "colour", reason="where there are no photos")
-
-    def model(self, source_size: int, target_size: int) -> TranslatorConfig:
-        """The configuration of the model that this run trains."""
-        return TranslatorConfig(
-            encoder=TextEncoderConfig(vocabulary_size=source_size, **dataclasses.asdict(self.encoder)),
-            decoder=DecoderConfig(vocabulary_size=target_size, **dataclasses.asdict(self.decoder)),
-            languages=self.languages,
-        )
-
-
-def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | TranslationConfig:
-    """Read a TOML configuration; one that names languages trains a translator.
-
-    Args:
-        path: the file.
-        changes: `section.key=value` each, the value in TOML's notation; a bare word is taken for a string.
-
-    Raises:
-        UsageError: the file cannot be read, or a key or value is refused; the sentence says which.
-    """
-    try:
-        data = tomllib.loads(decode_text(path.read_bytes(), f"{path}: not valid TOML; it"))
-    except OSError as problem:
-        raise UsageError(f"{path}: the configuration cannot be read ({problem.strerror}).") from None
-    except ValueError as problem:
-        raise UsageError(f"{path}: not valid TOML ({problem}).") from None
-    for change in changes:
-        _apply(data, change)
-    if "languages" in data:
-        return from_mapping(TranslationConfig, data, where=str(path))
-    return from_mapping(TrainConfig, data, where=str(path))
-
-
-def _apply(data: dict[str, Any], change: str) -> None:
-    """Set one `section.key=value`; `phase.0.epochs=2` reaches into a list."""
-    key, separator, text = change.partition("=")
-    *path, last = key.strip().split(".")
-    if not separator or not last:
-        raise UsageError(f"--set {change}: expected section.key=value.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
-        value = text
-    place: Any = data
-    try:
-        for part in path:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
-        place[int(last) if isinstance(place, list) else last] = value
-    except (IndexError, ValueError, TypeError, AttributeError):
-        raise UsageError(f"--set {change}: there is no such place in the configuration.") from None
 
 
 def without_places(config: object, *places: tuple[str, str]) -> dict[str, Any]:

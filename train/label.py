@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-import numpy as np
 import torch
-from tqdm import tqdm
+from torch import Tensor
 
 from captioner import checkpoint
 from captioner.datasets import CaptionedPhoto
+from captioner.decoding import Hypothesis
 from captioner.errors import UsageError
 from captioner.files import replacing
 from captioner.folders.finding import Photos
-from captioner.text import Tokenizer
-from train.data import load_photos
-from train.distillation import Teachers
-from train.places import IMAGES
+from train.objectives.distillation import Teachers
+from train.photos.data import load_photos
+from train.photos.places import IMAGES
+from train.photos.validation import write_captions
 
 LABELS = "labels.json"
 
@@ -61,20 +61,18 @@ def label(
     )
     wide = max(first.decoding.beam_size, captions)
     options = replace(first.decoding, beam_size=wide, num_captions=captions)
-    tokenizer = Tokenizer(first.config.text.tokens, first.config.text.direction)
-    annotations: list[dict[str, object]] = []
-    for start in tqdm(range(0, len(photos), batch_size), "captions", unit="batch"):
-        pixels = torch.from_numpy(np.array(photos.pixels[start : start + batch_size])).permute(0, 3, 1, 2)
-        for number, sentences in enumerate(teachers.generate(pixels.to(device), options), start):
-            texts = [tokenizer.detokenize(first.vocabulary.decode(one.tokens)) for one in sentences]
-            annotations += [
-                {"id": len(annotations) + place, "image_id": number, "caption": text}
-                for place, text in enumerate(texts)
-            ]
+
+    def search(pixels: Tensor) -> list[list[Hypothesis]]:
+        return teachers.generate(pixels.to(device), options)
+
+    written = write_captions(photos, search, first.vocabulary, first.config.text, batch_size=batch_size)
+    captioned = [(number, text) for number, texts in enumerate(written) for text in texts]
     data = {
         "info": {"description": f"not written by people but by {', '.join(one.path.name for one in read)}"},
         "images": [{"id": number, "file_name": photo.file} for number, photo in enumerate(photos.photos)],
-        "annotations": annotations,
+        "annotations": [
+            {"id": place, "image_id": number, "caption": text} for place, (number, text) in enumerate(captioned)
+        ],
     }
     with replacing(out) as temporary:
         temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -15,9 +15,12 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
-from train.config import PhaseSettings, first_difference
+from train.batches import Batch, on_device
+from train.config import first_difference
 from train.log import Log
-from train.objective import Objective, on_device
+from train.objectives import PhaseSettings
+from train.objectives.cross_entropy import Loss
+from train.objectives.objective import Objective
 from train.optimizer import (
     build_optimizer,
     exponential_average,
@@ -33,7 +36,7 @@ ALONE = Team()
 STATE, BEST = "state.safetensors", "best"
 
 
-def find_device() -> torch.device:
+def training_device() -> torch.device:
     """Where training computes: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -53,7 +56,17 @@ class Position:
     seconds: float = 0.0
 
 
-class Run:
+@dataclass(frozen=True)
+class Work:
+    """What a phase works with."""
+
+    phase: PhaseSettings
+    optimizer: torch.optim.Optimizer
+    feed: Feed
+    objective: Objective
+
+
+class Training:
     """A training run: its task, its model, and where it stands."""
 
     def __init__(self, task: Task, directory: Path, team: Team = ALONE) -> None:
@@ -63,7 +76,7 @@ class Run:
         self.directory = directory
         if self.config.training.threads:
             torch.set_num_threads(self.config.training.threads)
-        self.device = find_device()
+        self.device = training_device()
         torch.manual_seed(self.config.training.seed)
         self.model = task.build().to(self.device)
         self.average = self._new_average()
@@ -107,12 +120,12 @@ class Run:
                 self.moments = {}
             with self.team.leader_first():  # it fills the cache
                 feed = self.task.feed(phase, self.model, self._encode)
-            objective = self.task.objective(phase)
+            work = Work(phase, optimizer, feed, self.task.objective(phase))
             for epoch in range(self.at.epoch, phase.epochs):
                 self.at.epoch = epoch
                 with Interrupt() as interrupt:
                     try:
-                        self._epoch(phase, optimizer, feed, objective, interrupt)
+                        self._epoch(work, interrupt)
                     except BrokenPipeError:  # nobody reads along any more: between two steps, so nothing is half done
                         self._save(optimizer)
                         raise
@@ -130,65 +143,62 @@ class Run:
             self.at = replace(self.at, phase=number + 1, epoch=0, phase_step=0)
             self._save(None)
 
-    def _epoch(
-        self,
-        phase: PhaseSettings,
-        optimizer: torch.optim.Optimizer,
-        feed: Feed,
-        objective: Objective,
-        interrupt: Interrupt,
-    ) -> None:
-        """One pass over the training photos, from the batch where the run stands, or until somebody wants an end."""
-        settings = self.config.training
-        groups = feed.groups(f"{self.at.phase}/{self.at.epoch}")
-        steps = phase.epochs * len(groups)
+    def _epoch(self, work: Work, interrupt: Interrupt) -> None:
+        """One pass over the training data, from the batch where the run stands, or until somebody wants an end."""
+        at, phase = self.at, work.phase
+        groups = work.feed.groups(f"{at.phase}/{at.epoch}")
         self.model.train()
         for part in self.model.encoder.modules():  # statistics stay those of pretraining: batches are too small
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
-        title = f"{phase.name} {self.at.epoch + 1}/{phase.epochs}"
-        bar = tqdm(desc=title, total=len(groups), initial=self.at.batch, unit="batch", disable=self.log is None)
-        with bar:
-            for number, group in list(enumerate(groups))[self.at.batch :]:
+        title = f"{phase.name} {at.epoch + 1}/{phase.epochs}"
+        with tqdm(desc=title, total=len(groups), initial=at.batch, unit="batch", disable=self.log is None) as bar:
+            for group in groups[at.batch :]:
                 begun = time.monotonic()
-                seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
-                torch.manual_seed(seed)  # dropout, for exact resuming
-                rate = learning_rate(self.at.phase_step, steps, phase.warmup)
-                for parameters in optimizer.param_groups:
-                    parameters["lr"] = parameters["peak"] * rate
-                whole = feed.batch(group, self.at.step)
-                batch = on_device(self.team.share(whole), self.device)
-                with self._arithmetic():
-                    loss = objective.loss(self.model, batch, progress=self.at.phase_step / steps, seed=seed)
-                loss = self.team.weigh(loss, rows=len(whole.tokens))
-                optimizer.zero_grad(set_to_none=True)
-                loss.value.backward()  # type: ignore[no-untyped-call]
-                self.team.sum_gradients(self._trained(optimizer))
-                norm = float(nn.utils.clip_grad_norm_(self._trained(optimizer), settings.clip_norm))
-                if not math.isfinite(norm):
-                    raise CaptionerError(
-                        f"step {self.at.step + 1}: the loss is no longer a number; lower {phase.name}'s learning rates."
-                    )
-                optimizer.step()
-                if settings.average_decay:
-                    self.average.update_parameters(self.model)
-                loss = self.team.gather(loss)
+                batch = work.feed.batch(group, at.step)
+                rate = learning_rate(at.phase_step, phase.epochs * len(groups), phase.warmup)
+                progress = at.phase_step / (phase.epochs * len(groups))
+                loss, norm = self._step(work, batch, rate=rate, progress=progress)
                 value, seconds = loss.value.item(), time.monotonic() - begun
-                at = self.at
-                at.batch, at.step, at.phase_step = number + 1, at.step + 1, at.phase_step + 1
+                at.batch, at.step, at.phase_step = at.batch + 1, at.step + 1, at.phase_step + 1
                 at.loss_sum, at.tokens = at.loss_sum + value * loss.tokens, at.tokens + loss.tokens
                 at.seconds += seconds
                 if self.log:
                     self.log.step({"step": at.step, "loss": value, "norm": norm, "rate": rate, **loss.facts})
                 bar.update()
-                speed = math.prod(whole.tokens.shape[:2]) / seconds
+                speed = math.prod(batch.tokens.shape[:2]) / seconds
                 bar.set_postfix(
                     {"loss": f"{at.loss_sum / at.tokens:.3f}", "norm": f"{norm:.2f}", "captions/s": f"{speed:.0f}"}
                 )
                 if self.team.any(interrupt.requested):
                     return
-                if at.step % settings.save_every == 0:
-                    self._save(optimizer)
+                if at.step % self.config.training.save_every == 0:
+                    self._save(work.optimizer)
+
+    def _step(self, work: Work, batch: Batch, *, rate: float, progress: float) -> tuple[Loss, float]:
+        """Learn from a batch, of which each process takes its share; returns the whole batch's loss and gradient norm."""
+        settings = self.config.training
+        seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
+        torch.manual_seed(seed)  # dropout, for exact resuming
+        for parameters in work.optimizer.param_groups:
+            parameters["lr"] = parameters["peak"] * rate
+        share = on_device(self.team.share(batch), self.device)
+        with self._arithmetic():
+            loss = work.objective.loss(self.model, share, progress=progress, seed=seed)
+        loss = self.team.weigh(loss, rows=len(batch.tokens))
+        work.optimizer.zero_grad(set_to_none=True)
+        loss.value.backward()  # type: ignore[no-untyped-call]
+        trained = [parameter for group in work.optimizer.param_groups for parameter in group["params"]]
+        self.team.sum_gradients(trained)
+        norm = float(nn.utils.clip_grad_norm_(trained, settings.clip_norm))
+        if not math.isfinite(norm):
+            raise CaptionerError(
+                f"step {self.at.step + 1}: the loss is no longer a number; lower {work.phase.name}'s learning rates."
+            )
+        work.optimizer.step()
+        if settings.average_decay:
+            self.average.update_parameters(self.model)
+        return self.team.gather(loss), norm
 
     def _encode(self, encoder: nn.Module, images: Tensor) -> Tensor:
         encoder.eval()
@@ -256,9 +266,6 @@ class Run:
         )
 
     # -- optimiser, averaging, resuming -----------------------------------------------------------------------------
-
-    def _trained(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
-        return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def _names(self) -> dict[Tensor, str]:
         return {parameter: name for name, parameter in self.model.named_parameters()}

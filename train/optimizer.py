@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from captioner.models.encoder_decoder import EncoderDecoder
-from train.config import PhaseSettings
+from train.objectives import PhaseSettings
 
 TensorList = tuple[Tensor, ...] | list[Tensor]
 

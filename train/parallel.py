@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from train.feed import Batch
-from train.losses import Loss
+from train.batches import Batch
+from train.objectives.cross_entropy import Loss
 
 
 @dataclass(frozen=True)

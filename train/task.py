@@ -1,5 +1,7 @@
 """What a run is about: the loop is the same for captions of photos and for translations of sentences."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -12,9 +14,11 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
 from captioner.text.subwords import Subwords
-from train.config import PhaseSettings, TrainConfig, TranslationConfig
-from train.feed import Batch
-from train.objective import Objective
+from train.batches import Batch
+from train.objectives import PhaseSettings
+from train.objectives.objective import Objective
+from train.photos.config import TrainConfig
+from train.sentences.config import TranslationConfig
 
 Encode = Callable[[nn.Module, Tensor], Tensor]
 """Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""
@@ -72,7 +76,11 @@ class Task(Protocol):
         ...
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        """What a phase makes smaller."""
+        """What a phase minimizes."""
+        ...
+
+    def steps(self, phase: PhaseSettings) -> int:
+        """How many batches a pass of a phase has, about."""
         ...
 
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
@@ -82,3 +90,8 @@ class Task(Protocol):
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
         """Photos (S, S, 3) and captions to look at, if there are any."""
         ...
+
+
+def hash_of(*parts: object) -> str:
+    """A short name for whatever JSON can say."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -12,13 +12,11 @@ from captioner.errors import OutputError, UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint directory, or name of an embedded model")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new directory")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Average."""
     from torch.optim.swa_utils import AveragedModel
 
     from captioner import checkpoint

@@ -8,13 +8,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from captioner.cli.output import require_place
+from captioner.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("--photos", type=Path, metavar="DIR", help="of JPEG files (default: 500 that are made)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw how time grows")
@@ -24,27 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     size.add_argument("--long", action="store_true", help="also the memory of 10,000 photos")
     size.add_argument(
-        "--candidates", action="store_true", help="only what was tried to be faster (docs/experiments.md)"
+        "--training",
+        action="store_true",
+        help="only a training step, beside steps that share no grid among captions and a loop over single captions",
     )
+    parser.add_argument("--threads", type=int, metavar="N", help="of the processor, for --training (default: 1)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure it."""
+    """Measure what was asked for, print a table and write the files."""
+    if options.threads is not None and not options.training:
+        raise UsageError("--threads does nothing without --training; leave it out.")
+    if options.threads is not None and options.threads < 1:
+        raise UsageError(f"--threads {options.threads}: at least 1 is needed.")
+    if options.training and (options.photos or options.plot):
+        raise UsageError("--training measures neither photos nor growth; leave --photos and --plot out.")
     require_place(options.json, options.plot)
-    from train.benchmark import candidates, everything, table
-    from train.benchmark.photos import find_photos
+    from train.benchmark import everything, table, training
     from train.drawing import require_matplotlib
 
     if options.plot:
         require_matplotlib("--plot draws a picture")  # before minutes of measuring, not after
-    if options.candidates:
-        with TemporaryDirectory() as scratch:
-            found = candidates.measure(find_photos(options.photos, 256, Path(scratch)))
-        print(json.dumps(found, indent=1))
-        return
-    plan = everything.QUICK if options.quick else everything.LONG if options.long else everything.Plan()
-    result = everything.run(plan, options.photos, say=lambda line: print(f"measuring: {line}", file=sys.stderr))
-    print(table.to_table(result))
+    if options.training:
+        result = training.compare(options.threads or 1)
+        print(training.to_table(result))
+    else:
+        plan = everything.QUICK if options.quick else everything.LONG if options.long else everything.Plan()
+        result = everything.run(plan, options.photos, say=lambda line: print(f"measuring: {line}", file=sys.stderr))
+        print(table.to_table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.plot:

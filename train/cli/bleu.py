@@ -8,7 +8,6 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="checkpoint directory or name (default: the embedded one)"
     )
@@ -20,10 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Translate and score."""
     from captioner.predict import Captioner
     from captioner.translation.translator import Translator
-    from train.bleu import record, score_captions, score_translations, to_table
+    from train.sentences.bleu import record, score_captions, score_translations, to_table
 
     translator = Translator.load(options.model)
     scores = score_translations(translator, options.data / "task1")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="checkpoint directory, or name of an embedded model")
     parser.add_argument(
         "--data", required=True, type=Path, metavar="DIR", help="captions and images/, of which the split dev is read"
@@ -24,9 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fit and write."""
     from train.calibration import calibrate
-    from train.config import DataSettings
+    from train.photos.config import DataSettings
 
     data = DataSettings(root=str(options.data), validation=tuple(options.also), cache=options.cache)
     calibration = calibrate(options.model, data)

@@ -5,12 +5,10 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("directory", type=Path, metavar="RUN", help="the run's directory")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Draw them."""
     from train.curves import draw_curves
 
     print(draw_curves(options.directory))

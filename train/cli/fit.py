@@ -4,7 +4,6 @@ The best checkpoint by validation score is kept in OUT/best; OUT also holds the 
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -16,15 +15,14 @@ from captioner.errors import UsageError
 A_DAY = 24 * 3600.0
 
 if TYPE_CHECKING:
-    from train.captioning import Captioning
-    from train.config import PhaseSettings, TrainConfig
-    from train.loop import Run
+    from train.loop import Training
     from train.parallel import Team
+    from train.photos.config import TrainConfig
+    from train.photos.task import Captioning
     from train.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="changes", help="change a setting"
@@ -34,24 +32,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train."""
-    from train.config import TrainConfig, read_config
+    from train.photos.config import TrainConfig
+    from train.recipe import read_config
 
-    config = read_config(options.config, options.changes)  # before torch is imported: a typo answers at once
+    config = read_config(options.config, options.changes)
 
     from torch.backends.cpu import get_cpu_capability
 
-    from train.loop import Run, find_device
+    from train.loop import Training, training_device
     from train.parallel import join_team
-    from train.translation import Translating
+    from train.sentences.task import Translating
 
     team = join_team()
-    slow = find_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
+    slow = training_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
     if slow and config.training.precision == "bf16" and team.leads:
         print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
     task = _captioning(config, team, resume=options.resume) if isinstance(config, TrainConfig) else Translating(config)
-    train(Run(task, directory, team), resume=options.resume)
+    train(Training(task, directory, team), resume=options.resume)
     if team.leads:
         print(f"done: the best checkpoint is {directory / 'best'}")
 
@@ -74,7 +72,7 @@ def claim(options: argparse.Namespace, name: str) -> Path:
     return directory
 
 
-def train(training: "Run", *, resume: bool) -> None:
+def train(training: "Training", *, resume: bool) -> None:
     """Train from the beginning or from the last saved state to the end."""
     from captioner.files import locked, remove_torn
     from train.loop import STATE
@@ -102,7 +100,7 @@ def shortened_warmups(task: "Task") -> Iterator[str]:
     from train.optimizer import fitting_warmup
 
     for number, phase in enumerate(task.config.phase):
-        steps = _steps(task, phase)
+        steps = phase.epochs * task.steps(phase)
         warmup = fitting_warmup(phase.warmup, steps)
         if steps and warmup != phase.warmup:
             yield (
@@ -111,31 +109,15 @@ def shortened_warmups(task: "Task") -> Iterator[str]:
             )
 
 
-def _steps(task: "Task", phase: "PhaseSettings") -> int:
-    """Steps that a phase takes."""
-    from train.captioning import Captioning
-    from train.feed import SENTENCES
-    from train.translation import Translating
-
-    count, size = 0, phase.batch_size
-    if isinstance(task, Translating):  # its batches hold so many translations
-        count, size = sum(len(pair.targets) for pair in task.train), phase.batch_size * len(task.config.languages)
-    elif isinstance(task, Captioning) and phase.objective == "text":
-        count, size = len(task.corpus.texts), phase.batch_size * SENTENCES
-    elif isinstance(task, Captioning):
-        count = len(task.corpus.train)
-    return phase.epochs * math.ceil(count / size)
-
-
 def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captioning":
     """The photos and captions of a run; what cannot be read is named."""
     from captioner import checkpoint
     from captioner.files import remove_torn
-    from train.captioning import Captioning
-    from train.corpus import read_corpus
-    from train.data import CACHED, read_splits
-    from train.loop import find_device
-    from train.pretrained import pretrained_encoder
+    from train.loop import training_device
+    from train.photos.corpus import read_corpus
+    from train.photos.data import CACHED, read_splits
+    from train.photos.pretrained import pretrained_encoder
+    from train.photos.task import Captioning
 
     start = checkpoint.read(config.start) if config.start else None
     encoder = None if start or resume else pretrained_encoder(config.encoder)
@@ -155,4 +137,4 @@ def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captio
         print(
             "train: CIDEr-D of one photo is always 0; --set training.select_by=Bleu_4 chooses better.", file=sys.stderr
         )
-    return Captioning(config, corpus, start or encoder, find_device())
+    return Captioning(config, corpus, start or encoder, training_device())

@@ -12,7 +12,6 @@ from captioner.cli.options import positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="where images is")
     parser.add_argument(
         "--model", action="append", required=True, metavar="MODEL", help="checkpoint directory or name; may be repeated"
@@ -24,12 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Caption the photos."""
     from train.label import label
-    from train.loop import find_device
+    from train.loop import training_device
 
     out, skipped = label(
-        options.directory, options.model, captions=options.captions, cache=options.cache, device=find_device()
+        options.directory, options.model, captions=options.captions, cache=options.cache, device=training_device()
     )
     for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "--also", action="append", type=Path, default=[], metavar="FILE", help="a further file with such a table"
     )
@@ -18,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure and write."""
     from train.record import record
 
     print(record(options.model, options.name, options.arguments, also=options.also).to_table())

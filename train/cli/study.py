@@ -10,7 +10,6 @@ from captioner.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="of a study, or all")
     parser.add_argument("--list", action="store_true", help="say what each study is about, and stop")
     parser.add_argument("--quick", action="store_true", help="seconds a study instead of minutes, and one seed")
@@ -25,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the studies, or list them."""
     from train.study import catalogue
 
     if options.list:

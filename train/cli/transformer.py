@@ -11,22 +11,21 @@ from train.cli import fit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     fit.add_arguments(parser)
     parser.add_argument("--width", type=int, default=256, metavar="N", help="of every vector (default: 256)")
     parser.add_argument("--layers", type=int, default=5, metavar="N", help="of encoder and of decoder (default: 5)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train and score."""
-    from train.config import TranslationConfig, read_config
+    from train.recipe import read_config
+    from train.sentences.config import TranslationConfig
 
     config = read_config(options.config, options.changes)
     if not isinstance(config, TranslationConfig):
         raise UsageError(f"{options.config}: trains a captioner; name a translator's recipe.")
 
-    from train.bleu import score_translations, to_table
-    from train.transformer import HEADS, Comparison, Transforming
+    from train.sentences.bleu import score_translations, to_table
+    from train.study.transformer import HEADS, Comparison, Transforming
 
     if options.layers < 1 or options.width < HEADS or options.width % HEADS:
         raise UsageError(f"--layers must be 1 or more, --width a multiple of {HEADS}.")

@@ -20,12 +20,12 @@ from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
-from train.data import encode, pad
-from train.losses import cross_entropy
-from train.pairs import read_pairs as read_sentences
+from train.batches import encode, pad
+from train.objectives.cross_entropy import cross_entropy
+from train.sentences.pairs import read_pairs
 from train.study import chart, toy
 from train.study.learning import in_batches, learn
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 CLAIM = "A single summary vector fails on long sentences; attention repairs it."
 
@@ -33,21 +33,21 @@ KINDS: tuple[tuple[AttentionKind, str], ...] = (("none", "one summary vector"), 
 EMBEDDING, MAX_LENGTH = 64, 40
 OPTIONS = DecodingOptions(beam_size=1, max_length=MAX_LENGTH, no_repeat_ngram=0)
 
-Pair = tuple[list[str], list[str]]
+Sentences = tuple[list[str], list[str]]
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Sentences with their translations, both vocabularies, and the lengths that are told apart, the last open upwards."""
 
-    train: list[Pair]
-    test: list[Pair]
+    train: list[Sentences]
+    test: list[Sentences]
     source: Vocabulary
     target: Vocabulary
     lengths: tuple[int, ...]
 
 
-def read_pairs(setting: Setting) -> Pairs:
+def read_sentences(setting: Setting) -> Pairs:
     """Multi30k's English and German sentences (Elliott et al. 2016), or a made-up language.
 
     Raises:
@@ -67,13 +67,13 @@ def read_pairs(setting: Setting) -> Pairs:
     return Pairs(train, test, source, target, lengths)
 
 
-def _read(setting: Setting, part: str) -> list[Pair]:
+def _read(setting: Setting, part: str) -> list[Sentences]:
     assert setting.data
     root = setting.data / "text" / "multi30k" / "task1"
     tokenize = Tokenizer().tokenize
     pairs = [
         (tokenize(pair.source)[:MAX_LENGTH], tokenize(pair.targets["de"])[:MAX_LENGTH])
-        for pair in read_sentences(root, part, ["de"])
+        for pair in read_pairs(root, part, ["de"])
     ]
     return [pair for pair in pairs if all(pair)]
 
@@ -99,7 +99,7 @@ def read(model: EncoderDecoder, sentences: list[list[str]], pairs: Pairs) -> Vec
     return vectors
 
 
-def loss(model: EncoderDecoder, batch: list[Pair], pairs: Pairs) -> Tensor:
+def loss(model: EncoderDecoder, batch: list[Sentences], pairs: Pairs) -> Tensor:
     """Cross-entropy of translations under teacher forcing."""
     tokens = pad([[encode(target, pairs.target, MAX_LENGTH)] for _, target in batch])
     return cross_entropy(model.decoder, read(model, [source for source, _ in batch], pairs), tokens)[0].value
@@ -149,11 +149,11 @@ def _by_length(pairs: Pairs) -> list[list[int]]:
 
 def study(setting: Setting) -> Finding:
     """BLEU with and without attention, by the length of the sentence."""
-    pairs = read_pairs(setting)
+    pairs = read_sentences(setting)
     ends = (*(f"–{start - 1}" for start in pairs.lengths[1:]), " and more")
     names = [f"{start}{end}" for start, end in zip(pairs.lengths, ends, strict=True)]
     figure, (axes,) = chart.panels(size=(6.5, 4.0))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     means = {}
     for number, (kind, name) in enumerate(KINDS):
         runs = [measure(kind, pairs, seed, setting) for seed in setting.seeds]

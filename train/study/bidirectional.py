@@ -26,7 +26,7 @@ from captioner.models.encoders import Vectors
 from train.study import chart
 from train.study.captions import MAX_LENGTH, SETTINGS, CaptionData, build_decoder, read_captions, score, teach
 from train.study.learning import Recurrent, count_parameters, learn
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 CLAIM = "The output at a time may depend on the whole input, the past and the future; a network that reads both ways sees both."
 READERS = ("left to right", "right to left", "both ways")
@@ -147,7 +147,7 @@ def study(setting: Setting) -> Finding:
     """Tags one- and two-way, captions one- and two-way."""
     data = read_captions(setting)
     figure, (tagging, captions) = chart.panels(2, size=(6.0, 4.0))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     means = []
     for number, reader in enumerate(READERS):
         tagged = [tag(reader, seed, setting.pick(full=500, quick=120, tiny=2)) for seed in setting.seeds]

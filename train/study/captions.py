@@ -18,10 +18,11 @@ from captioner.inference import generate
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import Tokenizer, Vocabulary
-from train.data import encode, load_photos, pad
-from train.features import load_features, weights_key
-from train.losses import cross_entropy
-from train.places import IMAGES
+from train.batches import encode, pad
+from train.objectives.cross_entropy import cross_entropy
+from train.photos.data import load_photos
+from train.photos.features import load_features, weights_key
+from train.photos.places import IMAGES
 from train.study import toy
 from train.study.learning import learn
 from train.study.setting import Setting

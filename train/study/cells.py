@@ -15,14 +15,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
-from captioner.config import Cell as Kind
+from captioner.config import Cell
 from train.study import chart
 from train.study.captions import SETTINGS, CaptionData, build_decoder, read_captions, score, teach, write_captions
 from train.study.learning import Recurrent, count_parameters, learn
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 CLAIM = "Gates let a cell keep what it has read: the LSTM with its forget, input and output gate, and the GRU as the simpler one."
-KINDS: tuple[Kind, ...] = ("rnn", "gru", "lstm")
+KINDS: tuple[Cell, ...] = ("rnn", "gru", "lstm")
 WIDTH, EVERY = 64, 50
 
 
@@ -36,7 +36,7 @@ def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tens
     return torch.stack([numbers, marks], 2), numbers[rows, first] + numbers[rows, second]
 
 
-def add(kind: Kind, length: int, seed: int, steps: int) -> list[float]:
+def add(kind: Cell, length: int, seed: int, steps: int) -> list[float]:
     """Mean squared error of the adding problem, a mean over every 50 steps of training."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
@@ -52,7 +52,7 @@ def add(kind: Kind, length: int, seed: int, steps: int) -> list[float]:
     return torch.tensor(losses[: steps // every * every]).view(-1, every).mean(1).tolist()
 
 
-def describe(kind: Kind, data: CaptionData, seed: int, steps: int) -> tuple[int, float, float, float]:
+def describe(kind: Cell, data: CaptionData, seed: int, steps: int) -> tuple[int, float, float, float]:
     """Parameters of a decoder's cell, its last training loss, its BLEU-4 and the seconds that training took."""
     decoder = build_decoder(data, replace(SETTINGS, cell=kind), seed)
     begun = time.process_time()
@@ -69,7 +69,7 @@ def study(setting: Setting) -> Finding:
     steps = setting.pick(full=800, quick=200, tiny=2)
     data = read_captions(setting)
     figure, (adding, captions) = chart.panels(2)
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     scores, errors = {}, {}
     for number, kind in enumerate(KINDS):
         curves = [add(kind, length, seed, steps) for seed in setting.seeds]

@@ -14,25 +14,24 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from captioner.config import Cell as CellKind
-from captioner.config import DecoderConfig
+from captioner.config import Cell, DecoderConfig
 from captioner.datasets import read_captioned_photos
 from captioner.decoding import sample
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize
-from train.data import encode, pad
-from train.losses import cross_entropy
+from train.batches import encode, pad
+from train.objectives.cross_entropy import cross_entropy
 from train.study import chart, toy
 from train.study.learning import count_parameters, in_batches, learn
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CLAIM = "A character-level language model: each character predicts the next, and no word is unknown."
 
-MODELS: tuple[tuple[CellKind, int], ...] = (("lstm", 64), ("rnn", 128), ("gru", 128), ("lstm", 128))
+MODELS: tuple[tuple[Cell, int], ...] = (("lstm", 64), ("rnn", 128), ("gru", 128), ("lstm", 128))
 """Cells and their units."""
 
 TEMPERATURES = (0.4, 0.8, 1.2)
@@ -74,7 +73,7 @@ def nothing() -> Vectors:
     return Vectors(torch.zeros(1, 1, 1))
 
 
-def teach(kind: CellKind, size: int, texts: Texts, seed: int, setting: Setting) -> Decoder:
+def teach(kind: Cell, size: int, texts: Texts, seed: int, setting: Setting) -> Decoder:
     """A trained decoder."""
     torch.manual_seed(seed)
     config = DecoderConfig(
@@ -133,7 +132,7 @@ def study(setting: Setting) -> Finding:
     read = [ptb_tokenize(text) for text in texts.train]
     known = {word for words in read for word in words}
     figure, (axes, page) = chart.panels(2, size=(6.0, 4.2))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     found: dict[str, tuple[float, ...]] = {}
     models = setting.pick(full=MODELS, quick=tuple((kind, 48) for kind, _ in MODELS[1:]), tiny=(("gru", 8),))
     for kind, size in models:

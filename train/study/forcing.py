@@ -29,7 +29,7 @@ from torch import Tensor
 from captioner.models.decoder import Decoder, DecoderState, Forced
 from captioner.models.encoders import Vectors
 from captioner.text import PAD
-from train.losses import cross_entropy
+from train.objectives.cross_entropy import cross_entropy
 from train.study import captions, chart
 from train.study.captions import (
     EACH,
@@ -43,7 +43,7 @@ from train.study.captions import (
     to_batch,
     write_captions,
 )
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 CLAIM = "Teacher forcing makes training parallel and linear in time, at a price when running free."
 SETTINGS = replace(captions.SETTINGS, dropout=0.0)
@@ -141,7 +141,7 @@ def study(setting: Setting) -> Finding:
     lengths = setting.pick(full=(5, 10, 20, 40), quick=(5, 10, 20), tiny=(2, 4))
     times = time_steps(data, lengths, setting.pick(full=5, quick=3, tiny=1))
     figure, (left, middle, right) = chart.panels(3)
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     losses: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
     scores, last = [], {}
     steps = setting.pick(full=300, quick=60, tiny=2)

@@ -22,10 +22,10 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from captioner.config import Cell as Kind
+from captioner.config import Cell
 from train.study import chart
 from train.study.learning import Recurrent
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ def norms_by_lag(network: Recurrent, seed: int) -> list[float]:
     return (shares / shares[0]).tolist()
 
 
-def fresh(kind: Kind, seed: int, *, radius: float = 0.0, forget: float = 0.0) -> Recurrent:
+def fresh(kind: Cell, seed: int, *, radius: float = 0.0, forget: float = 0.0) -> Recurrent:
     """An untrained network; its recurrent matrix may have a spectral radius, an LSTM's forget gate a bias."""
     torch.manual_seed(seed)
     network = Recurrent(kind, SYMBOLS, WIDTH)
@@ -156,7 +156,7 @@ def study(setting: Setting) -> Finding:
         "lstm, forget gate's bias 2": [fresh("lstm", seed, forget=2.0) for seed in setting.seeds],
     }
     _draw_norms(before, starts, setting.seeds, "before training")
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     trained: dict[str, list[Recurrent]] = {}
     for number, method in enumerate(METHODS):
         runs = {length: [solve(method, length, seed, steps) for seed in setting.seeds] for length in lengths}
@@ -177,7 +177,7 @@ def study(setting: Setting) -> Finding:
     return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=summary(rows, lengths, steps))
 
 
-def summary(rows: list[tuple[Cell, ...]], lengths: tuple[int, ...], steps: int) -> str:
+def summary(rows: list[tuple[Entry, ...]], lengths: tuple[int, ...], steps: int) -> str:
     """The table in a sentence."""
     solved = [
         [sum(value >= SOLVED for value in right) for right in row[3:] if isinstance(right, tuple)] for row in rows

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from captioner.config import Cell
 from captioner.models.decoder import CELLS
-from train.data import batches
+from train.batches import batches
 
 
 class Recurrent(nn.Module):

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from train.study import chart
 from train.study.episodes import BITS, INPUTS, OUTPUTS, Episode, copy, recall, repeat, sort
 from train.study.learning import Recurrent, count_parameters, learn
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 from train.study.turing import READ, WRITE, TuringMachine
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def guessing(task: Task, length: int) -> float:
 def study(setting: Setting) -> Finding:
     """Bits wrong against length for both networks on every task, and what the machine does with its memory."""
     figure, panels = chart.panels(3, 2, size=(4.4, 3.5))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     means: dict[tuple[str, str], list[float]] = {}
     copier: nn.Module | None = None
     for axes, (title, task) in zip(panels, TASKS.items(), strict=False):

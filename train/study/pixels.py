@@ -19,7 +19,7 @@ from captioner.errors import UsageError
 from train.study import chart
 from train.study.learning import Recurrent, count_parameters, learn
 from train.study.row_lstm import PixelRNN
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +113,7 @@ def study(setting: Setting) -> Finding:
             sizes[name] = count_parameters(model)
         shown = shown or models[ROWS]
     assert isinstance(shown, PixelRNN)
-    rows: list[tuple[Cell, ...]] = [(name, sizes[name], tuple(found)) for name, found in results.items()]
+    rows: list[tuple[Entry, ...]] = [(name, sizes[name], tuple(found)) for name, found in results.items()]
     figure, (axes, left, right) = chart.panels(3, size=(4.6, 3.8))
     chart.bars(axes, ["histogram", "raster\nLSTM", "Row\nLSTM"], list(results.values()), unit="nats per pixel")
     _, _, test = read_digits(setting.seeds[0])

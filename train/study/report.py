@@ -12,7 +12,7 @@ from captioner.errors import OutputError
 from captioner.files import replacing
 from train.drawing import require_matplotlib
 from train.study.catalogue import Study, load
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 REMARKS = "## Remarks"
 """Under this heading a page holds what a person wrote; it stays when the page is written anew."""
@@ -121,7 +121,7 @@ def _remarks(page: Path) -> str:
     return heading + remarks
 
 
-def _show(cell: Cell) -> str:
+def _show(cell: Entry) -> str:
     if isinstance(cell, str | int):
         return str(cell)
     values = cell if isinstance(cell, tuple) else (cell,)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Cell = str | int | float | tuple[float, ...]
+Entry = str | int | float | tuple[float, ...]
 """What stands in a table: a word, a number, or one number for each seed, shown as mean ± standard deviation."""
 
 
@@ -48,6 +48,6 @@ class Finding:
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Entry, ...], ...]
     figure: "Figure"
     seen: str

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from captioner.models.decoder import CELLS
 from train.study import chart
 from train.study.learning import count_parameters, learn
-from train.study.setting import Cell, Finding, Setting
+from train.study.setting import Entry, Finding, Setting
 
 CLAIM = "Parameters shared through time generalise to lengths never seen; separate ones cannot."
 
@@ -79,7 +79,7 @@ def accuracies(kind: str, seed: int, setting: Setting) -> tuple[int, list[float]
 def study(setting: Setting) -> Finding:
     """Accuracy against length, with shared and with separate parameters."""
     figure, (axes,) = chart.panels()
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     at_end = {}
     for number, (kind, name) in enumerate((("one", "shared"), ("each", "separate"))):
         runs = [accuracies(kind, seed, setting) for seed in setting.seeds]

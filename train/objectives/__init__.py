@@ -1,0 +1,46 @@
+"""What a phase of training minimizes: one file an objective, which all stand in the table here.
+
+A new objective is one file, its name in `OBJECTIVES` and, if it has settings of its own, a base of `PhaseSettings`.
+"""
+
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from captioner.config import STRICT
+from train.objectives.captions import Captions
+from train.objectives.objective import Objective
+from train.objectives.self_critical import SelfCritical, SelfCriticalSettings
+from train.objectives.text import Text
+
+ObjectiveName = Literal["captions", "self-critical", "text"]
+
+OBJECTIVES: dict[ObjectiveName, type[Objective]] = {"captions": Captions, "self-critical": SelfCritical, "text": Text}
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PhaseSettings(SelfCriticalSettings):
+    """One phase of training, with the settings of all objectives side by side.
+
+    Attributes:
+        objective: what it minimizes; a setting that only another objective has is refused.
+    """
+
+    objective: ObjectiveName = "captions"
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other.
+
+        Raises:
+            ValueError: where two fields exclude each other, or one would do nothing.
+        """
+        OBJECTIVES[self.objective].check(self)
+        if self.encoder_learning_rate:
+            self.refuse("views", reason="where the encoder learns: every pass sees other crops")
+        else:
+            self.refuse("colour", "encoder_blocks", "size", reason="where encoder_learning_rate is 0")
+            if self.views == 1:
+                self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
+        for name, other in OBJECTIVES.items():
+            if name != self.objective:
+                self.refuse(*other.own_settings(), reason=f"unless objective is {name!r}")

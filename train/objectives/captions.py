@@ -1,0 +1,21 @@
+"""Objective `captions`: the next word of people's captions or translations, and what teachers say of it, if there are any."""
+
+from captioner.models.encoder_decoder import EncoderDecoder
+from train.batches import Batch
+from train.objectives.cross_entropy import Loss
+from train.objectives.distillation import distillation
+from train.objectives.objective import Objective
+
+
+class Captions(Objective):
+    """Teacher forcing."""
+
+    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+        """Cross-entropy of people's captions, mixed with that of the teachers' opinions; see `Objective.loss`."""
+        people, forced, _ = self.imitate(model, batch, progress=progress, seed=seed)
+        value = people.value
+        if self.teachers:
+            weight = self.teachers.weight
+            taught = distillation(forced.logits, self.teachers.opinions(batch))
+            value = (1 - weight) * value + weight * taught
+        return Loss(value + self.penalty(forced, batch), people.tokens)

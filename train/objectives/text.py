@@ -1,0 +1,39 @@
+"""Objective `text`: the next word of captions that have no photo (`data.text`), the decoder alone."""
+
+from collections.abc import Sequence
+
+from captioner.models.encoder_decoder import EncoderDecoder
+from train.batches import Batch
+from train.config import PhaseBase
+from train.objectives.cross_entropy import Loss
+from train.objectives.objective import Material, Objective
+
+
+class Text(Objective):
+    """Teacher forcing without photos."""
+
+    photos = False
+    together = 5
+
+    @classmethod
+    def check(cls, phase: PhaseBase) -> None:
+        """Refuse what needs photos; see `Objective.check`."""
+        if phase.encoder_learning_rate:
+            raise ValueError(f"phase {phase.name}: text has no photo from which an encoder could learn")
+        phase.refuse("views", "crop", "flip", reason="where there are no photos")
+
+    @classmethod
+    def lengths(cls, corpus: Material) -> list[int]:
+        """Tokens of each text."""
+        return list(map(len, corpus.texts))
+
+    @classmethod
+    def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
+        """The texts, so many `together`; see `Objective.captions`."""
+        del seed
+        texts = [corpus.texts[number] for number in numbers]
+        return [texts[start : start + cls.together] for start in range(0, len(texts), cls.together)]
+
+    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+        """Cross-entropy; no penalty on attention, because there is only one cell to look at."""
+        return self.imitate(model, batch, progress=progress, seed=seed)[0]

@@ -1,0 +1,93 @@
+"""Grids of a frozen encoder, computed once and kept on disk."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from captioner.files import replacing
+from train.photos.augmentation import crops
+from train.photos.data import PhotoSet, new_array
+from train.task import hash_of
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Cached grids of the training photos, (P, views, N, D)."""
+
+    features: np.ndarray[Any, np.dtype[np.float16]]
+
+    def choose(self, photos: list[int], seed: str) -> Tensor:
+        """A random view of each photo: (B, N, D), float16."""
+        views = np.random.default_rng(list(seed.encode())).integers(self.features.shape[1], size=len(photos))
+        return torch.from_numpy(
+            np.stack([self.features[photo, view] for photo, view in zip(photos, views, strict=True)])
+        )
+
+
+def load_features(
+    photos: PhotoSet,
+    encode: Callable[[Tensor], Tensor],
+    *,
+    key: str,
+    views: int,
+    crop: float,
+    mirror: list[bool] | None,
+    seed: int,
+    cache: Path,
+    name: str,
+) -> NDArray[np.float16]:
+    """Encode photos once with a frozen encoder and keep its grids in `cache`, in one memory-mapped file.
+
+    Args:
+        photos: the photos.
+        encode: images (B, 3, S, S), uint8 → grid (B, N, D).
+        key: hash of the encoder and its weights; other weights, another file.
+        views: views of each photo; the first is the whole photo, the others are random crops.
+        crop: smallest share of the area that a crop keeps.
+        mirror: which photos' crops may also be mirrored; None mirrors none.
+        seed: of the crops.
+        cache: directory for the file.
+        name: what the progress bar calls the split.
+
+    Returns:
+        (P, views, N, D), float16.
+    """
+    others = (crop, mirror, seed) if views > 1 else ()
+    path = cache / f"features-{hash_of(photos.key, key, views, *others)}.npy"
+    if not path.is_file():
+        batch, total = 32, len(photos) * views
+        with replacing(path) as temporary, tqdm(desc=f"{name} features", total=total, unit="photo") as bar:
+            grids: NDArray[np.float16] | None = None
+            for view in range(views):
+                shares = crop if view else 1.0
+                for start in range(0, len(photos), batch):
+                    rows = range(start, min(start + batch, len(photos)))
+                    seeds = [f"{seed}/{view}/{row}" for row in rows]
+                    part = slice(rows.start, rows.stop)
+                    mirrored = mirror[part] if mirror and view else None
+                    grid = encode(crops(photos.pixels[part], seeds, smallest=shares, mirror=mirrored))
+                    if grids is None:
+                        shape = (len(photos), views, *grid.shape[1:])
+                        grids = new_array(temporary, np.float16, shape)
+                    grids[rows.start : rows.stop, view] = grid.to(torch.float16).cpu().numpy()
+                    bar.update(len(rows))
+            del grids  # writes it out; Windows does not rename what is mapped
+    features: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    return features
+
+
+def weights_key(encoder: nn.Module) -> str:
+    """A hash of an encoder's weights, structure and image normalisation."""
+    digest = hashlib.sha256(repr(encoder).encode())
+    for name, value in sorted([*encoder.named_parameters(), *encoder.named_buffers()]):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

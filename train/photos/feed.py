@@ -1,0 +1,81 @@
+"""What the steps of one phase read: which photos, which view of them, which captions. It follows from seeds alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from captioner.models.encoders import ImageEncoder
+from train.batches import Batch, batches, pad
+from train.objectives import OBJECTIVES, PhaseSettings
+from train.photos.augmentation import crops, jitter
+from train.photos.config import TrainConfig
+from train.photos.corpus import Corpus
+from train.photos.features import Grids, load_features, weights_key
+from train.task import Encode
+
+
+class PhotoFeed:
+    """The batches of a phase: photos or their grids, with captions; see `train.task.Feed`."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        config: TrainConfig,
+        phase: PhaseSettings,
+        *,
+        encoder: ImageEncoder,
+        teachers: Sequence[ImageEncoder] = (),
+        encode: Encode,
+    ) -> None:
+        """Compute the grids of encoders that do not learn, or find them in the cache.
+
+        Args:
+            corpus: what there is to read.
+            config: of the run.
+            phase: one of its phases.
+            encoder: the student's.
+            teachers: each teacher's, if there are any.
+            encode: runs an encoder.
+        """
+        self.corpus = corpus
+        self.phase = phase
+        self.objective = OBJECTIVES[phase.objective]
+        self.seed = config.training.seed
+        self.nothing = (1, encoder.output_size)  # the grid of a caption without a photo
+        self.grids: list[Grids] = []
+        if self.objective.photos and not phase.encoder_learning_rate:
+            self.grids = [self._load(one, config, encode) for one in (encoder, *teachers)]
+
+    def groups(self, key: str) -> list[list[int]]:
+        """The batches of one pass as numbers of photos, or of captions without photos; the same key, the same batches."""
+        size = self.objective.together * self.phase.batch_size
+        return batches(self.objective.lengths(self.corpus), size, f"{self.seed}/{key}")
+
+    def batch(self, numbers: list[int], step: int) -> Batch:
+        """What the step of that number reads about these photos or captions."""
+        seed, phase = f"{self.seed}/{step}", self.phase
+        tokens = pad(self.objective.captions(self.corpus, numbers, seed))
+        if not self.objective.photos:
+            return Batch(torch.zeros(len(tokens), *self.nothing), tokens, [])
+        if self.grids:
+            own, *taught = (grids.choose(numbers, seed) for grids in self.grids)
+            return Batch(own, tokens, numbers, tuple(taught))
+        seeds = [f"{seed}/{photo}" for photo in numbers]
+        mirror = [self.corpus.mirrored[photo] for photo in numbers] if phase.flip else None
+        cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror, side=phase.size)
+        return Batch(jitter(cut, seed, strength=phase.colour), tokens, numbers)
+
+    def _load(self, encoder: ImageEncoder, config: TrainConfig, encode: Encode) -> Grids:
+        features = load_features(
+            self.corpus.train,
+            lambda images: encode(encoder, images),
+            key=f"{weights_key(encoder)}-{config.training.precision}",
+            views=self.phase.views,
+            crop=self.phase.crop,
+            mirror=self.corpus.mirrored if self.phase.flip else None,
+            seed=self.seed,
+            cache=Path(config.data.cache),
+            name="train",
+        )
+        return Grids(features)

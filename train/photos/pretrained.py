@@ -1,0 +1,68 @@
+"""The weights of a pretrained encoder, which a run begins with. Inference never comes here."""
+
+from pathlib import Path
+
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from captioner import checkpoint
+from captioner.checkpoint.weights import load_model
+from captioner.config import ImageConfig, ImageEncoderConfig
+from captioner.errors import UsageError
+from captioner.models.encoders import ImageEncoder
+from train.photos.config import EncoderSettings
+
+
+def pretrained_encoder(settings: EncoderSettings) -> ImageEncoder:
+    """An encoder with the weights that the settings name.
+
+    Raises:
+        UsageError: they cannot be had, or belong to another network.
+        ModelError: they are a checkpoint's, and it is damaged.
+    """
+    encoder = ImageEncoder(ImageEncoderConfig(backbone=settings.backbone), ImageConfig())
+    weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(settings.weights)
+    expected = encoder.network.state_dict()
+    wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UsageError(f"{settings.weights}: no fitting {wrong[0]}{more}: not weights of {settings.backbone}.")
+    encoder.network.load_state_dict({name: weights[name] for name in expected})  # the classifier is left behind
+    return encoder
+
+
+def _download(backbone: str) -> dict[str, Tensor]:
+    if backbone not in torchvision.models.list_models():
+        raise UsageError(
+            f"encoder.weights: torchvision has no weights for {backbone};"
+            " name a safetensors file with --set encoder.weights=FILE."
+        )
+    try:
+        named = torchvision.models.get_model_weights(backbone).DEFAULT
+        # A pickle, the only kind there is: from torchvision's own address, with the hash that it announces.
+        weights: dict[str, Tensor] = named.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as problem:  # no network, or another file than was announced
+        raise UsageError(
+            f"encoder.weights: torchvision's weights for {backbone} cannot be downloaded ({problem});"
+            " name a safetensors file with --set encoder.weights=FILE."
+        ) from None
+    return weights
+
+
+def _read(name: str) -> dict[str, Tensor]:
+    path = Path(name)
+    if path.is_dir() or name in checkpoint.embedded_models():
+        encoder = load_model(checkpoint.read(name)).encoder
+        assert isinstance(encoder, ImageEncoder)
+        return encoder.network.state_dict()
+    try:
+        return load_file(path)
+    except OSError as problem:
+        raise UsageError(f"encoder.weights: {path} cannot be read ({problem}).") from None
+    except SafetensorError as problem:
+        raise UsageError(
+            f"encoder.weights: {path} is no safetensors file ({problem}); a state dict that you trust becomes one"
+            " by safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW)."
+        ) from None

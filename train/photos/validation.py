@@ -1,0 +1,81 @@
+"""Captions of a model in training, by the search that its users will run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from captioner.checkpoint import Checkpoint
+from captioner.config import TextConfig
+from captioner.decoding import Hypothesis
+from captioner.inference import generate, word_constraints
+from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.predict import Caption, Captioner, PreparedPhoto
+from captioner.text import Tokenizer, Vocabulary
+from train.photos.config import TrainConfig
+from train.photos.data import PhotoSet
+
+
+def write_captions(
+    photos: PhotoSet,
+    search: Callable[[Tensor], list[list[Hypothesis]]],
+    vocabulary: Vocabulary,
+    text: TextConfig,
+    *,
+    batch_size: int = 50,
+) -> Iterator[list[str]]:
+    """The sentences that a search finds for each photo, best first.
+
+    Args:
+        photos: to be captioned.
+        search: images (B, 3, S, S), uint8 → for each of the B the best sentences, best first.
+        vocabulary: of the sentences.
+        text: how they become text.
+        batch_size: photos at once.
+    """
+    tokenizer = Tokenizer(text.tokens, text.direction)
+    for start in tqdm(range(0, len(photos), batch_size), "captions", leave=False, unit="batch"):
+        pixels = torch.from_numpy(np.array(photos.pixels[start : start + batch_size])).permute(0, 3, 1, 2)
+        for sentences in search(pixels):
+            yield [tokenizer.detokenize(vocabulary.decode(one.tokens)) for one in sentences]
+
+
+def caption_photos(
+    model: nn.Module,
+    photos: PhotoSet,
+    config: TrainConfig,
+    vocabulary: Vocabulary,
+    arithmetic: AbstractContextManager[object],
+) -> dict[str, str]:
+    """The model's captions of photos by id, from a free-running beam search."""
+    assert isinstance(model, EncoderDecoder)
+    model.eval()
+    device = next(model.parameters()).device
+    constraints = word_constraints(config.decoding, vocabulary)
+
+    def search(pixels: Tensor) -> list[list[Hypothesis]]:
+        return generate(model.decoder, model.encoder(pixels.to(device)), config.decoding, constraints=constraints)
+
+    with torch.inference_mode(), arithmetic:
+        captions = list(write_captions(photos, search, vocabulary, config.text))
+    return {photo.id: best for photo, (best, *_) in zip(photos.photos, captions, strict=True)}
+
+
+def sample_captions(
+    model: nn.Module, photos: PhotoSet, config: TrainConfig, vocabulary: Vocabulary, *, count: int = 4
+) -> tuple[list[NDArray[np.uint8]], list[Caption]]:
+    """The first photos, (S, S, 3) each, and the model's captions of them with where it looked."""
+    assert isinstance(model, EncoderDecoder)
+    model.eval()
+    facts = Checkpoint(
+        path=Path(), config=config.model(len(vocabulary)), vocabulary=vocabulary, decoding=config.decoding
+    )
+    captioner = Captioner(model, facts, device=next(model.parameters()).device)
+    pixels = [np.array(photo) for photo in photos.pixels[:count]]
+    prepared = [PreparedPhoto(pixels=photo, width=len(photo), height=len(photo)) for photo in pixels]
+    return pixels, captioner.caption_batch(prepared, attention=True)
