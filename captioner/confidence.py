@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 Signals = tuple[dict[str, float], dict[str, float]]
 """By name, what `signals_of_search` and `signals_of_picture` give."""
 SIGNALS_OF_SEARCH = ("mean_log_prob", "least_log_prob", "tokens", "gain")
-SIGNALS_OF_PICTURE = ("flat", "common_tones", "rough")
+SIGNALS_OF_PICTURE = ("uniform", "flat", "common_tones", "rough")
 _BLOCK = 8  # pixels
-_FLAT = 6  # greatest difference within a flat block, of 255
+_UNIFORM, _FLAT = 1, 6  # greatest difference within a block, of 255
 _TONES = 64
 
 
@@ -111,8 +111,9 @@ def signals_of_picture(pixels: "NDArray[np.uint8]") -> dict[str, float]:
         pixels: (S, S, 3), RGB, S at least 16.
 
     Returns:
-        By name, as `SIGNALS_OF_PICTURE`, in [0, 1] each: the share of 8 × 8 blocks of one color; the share of the two
-        commonest of 64 tones; and 1 minus the correlation of neighboring pixels, which is about 1 in noise and 0.05 in photos.
+        By name, as `SIGNALS_OF_PICTURE`, in [0, 1] each: the shares of 8 × 8 blocks that are of one color, as in drawings, and that
+        are nearly so, as in skies too; the share of the two commonest of 64 tones; and 1 minus the correlation of neighboring
+        pixels, which is about 1 in noise and 0.05 in photos.
     """
     import numpy as np
 
@@ -125,6 +126,7 @@ def signals_of_picture(pixels: "NDArray[np.uint8]") -> dict[str, float]:
     variance = float((centered**2).mean())
     neighbors = float((centered[:, 1:] * centered[:, :-1]).mean())
     return {
+        "uniform": float((spread.max(-1) <= _UNIFORM).mean()),
         "flat": float((spread.max(-1) <= _FLAT).mean()),
         "common_tones": float(counts[-2:].sum() / tones.size),
         "rough": max(0.0, 1 - neighbors / variance) if variance > 1 else 0.0,

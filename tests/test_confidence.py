@@ -25,7 +25,7 @@ def test_a_picture_is_told_by_its_blocks_tones_and_neighbors(photos: dict[str, P
         photo = signals_of_picture(to_pixels(image.convert("RGB"), 128))
     plain = signals_of_picture(np.full((64, 64, 3), 200, dtype=np.uint8))
     noise = signals_of_picture(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    assert plain == {"flat": 1.0, "common_tones": 1.0, "rough": 0.0}
+    assert plain == {"uniform": 1.0, "flat": 1.0, "common_tones": 1.0, "rough": 0.0}
     assert photo["flat"] < 0.5
     assert photo["common_tones"] < 0.5
     assert photo["rough"] < 0.3 < noise["rough"]

@@ -13,8 +13,9 @@ from captioner.checkpoint.weights import load_model
 from captioner.config import TextConfig
 from captioner.datasets import CaptionedPhoto
 from captioner.text import Tokenizer
-from train.config import DataSettings, PhaseSettings, TrainConfig
+from train.objectives import PhaseSettings
 from train.objectives.distillation import Teachers
+from train.photos.config import DataSettings, TrainConfig
 from train.photos.corpus import read_corpus
 from train.photos.validation import caption_photos
 

@@ -33,6 +33,7 @@ from train.photos.pictures import draw_pictures
 
 FOLDS = 10
 PENALTY = 1e-3  # of the squared weights, signals standardized: keeps separable classes finite
+NOTHING = 0.1  # how many pictures that are no photos are expected for each photo
 AT_ONCE = 50
 
 
@@ -95,11 +96,11 @@ def fit(sets: Sequence[Measured], nothing: NDArray[np.float64]) -> Calibration:
     for part in np.split(np.arange(len(close)), np.cumsum([len(one.close) for one in sets])[:-1]):
         errors.append(expected_calibration_error(held_out[part].tolist(), close[part].tolist()))
         areas.append((roc_area(held_out[part].tolist(), close[part].tolist()), _area_before(search[part], close[part])))
-    balanced = np.concatenate([np.full(len(picture), 1 / len(picture)), np.full(len(nothing), 1 / len(nothing))])
-    is_photo = np.arange(len(balanced)) < len(picture)
+    odds = np.concatenate([np.full(len(picture), 1 / len(picture)), np.full(len(nothing), NOTHING / len(nothing))])
+    is_photo = np.arange(len(odds)) < len(picture)
     return Calibration(
         close=fit_logistic(search, close, weights, SIGNALS_OF_SEARCH),
-        photo=fit_logistic(np.concatenate([picture, nothing]), is_photo, balanced, SIGNALS_OF_PICTURE),
+        photo=fit_logistic(np.concatenate([picture, nothing]), is_photo, odds, SIGNALS_OF_PICTURE),
         measured={
             "photos": len(close),
             "rate": round(float(close.mean()), 4),

@@ -41,9 +41,10 @@ def no_repeated_ngrams(n: int) -> Constraint:
 
 
 def no_repeated_words(repeatable: Tensor) -> Constraint:
-    """Write no token twice, but for those at which `repeatable` (V,) is True."""
+    """Write no token twice, but for those at which `repeatable` (V,) is True, and these not as in "white and white"."""
 
     def apply(log_probs: Tensor, tokens: Tensor, _photos: Tensor) -> None:
+        log_probs.scatter_(2, tokens[..., -2:], IMPOSSIBLE)
         once = ~repeatable.to(tokens.device)[tokens]  # (B, K, T)
         rows, beams, where = once.nonzero(as_tuple=True)
         log_probs[rows, beams, tokens[rows, beams, where]] = IMPOSSIBLE
