@@ -98,7 +98,8 @@ class Caption:
         confidence: in [0, 1]: the probability that the caption is close to people's (see `captioner.confidence`), or, where
             the checkpoint has no calibration, the geometric mean of the probabilities of its tokens, its end included.
         alternatives: the best sentences, the first of them this one; as many as were asked for.
-        attention: a row for each token, the shares of attention on the grid's cells, row by row; None if not asked for.
+        attention: a row for each token, the shares of attention on the grid's cells, row by row, less what a sentinel got; None if
+            not asked for.
         grid: rows and columns of that grid.
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.

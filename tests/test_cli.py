@@ -243,10 +243,10 @@ def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None
     facts = json.loads(capsys.readouterr().out)
     assert facts["parameters"]["total"] > 1_000_000
     assert facts["files"]["model.safetensors"]["sha256"]
-    assert facts["architecture"]["encoder"]["backbone"] == "mobilenet_v2"
+    assert facts["architecture"]["encoder"]["backbone"] == "efficientnet_v2_b0"
     assert main(["info"]) == 0
     out = capsys.readouterr().out
-    for word in ("mobilenet_v2", "lstm", "Bleu_4", "sha256", "vocabulary"):
+    for word in ("efficientnet_v2_b0", "lstm", "Bleu_4", "sha256", "vocabulary"):
         assert word in out
     assert max(map(len, out.splitlines())) < 400  # facts in facts are a tree, not a line
 

@@ -56,7 +56,16 @@ def test_a_caption_says_how_sure_the_model_is(model: Captioner, photos: dict[str
     caption = model.caption(photos["coffee"])
     assert 0 < caption.confidence < 1
     assert caption.log_prob < 0
-    assert caption.confidence == pytest.approx(math.exp(caption.log_prob / (len(caption.tokens) + 1)))
+    assert len(caption.steps) == len(caption.tokens) + 1
+    assert sum(caption.steps) == pytest.approx(caption.log_prob, abs=1e-4)
+
+
+def test_without_a_calibration_confidence_is_the_mean_token_probability(
+    small_checkpoint: Path, photos: dict[str, Path]
+) -> None:
+    caption = captioner.load(small_checkpoint, device="cpu").caption(photos["coffee"])
+    tokens = len(caption.steps)
+    assert caption.confidence == pytest.approx(math.exp(caption.log_prob / tokens))
 
 
 def test_several_captions_come_best_first(model: Captioner, photos: dict[str, Path]) -> None:
@@ -76,11 +85,11 @@ def test_options_are_obeyed(model: Captioner, photos: dict[str, Path]) -> None:
 def test_attention_says_where_the_model_looked(model: Captioner, photos: dict[str, Path]) -> None:
     caption = model.caption(photos["chelsea"], attention=True)
     assert caption.attention is not None
-    assert caption.grid == (7, 7)
+    assert caption.grid == (8, 8)
     assert len(caption.attention) == len(caption.tokens)
     for weights in caption.attention:
-        assert len(weights) == 49
-        assert sum(weights) == pytest.approx(1, abs=1e-4)
+        assert len(weights) == 64
+        assert 0 < sum(weights) <= 1 + 1e-4  # the sentinel has the rest
     assert caption.attention[0] != caption.attention[-1]
     assert model.caption(photos["chelsea"]).attention is None
 
