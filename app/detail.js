@@ -65,7 +65,7 @@ class Detail {
   closed() {
     this.editing = false;
     this.album.showTiles();
-    this.album.tiles.get(this.key)?.querySelector("button")?.focus();
+    this.album.tiles.get(this.key)?.querySelector("button")?.focus({ preventScroll: true });
   }
 
   focus(id) {
