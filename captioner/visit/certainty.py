@@ -37,7 +37,7 @@ def certainty(caption: "Caption") -> Certainty:
 def explanation(word: Certainty) -> str:
     """What the word means, in a sentence or two for the page."""
     if word is Certainty.CHECK:
-        return "The model is fairly sure of this caption, but some like it are wrong."
+        return "Please check this caption: about 4 of 10 like it are wrong."  # 29 of 48 validation photos were right
     if word is Certainty.UNSURE:
         return "The model is not sure. Most captions like this one need a change."
     if MEASURED is None:
