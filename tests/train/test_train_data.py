@@ -54,7 +54,7 @@ def test_a_backbone_that_torchvision_has_no_weights_for_needs_a_file() -> None:
 
 
 def test_weights_may_be_a_models_encoder_but_no_other_networks() -> None:
-    ours = pretrained_encoder(EncoderSettings(weights="photo-en"))
+    ours = pretrained_encoder(EncoderSettings(backbone="efficientnet_v2_b0", weights="photo-en"))
     found = load_model(checkpoint.read("photo-en")).encoder.state_dict()
     assert all(torch.equal(value, found[name]) for name, value in ours.state_dict().items())
     with pytest.raises(UsageError, match=r"photo-en: no fitting .* not weights of resnet18"):
