@@ -20,12 +20,15 @@ def main() -> None:
         st.error("The model cannot be read.")
         st.text(str(problem))
     st.caption(
-        f"captioner {__version__}. The code is under the MIT license; the data that the model learned from was released for research."
+        f"captioner {__version__}. The code is under the MIT license; the data that the model learned from was "
+        "released for research."
     )
 
 
 def show(model: str) -> None:
-    """Draw the model's card; that of a model from elsewhere is plain text, for it may name pictures of other machines."""
+    """Draw the model's card; that of a model from elsewhere is plain text, for it may name pictures of other
+    machines.
+    """
     directory = checkpoint.read_any(model).path
     card = directory / checkpoint.CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no card."

@@ -1,4 +1,6 @@
-"""What all visitors share: the models and the gates. The threads that caption photos use them too, so none needs a page."""
+"""What all visitors share: the models and the gates. The threads that caption photos use them too, so none needs a
+page.
+"""
 
 import os
 import threading
@@ -41,7 +43,9 @@ def _load(name: str) -> "Captioner":
 
 
 def load_ahead(name: str) -> None:
-    """Load a model in the background while the visitor looks for a photo; what is wrong with it is told when it is used."""
+    """Load a model in the background while the visitor looks for a photo; what is wrong with it is told when it is
+    used.
+    """
 
     def load() -> None:
         from captioner import CaptionerError

@@ -1,7 +1,8 @@
 """Caption photos offline: `captioner.load().caption("photo.jpg", language="de").text`.
 
-`caption_folder` captions any number of photos and can be stopped and continued; `evaluate` and `score` measure captions;
-`datasets` reads and writes captioned photos. Importing this package loads nothing heavy; names are fetched from their modules when they are first used.
+`caption_folder` captions any number of photos and can be stopped and continued; `evaluate` and `score` measure
+captions; `datasets` reads and writes captioned photos. Importing this package loads nothing heavy; names are fetched
+from their modules when they are first used.
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
 """How far a caption can be believed: a calibrated probability from what the search knows and from the picture itself.
 
-A caption counts as close to people's where its CIDEr-D against their captions is at least what the lowest quarter of people's
-own captions reach against the others'. The probability of that is a logistic regression on signals of the search, times the
-probability that the picture is a photo at all, a second regression on how flat and how rough it is. Both are fitted
-by `python -m train calibrate` on validation photos, and travel in the checkpoint.
+A caption counts as close to people's where its CIDEr-D against their captions is at least what the lowest quarter of
+people's own captions reach against the others'. The probability of that is a logistic regression on signals of the
+search, times the probability that the picture is a photo at all, a second regression on how flat and how rough it is.
+Both are fitted by `python -m train calibrate` on validation photos, and travel in the checkpoint.
 """
 
 import math
@@ -55,8 +55,9 @@ class Calibration:
     Attributes:
         close: probability that the caption of a photo is close to people's.
         photo: probability that a picture is a photo, and no plain color, drawing, chart, text or noise.
-        measured: how well it does by cross-validation, for people: `ece`, the expected calibration error; `auc`, the area under
-            the ROC curve; `auc_before`, that of the mean token probability; `photos`; `rate`, the share of captions that are close.
+        measured: how well it does by cross-validation, for people: `ece`, the expected calibration error; `auc`, the
+            area under the ROC curve; `auc_before`, that of the mean token probability; `photos`; `rate`, the share of
+            captions that are close.
     """
 
     close: Logistic
@@ -92,8 +93,9 @@ def signals_of_search(hypothesis: "Hypothesis", log_prob_unseen: float) -> dict[
         log_prob_unseen: natural logarithm of the probability that the model gives the sentence without any picture.
 
     Returns:
-        By name, as `SIGNALS_OF_SEARCH`: the mean and the least log-probability of a token, its end included; the number of tokens; and
-        how much likelier, per token, the picture has made the sentence (its pointwise mutual information).
+        By name, as `SIGNALS_OF_SEARCH`: the mean and the least log-probability of a token, its end included; the number
+        of tokens; and how much likelier, per token, the picture has made the sentence (its pointwise mutual
+        information).
     """
     steps = hypothesis.steps
     return {
@@ -111,9 +113,9 @@ def signals_of_picture(pixels: "NDArray[np.uint8]") -> dict[str, float]:
         pixels: (S, S, 3), RGB, S at least 16.
 
     Returns:
-        By name, as `SIGNALS_OF_PICTURE`, in [0, 1] each: the shares of 8 × 8 blocks that are of one color, as in drawings, and that
-        are nearly so, as in skies too; the share of the two commonest of 64 tones; and 1 minus the correlation of neighboring
-        pixels, which is about 1 in noise and 0.05 in photos.
+        By name, as `SIGNALS_OF_PICTURE`, in [0, 1] each: the shares of 8 × 8 blocks that are of one color, as in
+        drawings, and that are nearly so, as in skies too; the share of the two commonest of 64 tones; and 1 minus the
+        correlation of neighboring pixels, which is about 1 in noise and 0.05 in photos.
     """
     import numpy as np
 

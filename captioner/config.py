@@ -105,8 +105,9 @@ class DecoderSettings:
         dropout: probability in [0, 1), on embeddings and on what the output layer reads.
         vector_dropout: the same on the vectors that are attended to.
         tie_weights: let the output layer share the embedding's matrix (Press and Wolf 2017).
-        sentinel: attend to one vector more, the mean of the encoder's plus a learned one, for words that need no look at a place
-            (after the visual sentinel of Lu et al. 2017, section 2.3, which comes from the LSTM's memory instead).
+        sentinel: attend to one vector more, the mean of the encoder's plus a learned one, for words that need no look
+            at a place (after the visual sentinel of Lu et al. 2017, section 2.3, which comes from the LSTM's memory
+            instead).
     """
 
     cell: Cell = "lstm"
@@ -173,7 +174,8 @@ class TranslatorConfig:
     Attributes:
         encoder: reads the sentence.
         decoder: writes it in another language.
-        languages: those it can write, by their two letters (ISO 639-1); a sentence begins with its language's own token.
+        languages: those it can write, by their two letters (ISO 639-1); a sentence begins with its language's own
+            token.
     """
 
     encoder: TextEncoderConfig

@@ -7,7 +7,8 @@
     ├── ModelError      a checkpoint that is missing, damaged or of another format exit 3
     └── OutputError     results that cannot be written                             exit 4
 
-A `CaptionerError` is shown to users as it is, without a traceback. Any other exception that leaves the library is a bug in it.
+A `CaptionerError` is shown to users as it is, without a traceback. Any other exception that leaves the library is a bug
+in it.
 """
 
 

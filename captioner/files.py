@@ -1,4 +1,6 @@
-"""Files that many write and read: text in whatever encoding people's programs give it, replaced at once or not at all, locked."""
+"""Files that many write and read: text in whatever encoding people's programs give it, replaced at once or not at all,
+locked.
+"""
 
 import codecs
 import contextlib
@@ -59,7 +61,9 @@ def decode_text(data: bytes, source: str, *, errors: str = "strict") -> str:
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding of a text that begins with these bytes, at least four if it has so many; UTF-8 unless a mark says otherwise."""
+    """The encoding of a text that begins with these bytes, at least four if it has so many; UTF-8 unless a mark says
+    otherwise.
+    """
     return next((name for mark, name in _ENCODINGS if start.startswith(mark)), "utf-8")
 
 

@@ -70,7 +70,9 @@ def generate(
 
 
 def word_constraints(options: DecodingOptions, vocabulary: Vocabulary) -> list[Constraint]:
-    """What a search must know of the words themselves to do what the options say; see `DecodingOptions.repeat_words`."""
+    """What a search must know of the words themselves to do what the options say; see
+    `DecodingOptions.repeat_words`.
+    """
     if options.repeat_words:
         return []
     return [no_repeated_words(torch.tensor([token in REPEATABLE for token in vocabulary.tokens]))]

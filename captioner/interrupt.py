@@ -9,11 +9,14 @@ from typing import Self
 # Ctrl-C, a system that ends its processes, a terminal that is closed; not every system knows them all.
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _ONE_REQUEST = 1.0
-"""Seconds within which signals are one and the same request: `torchrun` passes on a Ctrl-C that the terminal has sent already."""
+"""Seconds within which signals are one and the same request: `torchrun` passes on a Ctrl-C that the terminal has sent
+already.
+"""
 
 
 class Interrupt:
-    """Within the block, Ctrl-C and the signals that end a process only ask for an end; a second one does not ask any more.
+    """Within the block, Ctrl-C and the signals that end a process only ask for an end; a second one does not ask any
+    more.
 
     Attributes:
         requested: whether somebody has asked.

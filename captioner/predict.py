@@ -1,4 +1,6 @@
-"""What users hold: a `Captioner` that turns photos into sentences. It keeps nothing between calls and may be shared by threads."""
+"""What users hold: a `Captioner` that turns photos into sentences. It keeps nothing between calls and may be shared by
+threads.
+"""
 
 import dataclasses
 import math
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from captioner.translation.translator import Translation, Translator
 
 ENCODED_AT_ONCE = 4
-"""Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew."""
+"""Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +98,12 @@ class Caption:
         text: the best sentence, for people, in the language that was asked for.
         tokens: the raw tokens of the English sentence.
         log_prob: natural logarithm of its probability, its end included; at most 0.
-        confidence: in [0, 1]: the probability that the caption is close to people's (see `captioner.confidence`), or, where
-            the checkpoint has no calibration, the geometric mean of the probabilities of its tokens, its end included.
+        confidence: in [0, 1]: the probability that the caption is close to people's (see `captioner.confidence`), or,
+            where the checkpoint has no calibration, the geometric mean of the probabilities of its tokens, its end
+            included.
         alternatives: the best sentences, the first of them this one; as many as were asked for.
-        attention: a row for each token, the shares of attention on the grid's cells, row by row, less what a sentinel got; None if
-            not asked for.
+        attention: a row for each token, the shares of attention on the grid's cells, row by row, less what a sentinel
+            got; None if not asked for.
         grid: rows and columns of that grid.
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
@@ -262,7 +266,8 @@ class Captioner:
 
         Args:
             images: photos, as for `caption`.
-            sentences: for each photo at least one English sentence; a word that the model does not know is an unknown one.
+            sentences: for each photo at least one English sentence; a word that the model does not know is an unknown
+                one.
 
         Returns:
             For each sentence the natural logarithm of its probability, its end included.

@@ -12,7 +12,9 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def to_cell(text: str) -> str:
-    """The text, with an apostrophe in front if a spreadsheet would take it for a formula or if it begins with one already."""
+    """The text, with an apostrophe in front if a spreadsheet would take it for a formula or if it begins with one
+    already.
+    """
     return f"'{text}" if text.startswith(_RISKY) else text
 
 

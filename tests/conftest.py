@@ -180,7 +180,9 @@ def translator(learned: Path) -> Translator:
 
 @pytest.fixture
 def signals_heard() -> Iterator[None]:
-    """Signals end a process as usual, though `nohup` or a shell's background may have switched that off for all of these tests."""
+    """Signals end a process as usual, though `nohup` or a shell's background may have switched that off for all of
+    these tests.
+    """
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

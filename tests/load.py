@@ -1,4 +1,5 @@
-"""`make load`: 50 visitors at once upload a photo of about 4 MB each to the running page, as browsers do over its WebSocket.
+"""`make load`: 50 visitors at once upload a photo of about 4 MB each to the running page, as browsers do over its
+WebSocket.
 
 Prints how long they waited for their captions, whether each got the right one, and the server's peak memory over what
 importing torch, torchvision and streamlit takes. Linux only: the peak is the kernel's (VmHWM).
@@ -65,7 +66,9 @@ class Looks:
 
 
 async def visit(url: str, photo: bytes, captions: set[str], start: asyncio.Barrier) -> tuple[str, float]:
-    """Open the page, upload the photo when all visitors are there; returns the caption shown and the seconds it took."""
+    """Open the page, upload the photo when all visitors are there; returns the caption shown and the seconds it
+    took.
+    """
     async with connect(
         f"{url.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None
     ) as socket:  # type: ignore[list-item]
@@ -127,7 +130,10 @@ def put(url: str, path: str, photo: bytes) -> None:
         token = re.search(r"_streamlit_xsrf=([^;]+)", answer.headers["Set-Cookie"])
     assert token
     boundary = uuid.uuid4().hex
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    )
     headers = {
         "Content-Type": f"multipart/form-data; boundary={boundary}",
         "X-Xsrftoken": token[1],
@@ -175,14 +181,17 @@ def main() -> None:
     seconds = [taken for _, taken in results]
     base = imports_alone()
     print(
-        f"photos: {visitors} of {np.mean([len(photo) for photo in photos]) / 1e6:.1f} MB, {len(set(captions))} different captions"
+        f"photos: {visitors} of {np.mean([len(photo) for photo in photos]) / 1e6:.1f} MB, {len(set(captions))} "
+        "different captions"
     )
     print(f"right captions: {right} of {visitors}")
     print(
-        f"alone: {warm[0][1]:.2f} s; all at once: p50 {np.percentile(seconds, 50):.1f} s, p95 {np.percentile(seconds, 95):.1f} s"
+        f"alone: {warm[0][1]:.2f} s; all at once: p50 {np.percentile(seconds, 50):.1f} s, p95 "
+        f"{np.percentile(seconds, 95):.1f} s"
     )
     print(
-        f"peak memory: {highest:.0f} MB; after one visitor {before:.0f} MB; the imports alone {base:.0f} MB; over them {highest - base:.0f} MB"
+        f"peak memory: {highest:.0f} MB; after one visitor {before:.0f} MB; the imports alone {base:.0f} MB; over "
+        f"them {highest - base:.0f} MB"
     )
     sys.exit(right != visitors)
 

@@ -451,7 +451,7 @@ def test_the_card_is_shown_and_that_of_a_model_from_elsewhere_as_plain_text(othe
     assert page.error[0].value == "The model cannot be read."
 
 
-# ------------------------------------------------------------------------------------------------------------ evaluation
+# ------------------------------------------------------------------------------------------------------------ evaluatio
 
 
 def evaluate(page: AppTest, annotations: object, results: object) -> AppTest:

@@ -1,4 +1,6 @@
-"""Who may import whom, as docs/decisions/0001-layout.md has it; read from the source, TYPE_CHECKING imports included."""
+"""Who may import whom, as docs/decisions/0001-layout.md has it; read from the source, TYPE_CHECKING imports
+included.
+"""
 
 import ast
 from pathlib import Path
@@ -214,7 +216,9 @@ def test_decoder_and_search_know_no_encoder() -> None:
 
 
 def test_only_the_builder_tells_encoders_apart() -> None:
-    """Whoever adds a kind of encoder touches its configuration and `models/encoders.py`, and nothing else in the library."""
+    """Whoever adds a kind of encoder touches its configuration and `models/encoders.py`, and nothing else in the
+    library.
+    """
     concrete = {"ImageEncoder", "TextEncoder"}
     for path in (ROOT / "captioner").rglob("*.py"):
         if path != ROOT / "captioner" / "models" / "encoders.py":

@@ -29,7 +29,9 @@ def free_port() -> int:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_it_serves_from_any_folder_without_a_question_telemetry_or_other_addresses(tmp_path: Path) -> None:
-    """In a terminal of a desktop, with a home that has never seen Streamlit, where Streamlit itself asks for an e-mail."""
+    """In a terminal of a desktop, with a home that has never seen Streamlit, where Streamlit itself asks for an
+    e-mail.
+    """
     port = free_port()
     (tmp_path / "streamlit.py").write_text("raise SystemExit('not this one')")  # a file of the user's
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT")}

@@ -1,4 +1,6 @@
-"""Captions as people have them: our own exports, Kaggle's, Hugging Face's and Flickr30k's files, tables of spreadsheets, sidecars."""
+"""Captions as people have them: our own exports, Kaggle's, Hugging Face's and Flickr30k's files, tables of
+spreadsheets, sidecars.
+"""
 
 import json
 from collections.abc import Callable
@@ -98,7 +100,8 @@ TABLES = {
     "imagefolder": ("metadata.csv", 'file_name,text\n1.jpg,A dog\n1.jpg,"A dog , red"\n2.jpg,A cat\n'),
     "imagefolder's lines": (
         "metadata.jsonl",
-        '{"file_name": "1.jpg", "text": "A dog"}\n{"file_name": "1.jpg", "text": "A dog , red"}\n{"file_name": "2.jpg", "text": "A cat"}',
+        '{"file_name": "1.jpg", "text": "A dog"}\n{"file_name": "1.jpg", "text": "A dog , red"}\n'
+        '{"file_name": "2.jpg", "text": "A cat"}',
     ),
     "a spreadsheet in Europe": ("captions.csv", '"File";"Caption"\n1.jpg;A dog\n1.jpg;A dog , red\n2.jpg;"A cat"\n'),
     "Unicode text": (

@@ -1,4 +1,6 @@
-"""BLEU, ROUGE-L and CIDEr-D: worked out by hand, against the published demo, and against pycocoevalcap where it is there."""
+"""BLEU, ROUGE-L and CIDEr-D: worked out by hand, against the published demo, and against pycocoevalcap where it is
+there.
+"""
 
 import json
 import math
@@ -305,7 +307,7 @@ def test_nothing_is_imported_early_or_downloaded(monkeypatch: pytest.MonkeyPatch
     assert score(PREDICTIONS, SENTENCES).images == 3
 
 
-# ---------------------------------------------------------------------------------------------------------- known answers
+# ---------------------------------------------------------------------------------------------------------- known answe
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -158,7 +158,9 @@ def test_a_kill_inside_the_write_loses_nothing_and_doubles_nothing(
 
 
 def kill_while_writing(path: Path, names: list[str], *, record: int, share: float) -> None:
-    """Write what is missing in a process of its own, which dies inside the write of a record after a share of its bytes."""
+    """Write what is missing in a process of its own, which dies inside the write of a record after a share of its
+    bytes.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: the child starts none
         child = os.fork()

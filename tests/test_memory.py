@@ -33,7 +33,8 @@ def test_want_of_memory_is_known_in_all_its_words() -> None:
 def test_a_limit_on_memory_is_told_without_a_traceback() -> None:
     limited = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, (300_000_000,) * 2); "
-        "sys.argv = ['captioner', 'translate', 'A dog.', '--to', 'de']; runpy.run_module('captioner', run_name='__main__')"
+        "sys.argv = ['captioner', 'translate', 'A dog.', '--to', 'de']; runpy.run_module('captioner', "
+        "run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -1,4 +1,6 @@
-"""The report's files: numbers as in the JSON, nothing from other machines, nothing of strangers' text taken for code."""
+"""The report's files: numbers as in the JSON, nothing from other machines, nothing of strangers' text taken for
+code.
+"""
 
 import csv
 import dataclasses
@@ -281,7 +283,7 @@ def test_a_damaged_table_is_one_sentence(damage: object, message: str, tmp_path:
         read_csv(path)
 
 
-# --------------------------------------------------------------------------------------------------- language, confidence
+# --------------------------------------------------------------------------------------------------- language, confiden
 
 
 def test_wording_by_hand() -> None:

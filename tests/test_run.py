@@ -1,4 +1,6 @@
-"""Captioning folders: never lost, never done twice, whatever happens on the way; by the command line, as users do it."""
+"""Captioning folders: never lost, never done twice, whatever happens on the way; by the command line, as users do
+it.
+"""
 
 import csv
 import json

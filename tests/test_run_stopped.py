@@ -148,7 +148,9 @@ def test_results_that_are_kept_outlive_whoever_reads_along(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_rerun_that_is_killed_at_any_step_ends_as_if_nothing_had_been(folder: Path, fake: Fake) -> None:
-    """Photos are new, broken no more, and exchanged; the kill comes inside each write and before each file takes its place."""
+    """Photos are new, broken no more, and exchanged; the kill comes inside each write and before each file takes its
+    place.
+    """
     words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar", "--batch-size", "2", "--retry-errors")
     caption(*words)
     for name, width in (("1.jpg", 91), ("3.jpg", 93), ("a.jpg", 100)):
@@ -174,7 +176,9 @@ def test_a_rerun_that_is_killed_at_any_step_ends_as_if_nothing_had_been(folder: 
 
 
 def results() -> dict[Path, bytes]:
-    """What is there besides receipts, of which there may be more than needed, and files that a kill left half written."""
+    """What is there besides receipts, of which there may be more than needed, and files that a kill left half
+    written.
+    """
     return {
         path: content for path, content in contents().items() if path.suffix != ".part" and path.name != receipts.NAME
     }
@@ -185,7 +189,9 @@ def contents() -> dict[Path, bytes]:
 
 
 def killed_at_step(step: int, *words: str) -> bool:
-    """Run in a process of its own that dies inside its write of that number, or before it puts that file in its place."""
+    """Run in a process of its own that dies inside its write of that number, or before it puts that file in its
+    place.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()

@@ -6,11 +6,13 @@ from captioner.text import Tokenizer
 from captioner.text.english import REPEATABLE, takes_an, with_articles
 
 AN = """
-hour honest heir herb hourglass elephant umbrella uncle unusual unidentified unimpressed urban urn utter ultimate under upside
+hour honest heir herb hourglass elephant umbrella uncle unusual unidentified unimpressed urban urn utter ultimate under
+upside
 onion only oar apple onerous 8 80s 11 18 18-wheeler 11th suv x-ray mp3 rv l x-shaped hdtv
 """
 A = """
-uniform one one-way unicycle university european useful user ukulele unique union united unit unicorn usual utility utensil euro
+uniform one one-way unicycle university european useful user ukulele unique union united unit unicorn usual utility
+utensil euro
 eucalyptus ewe once ouija ufo usb u-turn uk urine horse history hotel tv t-shirt 1 100 110 180 dog yellow
 """
 

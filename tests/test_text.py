@@ -94,7 +94,8 @@ CASES = {
     "At 7 p.m. sharp": "at 7 p.m. sharp",
     "J. Smith waves": "j. smith waves",
     "Pots, pans, etc.": "pots pans etc.",
-    # COCO's tokeniser reads on into the next caption, and ends a sentence here because that begins with "A", as most do.
+    # COCO's tokeniser reads on into the next caption, and ends a sentence here because that begins with "A", as most
+    # do.
     "A sign with a K.": "a sign with a k",
     "A 2nd sign with a K.": "a 2nd sign with a k",
     "A plan b. The end": "a plan b the end",

@@ -1,4 +1,6 @@
-"""The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a sentence."""
+"""The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a
+sentence.
+"""
 
 import io
 import json
@@ -190,7 +192,8 @@ def test_a_checkpoint_is_what_it_says(learned: Path, small_checkpoint: Path, tmp
     assert read.config.languages == ("de", "cs")
 
 
-# -- the command line -----------------------------------------------------------------------------------------------------
+# -- the command line
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_sentences_are_translated_from_the_shell(

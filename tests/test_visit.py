@@ -26,7 +26,7 @@ from captioner.visit.photos import Plan, alt_text_hint, describe, describe_again
 from captioner.visit.scoring import score_files
 from tests.visits import photo
 
-# ------------------------------------------------------------------------------------------------------------ the photos
+# ------------------------------------------------------------------------------------------------------------ the photo
 
 
 def test_a_described_photo_has_the_models_caption_and_a_small_copy(
@@ -123,7 +123,7 @@ def test_models_from_the_environment_stand_behind_the_embedded_ones() -> None:
     assert found == {"photo-en": "photo-en", "small": "/m/small", "/n/small": "/n/small", "/o/photo-en": "/o/photo-en"}
 
 
-# -------------------------------------------------------------------------------------------------------------- the gate
+# -------------------------------------------------------------------------------------------------------------- the gat
 
 
 def wait_until(condition: "object") -> None:
@@ -195,7 +195,7 @@ def test_work_is_done_in_few_threads_and_its_errors_come_back() -> None:
     assert gate.run(lambda: 7, lambda position: None) == 7
 
 
-# ------------------------------------------------------------------------------------------------------------ the memory
+# ------------------------------------------------------------------------------------------------------------ the memor
 
 _BLOCKS = """
 import ctypes, sys
@@ -219,7 +219,7 @@ def test_large_blocks_have_a_mapping_of_their_own_once_the_c_library_is_told(wor
     assert done.stdout.split() == [str(told), str(told)]
 
 
-# --------------------------------------------------------------------------------------------------------------- exports
+# --------------------------------------------------------------------------------------------------------------- export
 
 NAMES = ("=cmd.jpg", 'a,b\n"c".jpg', "![x](http://example.org/y.png).jpg", "../../etc/passwd.jpg", "Zoë 犬.heic")
 
@@ -308,7 +308,7 @@ def test_a_safe_name_leads_nowhere(name: str) -> None:
     assert safe_name(safe) == safe
 
 
-# ---------------------------------------------------------------------------------------------------------------- scores
+# ---------------------------------------------------------------------------------------------------------------- score
 
 
 def files(*captions: str) -> tuple[bytes, bytes]:

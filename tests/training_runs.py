@@ -87,7 +87,9 @@ warmup = 1
 
 
 def write_data(root: Path, photos: dict[str, Path]) -> None:
-    """Parts of real photos, told apart by their captions; one photo is broken. Beside them the recipe and an encoder's weights."""
+    """Parts of real photos, told apart by their captions; one photo is broken. Beside them the recipe and an encoder's
+    weights.
+    """
     (root / "images").mkdir()
     records = []
     for name, path in photos.items():
@@ -111,8 +113,8 @@ def write_data(root: Path, photos: dict[str, Path]) -> None:
 
 
 def write_refined(data: Path, start: Path) -> list[str]:
-    """A recipe, refined.toml, that begins with a checkpoint; further photos, also to validate on, texts, and the settings that
-    name them."""
+    """A recipe, refined.toml, that begins with a checkpoint; further photos, also to validate on, texts, and the
+    settings that name them."""
     more = data / "more"
     (more / "images").mkdir(parents=True)
     names = ["chelsea-0.png", "coffee-0.png"]
@@ -153,15 +155,16 @@ def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
 def kill_runs(data: Path, out: Path, moments: list[str], *more: str, recipe: str) -> None:
     """Start a run for each moment, in OUT/moment, and kill its process there; see `be_killed`.
 
-    They are children of a process of their own, which has only imported what they need: PyTorch's threads outlive no fork.
+    They are children of a process of their own, which has only imported what they need: PyTorch's threads outlive no
+    fork.
     """
     runs = [(moment, words_of_fit(data, out / moment, *more, recipe=recipe)) for moment in moments]
     subprocess.run([sys.executable, "-m", "tests.training_runs"], input=json.dumps(runs), text=True, check=True)
 
 
 def be_killed(moment: str, words: list[str]) -> None:
-    """Train and die by SIGKILL: "state-3" half-way through the third write of the state, "after-3" once that stands, and "best-3"
-    half-way through the third file of checkpoints (four each)."""
+    """Train and die by SIGKILL: "state-3" half-way through the third write of the state, "after-3" once that stands,
+    and "best-3" half-way through the third file of checkpoints (four each)."""
     kind, _, number = moment.partition("-")
     save_state, save_file, replacing = loop.save_state, state.save_file, writing.replacing
     calls = 0

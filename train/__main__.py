@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(problem: OSError) -> int:
-    """Say what the system refused; returns the exit code. Only some of its reasons tell that something was to be written."""
+    """Say what the system refused; returns the exit code. Only some of its reasons tell that something was to be
+    written.
+    """
     place, reason = problem.filename or "a file", problem.strerror or problem
     if problem.errno in UNWRITABLE:
         print(f"train: {place}: cannot be written ({reason}).", file=sys.stderr)

@@ -18,7 +18,8 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PhaseBase:
-    """What every phase of training has, whatever its objective, with its own optimiser and learning-rate schedule (linear warm-up, then half a cosine).
+    """What every phase of training has, whatever its objective, with its own optimiser and learning-rate schedule
+    (linear warm-up, then half a cosine).
 
     Attributes:
         name: what the log calls it.
@@ -36,8 +37,8 @@ class PhaseBase:
         colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
         warmup: steps over which the learning rate rises; in a phase too short for that, a tenth of its steps.
         weight_decay: of AdamW, on matrices only.
-        scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at the
-            beginning of the phase in a straight line to this (Bengio et al. 2015).
+        scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at
+            the beginning of the phase in a straight line to this (Bengio et al. 2015).
     """
 
     name: str
@@ -72,7 +73,8 @@ class LoopSettings:
 
     Attributes:
         seed: same seed, same machine, same number of threads: same weights.
-        clip_norm: ĝ = (threshold / ‖g‖) · g where ‖g‖ is above this threshold (Pascanu et al. 2013); the norm is logged.
+        clip_norm: ĝ = (threshold / ‖g‖) · g where ‖g‖ is above this threshold (Pascanu et al. 2013); the norm is
+            logged.
         label_smoothing: share of probability spread over all words (Szegedy et al. 2016).
         attention_regularisation: weight of the penalty on cells looked at more or less than once (Xu et al. 2015,
             equation 14).

@@ -39,7 +39,8 @@ def label(
         The file, and one sentence for each photo or folder that was left out.
 
     Raises:
-        UsageError: there is such a file already, there are no photos, or the models differ in vocabulary or size of photos.
+        UsageError: there is such a file already, there are no photos, or the models differ in vocabulary or size of
+            photos.
         ModelError: a model is missing or damaged.
     """
     out, images = directory / LABELS, directory / IMAGES

@@ -176,7 +176,9 @@ class Training:
                     self._save(work.optimizer)
 
     def _step(self, work: Work, batch: Batch, *, rate: float, progress: float) -> tuple[Loss, float]:
-        """Learn from a batch, of which each process takes its share; returns the whole batch's loss and gradient norm."""
+        """Learn from a batch, of which each process takes its share; returns the whole batch's loss and gradient
+        norm.
+        """
         settings = self.config.training
         seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
         torch.manual_seed(seed)  # dropout, for exact resuming
@@ -244,7 +246,9 @@ class Training:
             decoding=self.config.decoding,
             scores={"validation": {name: round(value, 4) for name, value in scores.items() if name != "seconds"}},
             training=facts,
-            card=f"# {self.config.name}\n\nTrained by `python -m train fit`; scores and settings are in `config.json`.\n",
+            card=(
+                f"# {self.config.name}\n\nTrained by `python -m train fit`; scores and settings are in `config.json`.\n"
+            ),
         )
 
     def _record(self, log: Log, phase: PhaseSettings, scores: dict[str, float]) -> None:

@@ -13,7 +13,9 @@ TensorList = tuple[Tensor, ...] | list[Tensor]
 
 
 def build_optimizer(model: EncoderDecoder, phase: PhaseSettings) -> torch.optim.Optimizer:
-    """AdamW over what learns in a phase; what does not is frozen. Each group holds its highest learning rate as `peak`."""
+    """AdamW over what learns in a phase; what does not is frozen. Each group holds its highest learning rate as
+    `peak`.
+    """
     groups = []
     model.requires_grad_(False)
     last = model.encoder.blocks[-phase.encoder_blocks :]  # all of them if the number is 0

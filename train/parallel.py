@@ -1,4 +1,5 @@
-"""Training by several processes: each takes its share of every batch, and the sum of their gradients is everybody's step.
+"""Training by several processes: each takes its share of every batch, and the sum of their gradients is everybody's
+step.
 
     torchrun --nproc-per-node 2 -m train fit CONFIG.toml
 
@@ -31,7 +32,9 @@ class Team:
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """This process's rows of a batch; where there are fewer rows than processes, the first one stands in, for `weigh`."""
+        """This process's rows of a batch; where there are fewer rows than processes, the first one stands in, for
+        `weigh`.
+        """
         if self.size == 1:
             return batch
         rows = slice(self.rank, None, self.size) if self.rank < len(batch.tokens) else slice(0, 1)

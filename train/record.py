@@ -19,7 +19,8 @@ _SECTION = "## Scores\n\nBy `captioner evaluate`, ×100, with 95 % bootstrap int
 
 
 def record(model: Path, name: str, arguments: Sequence[str], *, also: Sequence[Path] = ()) -> Outcome:
-    """Run `captioner evaluate` on a checkpoint and write down what it finds; what stood there under that name is replaced.
+    """Run `captioner evaluate` on a checkpoint and write down what it finds; what stood there under that name is
+    replaced.
 
     Args:
         model: the checkpoint's directory.

@@ -17,7 +17,8 @@ FREE = frozenset({"vocabulary_size", "dropout", "vector_dropout"})
 
 @torch.no_grad()
 def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) -> None:
-    """Fill a model with a checkpoint's weights. Words that the checkpoint does not know begin as improbable average ones.
+    """Fill a model with a checkpoint's weights. Words that the checkpoint does not know begin as improbable average
+    ones.
 
     Args:
         model: its vocabulary begins with the checkpoint's.

@@ -27,7 +27,8 @@ def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) ->
     metadata = {"format": FORMAT, "facts": json.dumps(facts)}
     try:
         with replacing(path) as temporary:
-            # Copies, because safetensors refuses tensors that share memory, as tied weights do, and any but the plain order.
+            # Copies, because safetensors refuses tensors that share memory, as tied weights do, and any but the plain
+            # order.
             copies = {
                 name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
                 for name, value in tensors.items()

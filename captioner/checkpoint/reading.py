@@ -1,8 +1,8 @@
 """Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
 
-config.json         the format's version, the model's configuration, decoding defaults, calibration, scores, training facts
-vocabulary.json     the tokens, in the order of their ids; a translator has source.model and target.model, its subwords
-model.safetensors   the weights, float16 on disk, float32 in memory
+config.json         the format's version, the model's configuration, decoding defaults, calibration, scores, training
+facts vocabulary.json     the tokens, in the order of their ids; a translator has source.model and target.model, its
+subwords model.safetensors   the weights, float16 on disk, float32 in memory
 README.md           the model card, for people
 """
 
@@ -132,7 +132,8 @@ def read(name: str | os.PathLike[str] | Checkpoint | None = None) -> Checkpoint:
             returned as it is.
 
     Raises:
-        ModelError: a file is missing or damaged, a field is unknown or wrong, or it is a translator; the sentence names both.
+        ModelError: a file is missing or damaged, a field is unknown or wrong, or it is a translator; the sentence names
+            both.
     """
     found = name if isinstance(name, Checkpoint) else read_any(name)
     if isinstance(found, TranslatorCheckpoint):
@@ -186,7 +187,8 @@ def files(path: Path) -> list[tuple[str, int, str]]:
 
 
 def digest(checkpoint: Checkpoint | TranslatorCheckpoint) -> str:
-    """A hash of all on which a model's answers depend, 64 bits in hexadecimal: where it stands and what is said of it change nothing.
+    """A hash of all on which a model's answers depend, 64 bits in hexadecimal: where it stands and what is said of it
+    change nothing.
 
     Raises:
         ModelError: a file cannot be read.

@@ -16,7 +16,7 @@ EXIT_CODES = """\
 exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
 """
 TRAINING = """\
-To train a model, run python -m train in a checkout of the repository; its README says how, under "Train on your own photos".
+To train a model, run python -m train in a checkout of the repository; see "Train on your own photos" in its README.
 """
 VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate, "app": app}
 INTERRUPTED = 130

@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flickr8k",
         type=Path,
         metavar="FILE|DIR",
-        help="people's captions with their splits: a JSON list, Karpathy's JSON, CSV, JSON lines, the text files,\nor the directory where one of these is",
+        help=(
+            "people's captions with their splits: a JSON list, Karpathy's JSON, CSV, JSON lines, the text "
+            "files,\nor the directory where one of these is"
+        ),
     )
     source.add_argument(
         "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two reports on the same photos; nothing is captioned"
@@ -39,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--results",
         type=Path,
         metavar="FILE",
-        help="score these captions (COCO's results JSON) instead of the model's;\n--images then only illustrates the report",
+        help=(
+            "score these captions (COCO's results JSON) instead of the model's;\n--images then only illustrates the "
+            "report"
+        ),
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only so many photos, drawn at random")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that drawing (default: 0)")
@@ -54,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--training-captions",
         type=Path,
         metavar="FILE",
-        help="captions that are not novel (default: the split train of Flickr8k's\nfile, else the references themselves)",
+        help=(
+            "captions that are not novel (default: the split train of Flickr8k's\nfile, else the references themselves)"
+        ),
     )
     parser.add_argument("--results-out", type=Path, metavar="FILE", help="write the captions in COCO's results format")
     parser.add_argument(

@@ -22,7 +22,10 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="leave out what a .gitignore would with this line, such as '*.png', 'drafts/'\nor '!.kept' (takes back); may be repeated",
+        help=(
+            "leave out what a .gitignore would with this line, such as '*.png', 'drafts/'\nor '!.kept' (takes "
+            "back); may be repeated"
+        ),
     )
     group.add_argument(
         "--hidden", action="store_true", help="also what is hidden, a bin's, a system's, or beside a .nomedia"
@@ -69,7 +72,9 @@ def _list(path: str, source: str) -> bytes:
 
 
 def _picture(*, kept: bool) -> "Found":
-    """The photo on standard input; where results are kept, it is called after its content, which is all that it is known by."""
+    """The photo on standard input; where results are kept, it is called after its content, which is all that it is
+    known by.
+    """
     from captioner.folders.finding import Found
     from captioner.folders.fingerprint import digest_of
 

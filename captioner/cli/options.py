@@ -33,8 +33,8 @@ def add_verbs(parser: argparse.ArgumentParser, verbs: Mapping[str, ModuleType], 
 
     Args:
         parser: of the command.
-        verbs: name → module with `add_arguments`; the first line of its docstring is `command verb: summary`, and what follows
-            describes it further.
+        verbs: name → module with `add_arguments`; the first line of its docstring is `command verb: summary`, and what
+            follows describes it further.
         epilog: what stands at the end of each verb's help.
     """
     parsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -87,7 +87,9 @@ def _translate_lines(translator: "Translator", search: "DecodingOptions", option
 
 
 def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
-    """The sentences that were given, or else standard input's; a terminal's one at a time, so that each is answered at once."""
+    """The sentences that were given, or else standard input's; a terminal's one at a time, so that each is answered at
+    once.
+    """
     at_once: int = options.batch_size
     if not options.sentences and sys.stdin is not None and sys.stdin.isatty():
         say("one English sentence a line; Ctrl-D ends.")

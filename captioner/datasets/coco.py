@@ -24,7 +24,9 @@ def read_coco(path: str | Path, *, problems: list[str] | None = None) -> Caption
 
 
 def read_karpathy(path: str | Path) -> CaptionedPhotos:
-    """Reads Karpathy's dataset JSON: `cocoid` as id where there is one, else the file name; `filepath/filename` as file."""
+    """Reads Karpathy's dataset JSON: `cocoid` as id where there is one, else the file name; `filepath/filename` as
+    file.
+    """
     path = Path(path)
     return karpathy_photos(path, read_json(path))
 

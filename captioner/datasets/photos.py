@@ -83,7 +83,8 @@ class CaptionedPhotos:
 
 
 def gather(source: object, photos: Iterable[CaptionedPhoto], problems: list[str] | None) -> CaptionedPhotos:
-    """All photos of a file or, where `problems` takes the others, those that come for the first time and have a caption.
+    """All photos of a file or, where `problems` takes the others, those that come for the first time and have a
+    caption.
 
     Raises:
         UsageError: nothing is left, or, without `problems`, some photo cannot be used.

@@ -48,8 +48,8 @@ def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPho
         problems: takes one sentence for each photo and each caption that is then left out, instead of an error.
 
     Raises:
-        UsageError: the file is missing, damaged as a whole, or of another structure, or there is a photo or a caption that
-            cannot be used; the other readers raise the same.
+        UsageError: the file is missing, damaged as a whole, or of another structure, or there is a photo or a caption
+            that cannot be used; the other readers raise the same.
     """
     path = Path(path)
     if not path.is_dir():

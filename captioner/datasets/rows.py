@@ -2,8 +2,8 @@
 
     {"file": "a.jpg", "captions": ["A dog."]}      "caption" for a single one, "split" if there are any
     {"file_name": "a.jpg", "text": "A dog."}       Hugging Face's imagefolder
-    {"path": "a.jpg", "caption": "A dog.", "captions": [{"caption": "A dog.", "log_prob": -7.1}], "error": null}   our own
-    a.jpg#0<TAB>A dog .                            Flickr8k.token.txt, and Flickr30k's results_*.token
+    {"path": "a.jpg", "caption": "A dog.", "captions": [{"caption": "A dog.", "log_prob": -7.1}], "error": null}   our
+    own a.jpg#0<TAB>A dog .                            Flickr8k.token.txt, and Flickr30k's results_*.token
 
 Further columns are ignored. A photo may stand in several rows.
 """

@@ -1,4 +1,6 @@
-"""Files of other people's making, read with care: whatever is wrong becomes one `UsageError` that counts the offenders."""
+"""Files of other people's making, read with care: whatever is wrong becomes one `UsageError` that counts the
+offenders.
+"""
 
 import json
 from collections import Counter

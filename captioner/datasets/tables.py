@@ -49,7 +49,8 @@ def read_table(path: Path, problems: list[str] | None) -> dict[str, Row]:
         problems: takes a sentence for each row that is left out.
 
     Raises:
-        UsageError: the file cannot be read or its header names no file or no caption, or, without `problems`, a row is wrong.
+        UsageError: the file cannot be read or its header names no file or no caption, or, without `problems`, a row is
+            wrong.
     """
     # Not splitlines: a caption may hold one of the rarer characters that it splits at.
     text = read_text(path).replace("\r\n", "\n")

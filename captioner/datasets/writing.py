@@ -33,7 +33,8 @@ def write(
     kind: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write captioned photos so that `read` gives them back: files, captions and splits, and ids where the format has them.
+    """Write captioned photos so that `read` gives them back: files, captions and splits, and ids where the format has
+    them.
 
     In formats without ids a photo's id is its file. Spaces around captions are not kept.
 

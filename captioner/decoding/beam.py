@@ -134,8 +134,8 @@ class _Search:
         self._collect(which & (self.log_probs > IMPOSSIBLE), beams, self.log_probs)
 
     def _collect(self, which: Tensor, beams: Tensor, values: Tensor, end: Tensor | None = None) -> None:
-        """Write down the sentences at `which` (B, K): those of `beams`, with log-probability `values` and, if they end, that of
-        their `end`.
+        """Write down the sentences at `which` (B, K): those of `beams`, with log-probability `values` and, if they end,
+        that of their `end`.
         """
         rows, places = which.nonzero(as_tuple=True)
         if not len(rows):

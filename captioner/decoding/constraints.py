@@ -7,10 +7,11 @@ from torch import Tensor
 IMPOSSIBLE = float("-inf")
 
 Constraint = Callable[[Tensor, Tensor, Tensor], None]
-"""`constraint(log_probs (B, K, V), tokens (B, K, T), photos (B,))` changes the log-probabilities of the next token in place.
+"""`constraint(log_probs (B, K, V), tokens (B, K, T), photos (B,))` changes the log-probabilities of the next token in
+place.
 
-`tokens` are the ids that each sentence holds so far, `photos` says which of the things to describe each row is about: the
-rows of those that are done leave the batch.
+`tokens` are the ids that each sentence holds so far, `photos` says which of the things to describe each row is about:
+the rows of those that are done leave the batch.
 """
 
 

@@ -1,1 +1,3 @@
-"""Scores for captions: BLEU, ROUGE-L and CIDEr-D as coco-caption computes them; reports; and `evaluate`, which captions, too."""
+"""Scores for captions: BLEU, ROUGE-L and CIDEr-D as coco-caption computes them; reports; and `evaluate`, which
+captions, too.
+"""

@@ -1,8 +1,8 @@
-"""BLEU-1 to BLEU-4 over a set of photos (Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation",
-ACL 2002, equations in section 2.3), with the closest reference length, as coco-caption computes them.
+"""BLEU-1 to BLEU-4 over a set of photos (Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine
+Translation", ACL 2002, equations in section 2.3), with the closest reference length, as coco-caption computes them.
 
-The counts are nltk's (`nltk.translate.bleu_score.modified_precision`, `closest_ref_length`). Where nltk's `corpus_bleu` departs
-from coco-caption, coco-caption is followed:
+The counts are nltk's (`nltk.translate.bleu_score.modified_precision`, `closest_ref_length`). Where nltk's `corpus_bleu`
+departs from coco-caption, coco-caption is followed:
 
 - A caption shorter than n words has no n-grams and adds nothing to the denominator; nltk adds one.
 - Without any matching n-gram nltk warns and returns 0 or a number next to it; coco-caption adds 1e-15 to each
@@ -25,7 +25,8 @@ class BleuStatistics:
     """What BLEU needs to know of a photo, or, summed, of any set of photos; arrays may have leading axes.
 
     Attributes:
-        matches: (..., 4), n-grams of the candidate that a reference has, each at most as often as it stands in one reference.
+        matches: (..., 4), n-grams of the candidate that a reference has, each at most as often as it stands in one
+            reference.
         guesses: (..., 4), n-grams of the candidate.
         candidate_length: (...), words.
         reference_length: (...), words of the reference closest in length, the shorter of two equally close.

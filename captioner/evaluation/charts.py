@@ -1,4 +1,6 @@
-"""Two kinds of plot as SVG: bars and points. Text that stands in a page by itself, without scripts, fonts or colours from elsewhere."""
+"""Two kinds of plot as SVG: bars and points. Text that stands in a page by itself, without scripts, fonts or colours
+from elsewhere.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +12,8 @@ WIDTH, HEIGHT = 480, 260  # of the drawing; on a page it scales, and 13 px of te
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 468, 14, 212  # of the area inside the axes
 _STYLE = (
     ".chart{color:#374151;font:13px system-ui,sans-serif}.chart text{fill:currentColor}"
-    ".chart .grid{stroke:currentColor;opacity:.2}.chart .bar{fill:#2f6fb3}.chart .line{stroke:#c2410c;fill:none;stroke-width:2}"
+    ".chart .grid{stroke:currentColor;opacity:.2}.chart .bar{fill:#2f6fb3}"
+    ".chart .line{stroke:#c2410c;fill:none;stroke-width:2}"
     ".chart .dot{fill:#c2410c}"
     "@media(prefers-color-scheme:dark){.chart{color:#d1d5db}.chart .bar{fill:#6ba6e0}.chart .line{stroke:#fb923c}"
     ".chart .dot{fill:#fb923c}}"

@@ -1,5 +1,6 @@
-"""CIDEr-D (Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation", CVPR 2015, equations 1 to 4 and section 5),
-which coco-caption reports as "CIDEr": n = 1 to 4, σ = 6, times 10, document frequencies from the evaluated references.
+"""CIDEr-D (Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation", CVPR 2015, equations 1 to 4 and
+section 5), which coco-caption reports as "CIDEr": n = 1 to 4, σ = 6, times 10, document frequencies from the evaluated
+references.
 
 Because of those document frequencies, a CIDEr over 500 photos does not compare with one over 5,000.
 """
@@ -29,8 +30,8 @@ class CiderD(Generic[PhotoKey]):
     """References of a set of photos, weighed once; scores any number of candidates against them.
 
     Made for the evaluation, where each photo has one candidate, and as a reward in training, where batch after batch of
-    sampled candidates is scored. References are kept as sorted arrays, so that a batch is scored without a Python loop over
-    its n-grams' references. Scoring changes nothing: one object may be used from many threads.
+    sampled candidates is scored. References are kept as sorted arrays, so that a batch is scored without a Python loop
+    over its n-grams' references. Scoring changes nothing: one object may be used from many threads.
     """
 
     def __init__(self, references: Mapping[PhotoKey, Sequence[Sequence[str]]]) -> None:

@@ -1,4 +1,6 @@
-"""Two reports on the same photos: whose captions score higher, by how much, whether that may be chance, and on which photos."""
+"""Two reports on the same photos: whose captions score higher, by how much, whether that may be chance, and on which
+photos.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -60,7 +62,8 @@ class Comparison:
         names: what the reports are called.
         photos: how many photos both scored.
         differences: metric → both scores and their difference.
-        wins: photos on which the first report has the higher CIDEr, on which both have the same, on which the second has.
+        wins: photos on which the first report has the higher CIDEr, on which both have the same, on which the second
+            has.
         first_wins: the photos on which the first report wins by most.
         second_wins: those on which the second does.
     """

@@ -28,7 +28,8 @@ def require_official() -> None:
 def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
     """METEOR 1.5 (Denkowski and Lavie, WMT 2014) of a set of captions, as coco-caption computes it.
 
-    The captions are tokenised by `ptb_tokenize`, which agrees with coco-caption's Java tokeniser and needs no second program.
+    The captions are tokenised by `ptb_tokenize`, which agrees with coco-caption's Java tokeniser and needs no second
+    program.
 
     Args:
         predictions: photo → caption.

@@ -102,7 +102,8 @@ class Outcome:
         unspaced = [photo.id for photo in self.photos if any(map(_UNSPACED.search, photo.captions))]
         if unspaced:
             found.append(
-                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces: words are not "
+                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces: words "
+                "are not "
                 "told apart there, and a whole clause counts as one word. Put spaces between words on both sides."
             )
         return found
@@ -134,7 +135,9 @@ class Outcome:
 
     @cached_property
     def close(self) -> list[bool]:
-        """Photo by photo, whether its caption is close to people's; empty where a photo has a single caption by people."""
+        """Photo by photo, whether its caption is close to people's; empty where a photo has a single caption by
+        people.
+        """
         references = [[ptb_tokenize(caption) for caption in photo.captions] for photo in self.photos]
         if min(map(len, references)) < 2:
             return []
@@ -142,7 +145,9 @@ class Outcome:
 
     @cached_property
     def calibration(self) -> dict[str, float | None]:
-        """How far the confidences are the shares of captions that are close to people's; empty where that is not known."""
+        """How far the confidences are the shares of captions that are close to people's; empty where that is not
+        known.
+        """
         if not (self.confidences and self.close):
             return {}
         confidences, _ = self._confidence_and_cider()
@@ -154,7 +159,9 @@ class Outcome:
 
     @cached_property
     def close_groups(self) -> list[ConfidenceGroup]:
-        """The calibration plot's points, scores being shares of captions close to people's; empty like `calibration`."""
+        """The calibration plot's points, scores being shares of captions close to people's; empty like
+        `calibration`.
+        """
         confidences, _ = self._confidence_and_cider() if self.calibration else ([], [])
         return confidence_groups(confidences, list(map(float, self.close))) if confidences else []
 

@@ -1,4 +1,6 @@
-"""Whether a model knows when it is right: its confidence against the score of each photo, and against people's captions."""
+"""Whether a model knows when it is right: its confidence against the score of each photo, and against people's
+captions.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,8 +38,8 @@ class ConfidenceGroup:
 def confidence_groups(confidences: Sequence[float], scores: Sequence[float]) -> list[ConfidenceGroup]:
     """Sorts photos by confidence and cuts them into groups of equal size: the points of a reliability plot.
 
-    Equal sizes, not equal steps of confidence: every point then rests on as many photos as the others. There are ten groups,
-    or fewer where a group would have less than ten photos.
+    Equal sizes, not equal steps of confidence: every point then rests on as many photos as the others. There are ten
+    groups, or fewer where a group would have less than ten photos.
 
     Args:
         confidences: of at least one photo, in [0, 1].
@@ -56,8 +58,9 @@ def close_to_people(
 ) -> NDArray[np.bool_]:
     """Which captions are at least as close to people's as a typical caption of a person.
 
-    Each reference is left out once. What is left scores it, and the caption, by CIDEr-D; the caption's score is the mean over
-    the references left out. A caption is close if it scores at least the lowest quarter (`CLOSE_QUANTILE`) of all left out.
+    Each reference is left out once. What is left scores it, and the caption, by CIDEr-D; the caption's score is the
+    mean over the references left out. A caption is close if it scores at least the lowest quarter (`CLOSE_QUANTILE`) of
+    all left out.
 
     Args:
         references: for each of P photos the tokens of at least two captions by people.
@@ -104,7 +107,8 @@ def roc_area(confidences: Sequence[float], right: Sequence[bool]) -> float | Non
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rank correlation: 1 if both put the photos in the same order, 0 if the orders have nothing to do with each other.
+    """Spearman's rank correlation: 1 if both put the photos in the same order, 0 if the orders have nothing to do with
+    each other.
 
     Equal values share the mean of their ranks (Spearman, American Journal of Psychology 15(1), 1904).
 

@@ -1,4 +1,5 @@
-"""A report on an outcome as a few files: a page that needs nothing else, COCO's results, a table of photos, the figures.
+"""A report on an outcome as a few files: a page that needs nothing else, COCO's results, a table of photos, the
+figures.
 
 report.html           for people: one file, without scripts, that asks no other machine for anything
 scores.json           what `captioner evaluate --format json` prints
@@ -136,7 +137,9 @@ def _calibration(outcome: Outcome) -> str:
 
 
 def chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
-    """Some of the best, median and worst photos by CIDEr, under these names; fewer where there are few, and none twice."""
+    """Some of the best, median and worst photos by CIDEr, under these names; fewer where there are few, and none
+    twice.
+    """
     cider = outcome.scores.per_image[:, _CIDER].tolist()
     order = sorted(range(len(cider)), key=lambda row: (-cider[row], row))
     many = max(1, min(_MOST_SHOWN, len(order) // 3))

@@ -1,5 +1,6 @@
-"""ROUGE-L of a caption against several references (Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", ACL workshop
-2004, equations 2 to 4), with recall weighted 1.2 as coco-caption does (Chen et al., arXiv:1504.00325, section 3.2).
+"""ROUGE-L of a caption against several references (Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", ACL
+workshop 2004, equations 2 to 4), with recall weighted 1.2 as coco-caption does (Chen et al., arXiv:1504.00325, section
+3.2).
 """
 
 from collections.abc import Sequence

@@ -42,7 +42,9 @@ LABELS = {
     "ROUGE_L": "ROUGE-L",
     "CIDEr": "CIDEr-D",
 }
-"""Metrics under pycocoevalcap's names, in the order of all tables, and what people call them: BLEU first, then `_MEANS`."""
+"""Metrics under pycocoevalcap's names, in the order of all tables, and what people call them: BLEU first, then
+`_MEANS`.
+"""
 
 METRICS = tuple(LABELS)
 
@@ -94,9 +96,9 @@ class Scores(Generic[PhotoKey]):
     def resampled(self, *, resamples: int = 1000, seed: int = 0) -> _Floats:
         """Scores of the corpus over photos drawn with replacement (Efron, Annals of Statistics 7(1), 1979).
 
-        BLEU is computed anew from each resample's summed counts. CIDEr is the mean of the photos' values as they are: its
-        document frequencies stay those of the whole set, so the interval leaves out their own uncertainty. With the same
-        seed and number of photos, two objects see the same draws, which makes their difference a paired bootstrap.
+        BLEU is computed anew from each resample's summed counts. CIDEr is the mean of the photos' values as they are:
+        its document frequencies stay those of the whole set, so the interval leaves out their own uncertainty. With the
+        same seed and number of photos, two objects see the same draws, which makes their difference a paired bootstrap.
 
         Args:
             resamples: at least 1.
@@ -160,7 +162,8 @@ def score(
         seed: of the bootstrap.
 
     Raises:
-        UsageError: no photos, predictions or references missing, or a photo without references; counted, the first named.
+        UsageError: no photos, predictions or references missing, or a photo without references; counted, the first
+            named.
     """
     _check(predictions, references)
     photos = tuple(references)

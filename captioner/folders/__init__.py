@@ -1,1 +1,3 @@
-"""Captioning folders of any size: finding photos, captioning them in batches, the journal, outputs, and runs that resume."""
+"""Captioning folders of any size: finding photos, captioning them in batches, the journal, outputs, and runs that
+resume.
+"""

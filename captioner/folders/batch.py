@@ -74,15 +74,16 @@ def caption_photos(
 ) -> Iterator[Record]:
     """Caption photos in batches, each of them taken by one thread from its files to its sentences.
 
-    While several threads work, each has its share of the threads that PyTorch may use (`torch.get_num_threads()`), which
-    holds for the whole process until the last record is taken or the iterator is closed.
+    While several threads work, each has its share of the threads that PyTorch may use (`torch.get_num_threads()`),
+    which holds for the whole process until the last record is taken or the iterator is closed.
 
     Args:
         model: what captions them.
         sources: name and photo, or why there is none; taken as they are needed, so that there may be any number.
         options: what to search for; the model's own defaults if None.
         batch_size: photos at once.
-        workers: threads that caption, which change nothing but speed; as many as PyTorch may use, but at most 8, if None.
+        workers: threads that caption, which change nothing but speed; as many as PyTorch may use, but at most 8, if
+            None.
         limits: which photos are refused; the usual ones if None.
 
     Yields:

@@ -1,4 +1,6 @@
-"""Caption folders of any size: a run that can be stopped at any time and continued, from Python as from the command line."""
+"""Caption folders of any size: a run that can be stopped at any time and continued, from Python as from the command
+line.
+"""
 
 import itertools
 import os
@@ -36,8 +38,8 @@ class FolderOptions:
         prefix: put before each sentence.
         suffix: put behind each sentence.
         sidecars: write a text file for each photo, too.
-        existing: what becomes of photos that have results already: `skip` them, do them again and `overwrite` the results,
-            or let it be an `error`.
+        existing: what becomes of photos that have results already: `skip` them, do them again and `overwrite` the
+            results, or let it be an `error`.
         retry_errors: do photos again that failed in an earlier run.
         max_errors: stop once more than so many photos failed.
         device: where a model is loaded to; see `captioner.load`.
@@ -116,7 +118,8 @@ def caption_folder(
         model: a loaded model, or what `captioner.load` takes; it is loaded only if there is something to do.
         photos: folders, files or patterns, or a whole search.
         options: how they are captioned.
-        output: files for the results, made as their suffixes say: `.jsonl`, `.csv`, `.json` (COCO results) or `.parquet`.
+        output: files for the results, made as their suffixes say: `.jsonl`, `.csv`, `.json` (COCO results) or
+            `.parquet`.
         recursive: also look into the folders of a folder.
         progress: called when the work begins and after each photo.
         tell: takes a sentence about each thing worth knowing.

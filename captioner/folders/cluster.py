@@ -1,7 +1,7 @@
 """Captioning on many machines: the same pipeline on Ray Data, which spreads it and does again what a dead worker had.
 
-Ray is imported when it is asked for, and installed by `pip install captioner[ray]` on every machine. All machines see the
-photos under the same absolute paths, and the model as well if it is not an embedded one.
+Ray is imported when it is asked for, and installed by `pip install captioner[ray]` on every machine. All machines see
+the photos under the same absolute paths, and the model as well if it is not an embedded one.
 """
 
 import json
@@ -33,7 +33,8 @@ class Pool:
     """Who works.
 
     Attributes:
-        address: of a Ray cluster; `auto` finds the one that this machine belongs to; None makes one of this machine alone.
+        address: of a Ray cluster; `auto` finds the one that this machine belongs to; None makes one of this machine
+            alone.
         models: most models at work at once; None takes one a GPU, without GPUs one a processor but the last.
         device: of each model; see `Captioner.load`.
     """
@@ -191,7 +192,9 @@ def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
 
 
 def _prepare(block: "pyarrow.Table", *, size: int, directory: str, limits: ImageLimits) -> "pyarrow.Table":
-    """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`; and a `fingerprint` in JSON."""
+    """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`; and a
+    `fingerprint` in JSON.
+    """
     import pyarrow as arrow
 
     os.chdir(directory)  # this process is Ray's and does nothing else; names are relative to where the user is

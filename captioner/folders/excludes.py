@@ -21,7 +21,9 @@ _JUNK = frozenset(
         "__macosx",
     )
 )
-"""Besides names that begin with a dot, such as `.DS_Store`, `._IMG_1.jpg`, `.AppleDouble`, `.thumbnails`, `.Trash-1000`, `.git`."""
+"""Besides names that begin with a dot, such as `.DS_Store`, `._IMG_1.jpg`, `.AppleDouble`, `.thumbnails`,
+`.Trash-1000`, `.git`.
+"""
 
 NO_MEDIA = ".nomedia"
 """A file of this name tells programs (Android's first) that its folder holds no photos for them."""
@@ -63,8 +65,8 @@ class Excludes:
         """Read patterns.
 
         Args:
-            patterns: as in a `.gitignore` file: `*.png` at any depth, `/drafts` or `a/b` from the top, `drafts/` folders only,
-                `**` any number of folders, `!` takes back. The last one that matches decides.
+            patterns: as in a `.gitignore` file: `*.png` at any depth, `/drafts` or `a/b` from the top, `drafts/`
+                folders only, `**` any number of folders, `!` takes back. The last one that matches decides.
             hidden: also find what is hidden, and what systems keep for themselves.
 
         Raises:

@@ -18,14 +18,16 @@ from captioner.files import decode_text
 from captioner.folders.excludes import NO_MEDIA, Excludes
 
 _PHOTOS = """
-.jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs .hif
+.jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs
+.hif
 """
 _OTHERS = """
 .3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srw .x3f
 .jp2 .j2k .jpx .jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
 """
 SUFFIXES = frozenset(_PHOTOS.split())
-"""What the name of a photo in a folder ends with, in small letters; a file that is named itself may be called anything."""
+"""What the name of a photo in a folder ends with, in small letters; a file that is named itself may be called anything.
+"""
 UNREAD = frozenset(_OTHERS.split())
 """Kinds of pictures and films that are not read."""
 
@@ -123,8 +125,8 @@ class Photos:
         names: folders or files whose names are never patterns.
         source: where the names come from, for messages.
         recursive: also look into the folders of a folder.
-        follow_links: also into folders that are linked to. No folder is then searched twice and no file found twice, so that
-            the search ends. Otherwise links to folders are not followed, so that no search leaves its root.
+        follow_links: also into folders that are linked to. No folder is then searched twice and no file found twice, so
+            that the search ends. Otherwise links to folders are not followed, so that no search leaves its root.
         exclude: patterns of what is left out; see `Excludes`. They hold for files that are named themselves, too.
         hidden: also find what is hidden, and what systems keep for themselves; what is named itself is always found.
         shard: which part is wanted; all if None.
@@ -299,7 +301,8 @@ def normalised(name: str) -> str:
 def read_names(data: bytes, *, ends_with_nul: bool, source: str = "the list of names") -> list[str]:
     """Names in a list, one a line, or (`find -print0`) each followed by a NUL; empty ones are left out.
 
-    Lines may end as on Windows, the text may have a byte-order mark or be UTF-16, and a name may stand in double quotes.
+    Lines may end as on Windows, the text may have a byte-order mark or be UTF-16, and a name may stand in double
+    quotes.
 
     Raises:
         UsageError: lines hold NULs, or UTF-16 is cut off.

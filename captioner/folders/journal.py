@@ -1,10 +1,10 @@
 """The journal of a run: a JSON-lines file that grows by one whole record at a time and outlives every crash.
 
-A record is one `write`. A crash inside it leaves a torn last line, which the next run cuts off. So the file always holds
-the first records of the run, each once, and the run goes on behind them.
+A record is one `write`. A crash inside it leaves a torn last line, which the next run cuts off. So the file always
+holds the first records of the run, each once, and the run goes on behind them.
 
-The first record also says how it and those behind it were made, under the key `made`: the settings, and the folder to which
-the paths are relative, itself relative to the journal's.
+The first record also says how it and those behind it were made, under the key `made`: the settings, and the folder to
+which the paths are relative, itself relative to the journal's.
 """
 
 import contextlib
@@ -223,7 +223,9 @@ def difference(made: Made, asked: Made) -> str | None:
 
 
 def merged(old: Journal, newer: Journal) -> Iterator[Row]:
-    """The records of an old journal, those that a newer one has too taken from there, and then the newer one's others."""
+    """The records of an old journal, those that a newer one has too taken from there, and then the newer one's
+    others.
+    """
     for row in old.rows():
         if row["path"] not in newer:
             yield row

@@ -14,8 +14,8 @@ _EXACT = 2**53
 class PlaceNames:
     """Calls each photo what a journal calls it, whoever names it from wherever.
 
-    Names in a journal are relative to the folder in which the journal was begun, or absolute. Photos are the same if their names
-    are and their folders are, whatever leads to these; so only folders have to be remembered.
+    Names in a journal are relative to the folder in which the journal was begun, or absolute. Photos are the same if
+    their names are and their folders are, whatever leads to these; so only folders have to be remembered.
     """
 
     def __init__(self, base: str, known: Collection[str]) -> None:
@@ -34,7 +34,9 @@ class PlaceNames:
             self._spellings.setdefault(_real(self._base, folder), []).append(folder)
 
     def of(self, path: str) -> str:
-        """The name of a photo that the user calls `path`; in a new folder it is relative to where the journal was begun."""
+        """The name of a photo that the user calls `path`; in a new folder it is relative to where the journal was
+        begun.
+        """
         folder, file = os.path.split(path)
         if folder not in self._real:
             self._real[folder] = _real(self._here, folder)
@@ -54,7 +56,9 @@ def _real(base: str, folder: str) -> str:
 
 
 def relative(path: str, base: str) -> str:
-    """A path relative to a folder, empty if it is the folder itself; absolute where there is no way, as from one drive of Windows to another."""
+    """A path relative to a folder, empty if it is the folder itself; absolute where there is no way, as from one drive
+    of Windows to another.
+    """
     try:
         found = os.path.relpath(path, base)
     except ValueError:
@@ -65,8 +69,8 @@ def relative(path: str, base: str) -> str:
 def coco_ids(paths: Sequence[str]) -> list[int | str]:
     """COCO's `image_id` of each photo, no two the same.
 
-    It is the last number in the file's name, if it is below 2⁵³ and no other photo's; otherwise the file's name, if it is no
-    other photo's; otherwise the whole path.
+    It is the last number in the file's name, if it is below 2⁵³ and no other photo's; otherwise the file's name, if it
+    is no other photo's; otherwise the whole path.
     """
     names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
     numbers = [_number(name) for name in names]
@@ -94,7 +98,9 @@ def told_apart(names: Iterable[str]) -> list[str]:
 
 
 def shared_stems(names: Iterable[str]) -> set[str]:
-    """Stems that several files of a folder have, in small letters: a text file named after one would be all of theirs."""
+    """Stems that several files of a folder have, in small letters: a text file named after one would be all of
+    theirs.
+    """
     times = Counter(PurePath(name).stem.casefold() for name in names)
     return {stem for stem, count in times.items() if count > 1}
 

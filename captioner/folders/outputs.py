@@ -1,4 +1,6 @@
-"""The files that are made from a journal: written anew by each run, and never over something that somebody else wrote."""
+"""The files that are made from a journal: written anew by each run, and never over something that somebody else
+wrote.
+"""
 
 import itertools
 import os

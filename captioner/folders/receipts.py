@@ -1,8 +1,10 @@
-"""Receipts: what captioner wrote in a folder, by which it tells its own files from those that a person wrote or changed.
+"""Receipts: what captioner wrote in a folder, by which it tells its own files from those that a person wrote or
+changed.
 
-They stand in a hidden file in that folder, which only grows: one line for each file that was written, with a hash of its content.
-A line is written before its file takes its place, so that a crash between the two leaves no file without a receipt. A line that a crash
-tore, or that somebody deleted, makes a file a stranger's, which is never replaced: the mistake that does no harm.
+They stand in a hidden file in that folder, which only grows: one line for each file that was written, with a hash of
+its content. A line is written before its file takes its place, so that a crash between the two leaves no file without a
+receipt. A line that a crash tore, or that somebody deleted, makes a file a stranger's, which is never replaced: the
+mistake that does no harm.
 """
 
 import contextlib

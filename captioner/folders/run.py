@@ -68,8 +68,8 @@ class Run:
         """Decide where records go; nothing is read or written yet.
 
         Args:
-            outputs: files; see `results.kind`. The first of JSON lines is the journal, without one it is made beside the
-                first output.
+            outputs: files; see `results.kind`. The first of JSON lines is the journal, without one it is made beside
+                the first output.
             sidecars: a text file a photo; none if None.
             existing: what becomes of photos that are done: `skip` them, do all again and `overwrite` the old results at
                 the end, or let it be an `error` if there are results at all.
@@ -176,7 +176,8 @@ class Run:
         differs = difference(sidecars.last(photo).get(MADE) or {}, self._made)
         if differs and sidecars.own(photo):
             raise UsageError(
-                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to do all again."
+                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to do all "
+                "again."
             )
 
     def todo(self, photos: Iterable[Found]) -> Iterator[Found]:

@@ -40,7 +40,8 @@ class Sidecars:
         suffix = Path(f"x{behind}").suffix.lower()
         if fields not in (["{stem}"], ["{name}"]) or "/" in self.name or os.sep in self.name or suffix in {"", "."}:
             raise UsageError(
-                f"the name of sidecars is {self.name!r}; give one such as {{stem}}.txt or {{name}}.txt to --sidecar-name."
+                f"the name of sidecars is {self.name!r}; give one such as {{stem}}.txt or {{name}}.txt to "
+                "--sidecar-name."
             )
         if suffix in SUFFIXES:
             raise UsageError(
@@ -107,7 +108,9 @@ class Sidecars:
 
 
 def _shared_stems(folder: Path) -> set[str]:
-    """Stems of several photos of a folder, whichever of them are to be captioned: so all runs give a photo the same sidecar."""
+    """Stems of several photos of a folder, whichever of them are to be captioned: so all runs give a photo the same
+    sidecar.
+    """
     try:
         return shared_stems(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError:

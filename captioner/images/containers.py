@@ -1,9 +1,9 @@
 """Files without their metadata: pixels, what decoding them needs, and the EXIF orientation.
 
-Text, colour profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and broken in
-any way. Decoders parse some of them, fail on a few faults, and warn about others, which is an error where an application
-made it one. So no decoder gets to see them. Of XMP nothing is read: like browsers, we take the orientation from EXIF only
-(and from HEIF's and AVIF's own boxes, which their decoders apply).
+Text, colour profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and broken
+in any way. Decoders parse some of them, fail on a few faults, and warn about others, which is an error where an
+application made it one. So no decoder gets to see them. Of XMP nothing is read: like browsers, we take the orientation
+from EXIF only (and from HEIF's and AVIF's own boxes, which their decoders apply).
 """
 
 import re
@@ -131,7 +131,9 @@ def _all_begun(frame: bytes, scans: list[bytes]) -> bool:
 
 
 def _samples(frame: bytes) -> float:
-    """Samples a pixel, by a JPEG's frame header: 1 of grey, 1.5 of most photos, 3 of colours that are not subsampled."""
+    """Samples a pixel, by a JPEG's frame header: 1 of grey, 1.5 of most photos, 3 of colours that are not
+    subsampled.
+    """
     factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
     greatest = max((h for h, _ in factors), default=1) * max((v for _, v in factors), default=1)
     return sum(h * v for h, v in factors) / (greatest or 1)
@@ -171,7 +173,9 @@ def _png(data: bytes) -> Bare:
 
 
 def png_share(data: bytes) -> float:
-    """How much of the pixels is in a PNG that was cut off, 0 to 1; 0 of an interlaced one, which is coarse as a whole."""
+    """How much of the pixels is in a PNG that was cut off, 0 to 1; 0 of an interlaced one, which is coarse as a
+    whole.
+    """
     width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
     depth, colours, interlaced = data[24], data[25], data[28]
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
@@ -261,7 +265,9 @@ def _gif(data: bytes) -> Bare:
 
 
 def _bmp(data: bytes) -> Bare:
-    """Windows CE's way to say that there is an alpha mask behind a header of 40 bytes is a header of 56 for all others."""
+    """Windows CE's way to say that there is an alpha mask behind a header of 40 bytes is a header of 56 for all
+    others.
+    """
     if data[14:18] == b"\x28\0\0\0" and data[30:34] == b"\6\0\0\0":
         data = data[:14] + b"\x38" + data[15:30] + b"\3" + data[31:]
     return Bare(data=data)

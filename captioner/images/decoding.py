@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 # By content, never by name. Pillow's other forty formats are code that a stranger's file has no business to reach. The
-# classes themselves, because `Image.open` has a limit of its own, about which it warns, and because registering HEIF with
-# Pillow would change what the whole process opens.
+# classes themselves, because `Image.open` has a limit of its own, about which it warns, and because registering HEIF
+# with Pillow would change what the whole process opens.
 _READERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -281,7 +281,9 @@ def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> Ima
 
 
 def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:
-    """What to raise for an error of a decoder: memory that was not there and encodings that are sound are told apart."""
+    """What to raise for an error of a decoder: memory that was not there and encodings that are sound are told
+    apart.
+    """
     detail, directory = str(error), encoded.directory
     unusual = directory is not None and not directory.usual
     if _UNSUPPORTED.search(detail) or unusual:

@@ -1,7 +1,7 @@
 """TIFF: its first directory with only the tags that decoding needs, which a decoder can then rely on.
 
-Other tags may be broken in any way, and Pillow and libtiff warn about each. The directory is rewritten where it stands, so
-that no copy of the file is made.
+Other tags may be broken in any way, and Pillow and libtiff warn about each. The directory is rewritten where it stands,
+so that no copy of the file is made.
 """
 
 import ctypes
@@ -169,7 +169,9 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
 
 @functools.cache
 def silence_libtiff() -> None:
-    """Keep libtiff from writing about broken files on standard error; Pillow itself silences its warnings, not these."""
+    """Keep libtiff from writing about broken files on standard error; Pillow itself silences its warnings, not
+    these.
+    """
     try:
         ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
     except (AttributeError, OSError):  # Pillow was built without it, or it cannot be reached

@@ -48,8 +48,8 @@ PLAIN = Tones()
 def to_rgb(image: Image.Image, tones: Tones = PLAIN, *, reduce: int = 1) -> Image.Image:
     """Return an RGB image, transparency laid on white; the image itself if it is RGB, opaque and not reduced.
 
-    An alpha channel that hides a whole picture was never filled in, and is ignored: Windows' clipboard and some scanners
-    write such.
+    An alpha channel that hides a whole picture was never filled in, and is ignored: Windows' clipboard and some
+    scanners write such.
 
     Args:
         image: loaded, of any mode.

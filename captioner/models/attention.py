@@ -87,7 +87,9 @@ class DotAttention(Attention):
         self.heads = heads
 
     def prepare(self, vectors: Vectors) -> Memory:
-        """Project the vectors once, and lay them out so that products read each head's part where it is, at every step."""
+        """Project the vectors once, and lay them out so that products read each head's part where it is, at every
+        step.
+        """
         keys, values, padding = super().prepare(vectors)
         return Memory(_by_column(keys), _by_column(values), padding)
 

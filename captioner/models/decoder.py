@@ -1,7 +1,7 @@
 """The recurrent decoder: it writes tokens while it looks at a set of vectors, a photo's or a sentence's.
 
-Everything is shaped (B, K, …): B sets of vectors, K sentences about each. In training the K are the captions of a photo,
-in a search its beams; both share what was computed from the vectors.
+Everything is shaped (B, K, …): B sets of vectors, K sentences about each. In training the K are the captions of a
+photo, in a search its beams; both share what was computed from the vectors.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,8 @@ class Forced(NamedTuple):
     """What the decoder says under teacher forcing.
 
     Attributes:
-        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`. Or (P, V), of P wanted places alone.
+        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`. Or (P, V), of P wanted places
+            alone.
         attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N, less what a sentinel got.
     """
 
@@ -102,7 +103,9 @@ class Decoder(nn.Module):
             self.classify = nn.Linear(width, config.vocabulary_size)
 
     def init_state(self, vectors: Vectors) -> DecoderState:
-        """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can read."""
+        """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can
+        read.
+        """
         memory = self.attention.prepare(self._with_sentinel(vectors))
         output = torch.tanh(_mean(Vectors(memory.values, memory.padding)).float())  # (B, 1, H)
         hidden = ((torch.zeros_like(output),) * self.parts,) * self.config.layers

@@ -1,8 +1,8 @@
 """Matrices as an x86 processor reads them fastest: packed, in float16, for inference.
 
-The beams of one photo are a product of few rows with large matrices, and such a product takes as long as it takes to read the
-matrix. A checkpoint's weights are float16 numbers already, so half as many bytes say the same; sums are float32 as before
-and differ in their order only. docs/experiments.md has what it gains.
+The beams of one photo are a product of few rows with large matrices, and such a product takes as long as it takes to
+read the matrix. A checkpoint's weights are float16 numbers already, so half as many bytes say the same; sums are
+float32 as before and differ in their order only. docs/experiments.md has what it gains.
 """
 
 from typing import Any
@@ -50,7 +50,9 @@ class PackedCell(nn.Module):
 
 
 def pack(model: nn.Module) -> None:
-    """Pack the matrices of all linear layers and cells in a module, where this processor can and nothing is lost by it."""
+    """Pack the matrices of all linear layers and cells in a module, where this processor can and nothing is lost by
+    it.
+    """
     for name, part in list(model.named_children()):
         pack(part)
         if isinstance(part, nn.Linear | nn.RNNCellBase) and _can_pack(part):

@@ -1,8 +1,9 @@
 """Penn Treebank tokens of captions, as COCO's evaluation makes them.
 
-Word tokens are those of the Penn Treebank (Marcus et al., Computational Linguistics 19(2), 1993) in the dialect that COCO's
-evaluation uses (Chen et al., "Microsoft COCO Captions", arXiv:1504.00325, section 4.1): lower case, clitics apart ("a man 's
-hat", "does n't"), hyphened words whole, and plain punctuation left out. Training text and evaluation share this one tokeniser.
+Word tokens are those of the Penn Treebank (Marcus et al., Computational Linguistics 19(2), 1993) in the dialect that
+COCO's evaluation uses (Chen et al., "Microsoft COCO Captions", arXiv:1504.00325, section 4.1): lower case, clitics
+apart ("a man 's hat", "does n't"), hyphened words whole, and plain punctuation left out. Training text and evaluation
+share this one tokeniser.
 """
 
 import html
@@ -11,19 +12,20 @@ import unicodedata
 
 # Abbreviations that keep their full stop, whatever follows and however they are capitalised.
 ABBREVIATIONS = """
-    mr mrs ms dr drs prof profs sen sens rep reps atty attys lt col gen messrs gov govs adm rev maj sgt cpl pvt mt capt st
-    ste ave pres lieut hon brig cmdr comdr pfc spc supt supts det jr sr bros esq inc co cos corp pty ltd plc bancorp bhd assn
-    univ intl sys invt elec natl mfg mtg ph jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thurs fri
-    ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc wyo
-    etc al seq bldg vs alex wm jos cie cf treas ft blvd rd sq dept est tel ext mlle mme rt adj adv asst ens insp
+    mr mrs ms dr drs prof profs sen sens rep reps atty attys lt col gen messrs gov govs adm rev maj sgt cpl pvt mt capt
+    st ste ave pres lieut hon brig cmdr comdr pfc spc supt supts det jr sr bros esq inc co cos corp pty ltd plc bancorp
+    bhd assn univ intl sys invt elec natl mfg mtg ph jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed
+    thu thurs fri ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va
+    vt wis wisc wyo etc al seq bldg vs alex wm jos cie cf treas ft blvd rd sq dept est tel ext mlle mme rt adj adv asst
+    ens insp
 """
 # ... only when capitalised ("mass." in lower case ends a sentence, "Mass." is a state), and only in front of a number.
 ABBREVIATIONS_CAPITALIZED = "Az Ark Del Ill La Mass Miss Ore Pa Tex Wash"
 ABBREVIATIONS_BEFORE_NUMBERS = "no nos prop fig figs pp op"
 # "plan b. The" is two sentences, "t. Smith" is a name: capitalised, these words open a sentence after a single letter.
 _OPENERS = """
-    a about according additionally after an as at but he her here however if in it last many more now one other our she since
-    so some such that the their then there these they this we what when while yet you
+    a about according additionally after an as at but he her here however if in it last many more now one other our she
+    since so some such that the their then there these they this we what when while yet you
 """
 
 _LETTER = r"[^\W\d_]"
@@ -36,8 +38,9 @@ def _any_of(words: str) -> str:
     return "|".join(sorted(words.split(), reverse=True))  # "pp" before "p": the longer one first
 
 
-# Whatever no alternative matches (spaces, commas, quotes, single hyphens and full stops ...) is what COCO leaves out. Python
-# takes the first alternative that matches, not the longest, so the order matters; the first line is only there for speed.
+# Whatever no alternative matches (spaces, commas, quotes, single hyphens and full stops ...) is what COCO leaves out.
+# Python takes the first alternative that matches, not the longest, so the order matters; the first line is only there
+# for speed.
 _TOKEN = re.compile(
     rf"""
       [A-Za-z]{{2,}}(?=[\s,]|$)
@@ -53,7 +56,7 @@ _TOKEN = re.compile(
     | {_LETTER}*(?i:[aeiouy])'(?!(?i:{_CLITIC}))(?=[aeiouA-Z])(?<![yY]'){_LETTER}+   # hawai'i
     | (?i:c'mon|s'mores|li'l|ev'ry|nat'l|nor'easter|y'(?=\w)|(?:ol|dunkin|somethin)'(?!\w))
     | (?:[A-Za-z]\.)+[A-Za-z]\.(?:-{_ALNUM}+)*(?!{_LETTER})                     # u.s., p.m., u.s.-made
-    | {_LETTER}{_ALNUM}*(?:[.!?]{_LETTER}{_ALNUM}*)+                            # two sentences without a space: end.next
+    | {_LETTER}{_ALNUM}*(?:[.!?]{_LETTER}{_ALNUM}*)+                         # two sentences without a space: end.next
     | {_LETTER}{_ALNUM}*\.(?=[,;:])
     | [A-Za-z]\.(?!\s*$|\s+(?=[A-Z])(?i:{_any_of(_OPENERS)})(?!\w))                  # j. smith
     | (?i:{_any_of(ABBREVIATIONS)})\.
@@ -118,10 +121,11 @@ def _plain_typography(caption: str) -> str:
 def ptb_tokenize(caption: str) -> list[str]:
     """Splits a caption as COCO's evaluation does: Penn Treebank tokens in lower case without plain punctuation.
 
-    Source: the tokens are those of the Stanford PTBTokenizer (Manning et al., ACL 2014, demonstrations) with lower-casing,
-    less coco-caption's list of dropped punctuation (quotes, brackets spelt in capitals, ``. ? ! , : ; - -- ...``). Brackets
-    become ``-lrb-`` and so on and stay, because that list has them in capitals only. Known to differ: numbers such as
-    telephone numbers that the original joins across a space, and characters that it cannot tokenise.
+    Source: the tokens are those of the Stanford PTBTokenizer (Manning et al., ACL 2014, demonstrations) with
+    lower-casing, less coco-caption's list of dropped punctuation (quotes, brackets spelt in capitals, ``. ? ! , : ; -
+    -- ...``). Brackets become ``-lrb-`` and so on and stay, because that list has them in capitals only. Known to
+    differ: numbers such as telephone numbers that the original joins across a space, and characters that it cannot
+    tokenise.
 
     Args:
         caption: any text; empty text and text of punctuation alone give no tokens.

@@ -54,7 +54,9 @@ _NO_ENDS = frozenset(
 
 
 def split_sentences(text: str) -> list[str]:
-    """English text, sentence by sentence: cut between an end and a capital or figure, but after no abbreviation or initial."""
+    """English text, sentence by sentence: cut between an end and a capital or figure, but after no abbreviation or
+    initial.
+    """
     sentences, start = [], 0
     for end in _ENDS.finditer(text):
         word = text[max(start, text.rfind(" ", start, end.start()) + 1) : end.start()].lower()

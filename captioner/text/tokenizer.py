@@ -20,8 +20,8 @@ class Tokenizer:
     """Text to tokens and back, by words or by characters; holds no state but its kind and direction.
 
     Attributes:
-        kind: ``"word"``: the tokens of `ptb_tokenize`. ``"char"``: every character of the lower-cased text, runs of white space
-            as one blank.
+        kind: ``"word"``: the tokens of `ptb_tokenize`. ``"char"``: every character of the lower-cased text, runs of
+            white space as one blank.
         direction: ``"right-to-left"``: the last token of the text is the first.
     """
 
@@ -42,7 +42,8 @@ class Tokenizer:
         return self._turned(tokens)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """Writes tokens as one sentence: capital, full stop, "a" or "an" by sound, no space before punctuation and clitics.
+        """Writes tokens as one sentence: capital, full stop, "a" or "an" by sound, no space before punctuation and
+        clitics.
 
         Args:
             tokens: what `tokenize` gives, or a model wrote; none of the special tokens.

@@ -66,7 +66,9 @@ class Vocabulary:
         return Vocabulary((*self.tokens, *(token for token in other.tokens if token not in self)))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Ids of tokens, without ``<bos>`` and ``<eos>``; unknown tokens, and text that spells a special one, give `UNK`."""
+        """Ids of tokens, without ``<bos>`` and ``<eos>``; unknown tokens, and text that spells a special one, give
+        `UNK`.
+        """
         ids = (self._ids.get(token, UNK) for token in tokens)
         return [index if index > UNK else UNK for index in ids]
 

@@ -1,7 +1,8 @@
 """Words that a translation copies: numbers, names, and whatever the vocabulary cannot spell.
 
-Each of them is one unknown token to the model, which writes one such token where the word belongs; the words themselves are put
-back afterwards, in their order (after Luong et al. 2015, "Addressing the rare word problem in neural machine translation").
+Each of them is one unknown token to the model, which writes one such token where the word belongs; the words themselves
+are put back afterwards, in their order (after Luong et al. 2015, "Addressing the rare word problem in neural machine
+translation").
 """
 
 from collections.abc import Container, Sequence
@@ -18,8 +19,8 @@ _PUNCTUATION = ".,;:!?\"'()"
 def hide(sentence: str, subwords: Subwords) -> tuple[str, list[str]]:
     """Put `MARK` in the place of every word to copy.
 
-    A number is copied, so is a name: a word with a capital, not the first, that the vocabulary does not hold in one piece; and
-    a word with a character that the vocabulary lacks.
+    A number is copied, so is a name: a word with a capital, not the first, that the vocabulary does not hold in one
+    piece; and a word with a character that the vocabulary lacks.
 
     Args:
         sentence: normalised, see `subwords.normalize`.
@@ -53,7 +54,9 @@ def bare(token: str) -> str:
 
 
 def put_back(pieces: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Pieces with the copied words in the place of unknown tokens, in their order; of these there are at most as many."""
+    """Pieces with the copied words in the place of unknown tokens, in their order; of these there are at most as
+    many.
+    """
     left = iter(words)
     return [next(left) if piece == SPECIAL_TOKENS[UNK] else piece for piece in pieces]
 

@@ -14,7 +14,8 @@ _FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.tt
 
 
 def draw_words(translation: Translation) -> Image.Image:
-    """Draw a row for each word that was written and a column for each that was read, darker where attention was greater.
+    """Draw a row for each word that was written and a column for each that was read, darker where attention was
+    greater.
 
     Args:
         translation: with attention.

@@ -1,4 +1,6 @@
-"""What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by threads."""
+"""What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by
+threads.
+"""
 
 import math
 import os
@@ -120,8 +122,8 @@ class Translator:
         """Translate one sentence.
 
         Args:
-            sentence: in English, or several, each of which is translated by itself; a capital in front and a full stop are
-                added where they are missing.
+            sentence: in English, or several, each of which is translated by itself; a capital in front and a full stop
+                are added where they are missing.
             options: what to search for; the checkpoint's own defaults if None.
             to: the language; `self.language` if empty.
             attention: also say which words it looked at for each word.
@@ -255,7 +257,9 @@ class _Read:
 
 
 def _ended(text: str, end: str, language: str) -> str:
-    """A sentence that ends as its source does (`end`), if it has no end: captions, from which the model has learned, neither ask nor shout."""
+    """A sentence that ends as its source does (`end`), if it has no end: captions, from which the model has learned,
+    neither ask nor shout.
+    """
     if not text[-1:].isalnum():
         return text
     return f"{text}\N{NO-BREAK SPACE}{end}" if language == "fr" and end in "!?" else text + end

@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from captioner.predict import Caption
 
 LOOKS_RIGHT = 0.9
-"""Confidence from which a caption "looks right": where 9 of 10 are, as a person judges. Of the 34 captions of 550 validation photos with a
-confidence of 0.8 or more, 27 were right; none had 0.9."""
+"""Confidence from which a caption "looks right": where 9 of 10 are, as a person judges. Of the 34 captions of 550
+validation photos with a confidence of 0.8 or more, 27 were right; none had 0.9."""
 PLEASE_CHECK = 0.25
 """Confidence below which the model is not sure, and the caption is only a suggestion."""
 NOTHING_SEEN = 0.1

@@ -38,8 +38,8 @@ class Doubt:
 def doubts(caption: "Caption") -> list[Doubt]:
     """The least probable content words of an English caption, from left to right, with other words for each.
 
-    A word that stands twice in the sentence is passed over, since it is not known which of the two is meant. A translated
-    caption has none: the probabilities are those of the English words.
+    A word that stands twice in the sentence is passed over, since it is not known which of the two is meant. A
+    translated caption has none: the probabilities are those of the English words.
     """
     if caption.guesses is None or caption.translation is not None:
         return []

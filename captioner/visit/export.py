@@ -1,4 +1,6 @@
-"""The captions of a visit as files to take home. Their names and sentences come from strangers, and other programs will read them."""
+"""The captions of a visit as files to take home. Their names and sentences come from strangers, and other programs will
+read them.
+"""
 
 import io
 import json

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
@@ -43,7 +44,7 @@ class Gate:
             while position := self._position(ticket):
                 tell(position)
                 with self._moved:
-                    self._moved.wait_for(lambda seen=position: self._position(ticket) != seen, _PATIENCE)  # type: ignore[misc]
+                    self._moved.wait_for(partial(self._has_moved, ticket, position), _PATIENCE)
             yield
         finally:
             with self._moved:
@@ -53,7 +54,8 @@ class Gate:
     def run(self, work: Callable[[], _Result], tell: Callable[[int], object]) -> _Result:
         """Wait for a place, and do some work there in one of the gate's own threads.
 
-        Most of the memory that a thread frees stays with it; so it is a few threads that take it, and not every visitor's.
+        Most of the memory that a thread frees stays with it; so it is a few threads that take it, and not every
+        visitor's.
 
         Args:
             work: what to do; what it raises is raised.
@@ -68,6 +70,9 @@ class Gate:
             except RuntimeError as problem:
                 raise ClosedError from problem
             return doing.result()
+
+    def _has_moved(self, ticket: object, position: int) -> bool:
+        return self._position(ticket) != position
 
     def _position(self, ticket: object) -> int:
         """0 inside, 1 for the next, and so on."""

@@ -237,7 +237,9 @@ class Visit:
                 self._thread.start()
 
     def _next(self) -> Job | None:
-        """The next step: what somebody waits for first, then a redo, then new photos, so that no redo mixes languages."""
+        """The next step: what somebody waits for first, then a redo, then new photos, so that no redo mixes
+        languages.
+        """
         if self._problem:
             return None
         if self._explaining:

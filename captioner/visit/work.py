@@ -37,7 +37,8 @@ class Explanation:
 
     Attributes:
         covering: which area of the photo the caption depends on.
-        translation: a PNG of which English words the translator looked at for each word it wrote; None if it wrote none.
+        translation: a PNG of which English words the translator looked at for each word it wrote; None if it wrote
+            none.
     """
 
     covering: Covering

@@ -1,4 +1,6 @@
-"""The benchmark: what it compares must be the same work, and its table must say what was measured. No figure is judged here."""
+"""The benchmark: what it compares must be the same work, and its table must say what was measured. No figure is judged
+here.
+"""
 
 import json
 import sys

@@ -107,7 +107,8 @@ def assert_same(ours: Path, theirs: Path) -> None:
             assert [our[key] for key in keys] == pytest.approx([their[key] for key in keys], abs=1e-5)
     weights = load_file(theirs / "state.safetensors")
     for name, value in load_file(ours / "state.safetensors").items():
-        # A bias of the keys adds the same to all scores, which changes nothing: Adam makes steps out of rounding errors.
+        # A bias of the keys adds the same to all scores, which changes nothing: Adam makes steps out of rounding
+        # errors.
         if name.startswith("model.") and not name.endswith("attention.key.bias"):
             assert torch.allclose(value, weights[name], atol=1e-4), name
 

@@ -40,7 +40,8 @@ def check_gradients(module: nn.Module, inputs: Tensor) -> bool:
 def test_a_head_finds_mixes_moves_and_sharpens(
     shift: tuple[float, float, float], expected: tuple[float, float, float]
 ) -> None:
-    # By content ln 2 times a cosine of 1 in the second row: (1, 2, 1) / 4. Half of it and half of (1, 0, 0): (5, 2, 1) / 8.
+    # By content ln 2 times a cosine of 1 in the second row: (1, 2, 1) / 4. Half of it and half of (1, 0, 0): (5, 2, 1)
+    # / 8.
     address = Address(
         key=torch.tensor([[[0.0, 5.0, 0.0]]]),
         strength=torch.full((1, 1, 1), math.log(2)),

@@ -251,7 +251,8 @@ def test_further_photos_are_none_to_validate_or_test_on(
     for name in ("ours", "further"):
         shutil.copytree(data / "images", tmp_path / name / "images")
     (tmp_path / "ours" / "captions.csv").write_text(
-        "file,caption,split\ncoffee-0.png,a cup,train\ncoffee-1.png,cups,dev\nrocket-1.png,up,test\nrocket-0.png,it,unused"
+        "file,caption,split\ncoffee-0.png,a "
+        "cup,train\ncoffee-1.png,cups,dev\nrocket-1.png,up,test\nrocket-0.png,it,unused"
     )
     further = tmp_path / "further" / "captions.csv"
     further.write_text("file,caption\ncoffee-1.png,a cup\nrocket-1.png,a rocket\nrocket-0.png,a rocket")

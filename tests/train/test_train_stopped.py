@@ -142,7 +142,10 @@ def test_a_run_whose_reader_is_gone_loses_no_step(
 def test_two_runs_are_never_in_one_directory(
     run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = "import sys; from pathlib import Path; from captioner.files import locked\nwith locked(Path(sys.argv[1])): print(flush=True); input()"
+    code = (
+        "import sys; from pathlib import Path; from captioner.files import locked\n"
+        "with locked(Path(sys.argv[1])): print(flush=True); input()"
+    )
     words = [sys.executable, "-c", code, str(tmp_path / "state.safetensors")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout

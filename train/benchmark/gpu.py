@@ -21,7 +21,8 @@ def measure(
     sizes: Sequence[int] = (4096, 8192),
     device: str = "cuda",
 ) -> dict[str, Any]:
-    """Photos a second from files to captions, and of prepared photos by precision, each by batch size; shares of the arithmetic's peak.
+    """Photos a second from files to captions, and of prepared photos by precision, each by batch size; shares of the
+    arithmetic's peak.
 
     Args:
         photos: files.

@@ -1,10 +1,13 @@
-"""What is measured of captioner itself in this process: throughput, its limits, latency, growth, and the same captions."""
+"""What is measured of captioner itself in this process: throughput, its limits, latency, growth, and the same
+captions.
+"""
 
 import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -96,7 +99,9 @@ def matmul_peak(
 
 
 def work(model: Captioner, photos: Sequence[PreparedPhoto]) -> dict[str, float]:
-    """Floating-point operations a photo (two for a multiply-add) and milliseconds a photo of each stage, one after the other."""
+    """Floating-point operations a photo (two for a multiply-add) and milliseconds a photo of each stage, one after the
+    other.
+    """
     with torch.inference_mode():
         with FlopCounterMode(display=False) as encoder:
             vectors = model._encode(photos)
@@ -133,7 +138,7 @@ def latency(model: Captioner, photos: Sequence[Path]) -> dict[str, float]:
         torch.set_num_threads(count)
         for path in photos[:5]:
             model.caption(path, OPTIONS)
-        times = sorted(1e3 * _best(lambda path=path: model.caption(path, OPTIONS), 1) for path in photos)  # type: ignore[misc]
+        times = sorted(1e3 * _best(partial(model.caption, path, OPTIONS), 1) for path in photos)
         found[f"latency{name}_p50_ms"] = statistics.median(times)
         found[f"latency{name}_p95_ms"] = times[min(len(times) - 1, len(times) * 95 // 100)]
     torch.set_num_threads(threads)

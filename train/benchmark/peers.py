@@ -44,7 +44,8 @@ def transformers() -> Any:
 
 
 def blip_base(*, beams: int = BEAMS, **smaller: int) -> Describe:
-    """BLIP-base as Salesforce/blip-image-captioning-base configures it (Li et al. 2022): 384 pixels, ViT-B/16, 12 layers of text.
+    """BLIP-base as Salesforce/blip-image-captioning-base configures it (Li et al. 2022): 384 pixels, ViT-B/16, 12
+    layers of text.
 
     Args:
         beams: of the search; its own default is 1.
@@ -60,7 +61,9 @@ def blip_base(*, beams: int = BEAMS, **smaller: int) -> Describe:
 
 
 def vit_gpt2(*, beams: int = BEAMS, **smaller: int) -> Describe:
-    """ViT-B/16 at 224 pixels with GPT-2 as its decoder, as nlpconnect/vit-gpt2-image-captioning configures it; see `blip_base`."""
+    """ViT-B/16 at 224 pixels with GPT-2 as its decoder, as nlpconnect/vit-gpt2-image-captioning configures it; see
+    `blip_base`.
+    """
     hf = transformers()
     vision = hf.ViTConfig(**smaller)
     names = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
@@ -99,7 +102,8 @@ def _describe(model: Any, image: ImageConfig, beams: int, settings: dict[str, in
 
 
 def resnet101_tutorial(*, size: int = 256, beams: int = 5, vocabulary: int = 9490) -> Describe:
-    """ResNet-101 and an LSTM with additive attention over 14 × 14 cells, one photo at a time, as tutorials have it (Xu et al. 2015).
+    """ResNet-101 and an LSTM with additive attention over 14 × 14 cells, one photo at a time, as tutorials have it (Xu
+    et al. 2015).
 
     The modules are ours, which is to its advantage: channels-last order, a search without loops over beams.
     """

@@ -82,7 +82,9 @@ def memory(photos: Sequence[Path], names: Path, *, counts: Sequence[int]) -> dic
 
 
 def installed_sizes() -> dict[str, float]:
-    """MB on disk of the package with its model, and of what it needs beyond torch and torchvision, streamlit's part apart."""
+    """MB on disk of the package with its model, and of what it needs beyond torch and torchvision, streamlit's part
+    apart.
+    """
     package = sum(path.stat().st_size for path in (ROOT / "captioner").rglob("*") if path.is_file()) / 1e6
     torch, page = _closure({"torch", "torchvision"}), _closure({"streamlit"})
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()

@@ -33,7 +33,9 @@ Part = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is trained on: photos in a batch, captions of each, tokens of a caption, cells of a grid, numbers in a cell."""
+    """What is trained on: photos in a batch, captions of each, tokens of a caption, cells of a grid, numbers in a
+    cell.
+    """
 
     photos: int = 16
     captions: int = 5

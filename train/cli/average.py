@@ -1,7 +1,8 @@
 """python -m train average: one checkpoint with the mean of several checkpoints' weights.
 
-They must have come from one another, or all from one: then the mean is often better than each of them, at no cost ("model
-soups", Wortsman et al. 2022). One that is named twice counts twice. Settings, words and search are those of the first.
+They must have come from one another, or all from one: then the mean is often better than each of them, at no cost
+("model soups", Wortsman et al. 2022). One that is named twice counts twice. Settings, words and search are those of the
+first.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """python -m train benchmark: measure captioning against other models and the machine's limits.
 
-BLIP-base, ViT-GPT2 and a ResNet-101 captioner have random weights; throughput, latency, start, memory and growth are measured.
-Linux; about 10 minutes.
+BLIP-base, ViT-GPT2 and a ResNet-101 captioner have random weights; throughput, latency, start, memory and growth are
+measured. Linux; about 10 minutes.
 """
 
 import argparse

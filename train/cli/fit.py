@@ -104,7 +104,8 @@ def shortened_warmups(task: "Task") -> Iterator[str]:
         warmup = fitting_warmup(phase.warmup, steps)
         if steps and warmup != phase.warmup:
             yield (
-                f"phase {phase.name} takes {steps:,} steps, too few for a warm-up of {phase.warmup:,}; it is shortened to "
+                f"phase {phase.name} takes {steps:,} steps, too few for a warm-up of {phase.warmup:,}; it is "
+                "shortened to "
                 f"{warmup:,} (--set phase.{number}.warmup={warmup})."
             )
 

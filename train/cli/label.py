@@ -1,7 +1,7 @@
 """python -m train label: caption photos that have no captions, to train on them.
 
-The photos in DIR/images are captioned with one model, or with what several hold probable on average, and DIR/labels.json is
-written, which a run reads as data.also.
+The photos in DIR/images are captioned with one model, or with what several hold probable on average, and
+DIR/labels.json is written, which a run reads as data.also.
 """
 
 import argparse

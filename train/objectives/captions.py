@@ -1,4 +1,6 @@
-"""Objective `captions`: the next word of people's captions or translations, and what teachers say of it, if there are any."""
+"""Objective `captions`: the next word of people's captions or translations, and what teachers say of it, if there are
+any.
+"""
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.batches import Batch

@@ -28,7 +28,8 @@ class DistillationSettings:
     """Models to learn from, in phases whose objective is `captions`.
 
     Attributes:
-        teachers: checkpoints (directories, or names of embedded models) of one vocabulary, which a new student takes over.
+        teachers: checkpoints (directories, or names of embedded models) of one vocabulary, which a new student takes
+            over.
         weight: of what they say; that of people's captions is what is left to 1.
     """
 
@@ -82,7 +83,9 @@ class Teachers:
 
     @torch.no_grad()
     def opinions(self, batch: Batch) -> Tensor:
-        """Their mean probabilities of a batch's P tokens that follow another, (P, V); their encoders look where its grids lack."""
+        """Their mean probabilities of a batch's P tokens that follow another, (P, V); their encoders look where its
+        grids lack.
+        """
         if batch.taught:
             return self.probabilities([Vectors(grids.float()) for grids in batch.taught], batch.tokens)
         return self.probabilities([encoder(batch.inputs) for encoder in self.encoders], batch.tokens)

@@ -1,7 +1,7 @@
 """Objective `self-critical`: sentences that the model drew are made more probable if they score above their kind.
 
-Rennie et al. 2017 compare each sample with the greedy caption; here several samples of a photo are compared with the mean of
-the others (Luo 2020, "A better variant of self-critical sequence training"), which needs no further search.
+Rennie et al. 2017 compare each sample with the greedy caption; here several samples of a photo are compared with the
+mean of the others (Luo 2020, "A better variant of self-critical sequence training"), which needs no further search.
 """
 
 import random
@@ -134,7 +134,9 @@ class SelfCritic:
         return torch.cat([drawn.new_full((*drawn.shape[:2], 1), BOS), drawn.masked_fill(after, PAD)], -1)
 
     def reward(self, photos: Sequence[int], samples: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """What each sample is worth, (B, K), in [0, 10] without BLEU, and what the log says: CIDEr-D alone is `reward`."""
+        """What each sample is worth, (B, K), in [0, 10] without BLEU, and what the log says: CIDEr-D alone is
+        `reward`.
+        """
         texts = [
             [self.vocabulary.tokens[token] for token in sentence if token not in {PAD, BOS}]
             for row in samples.tolist()

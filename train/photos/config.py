@@ -26,13 +26,14 @@ class DataSettings:
     """Where the photos and captions are, and which captions count.
 
     Attributes:
-        root: directory with the captions (see `train.photos.splits`) and the photos, or the file of captions itself; given on the
-            command line (`--set data.root=DIR`).
+        root: directory with the captions (see `train.photos.splits`) and the photos, or the file of captions itself;
+            given on the command line (`--set data.root=DIR`).
         images: directory of the photos; empty where they are in `images/` beside the captions, or in a place that
             `train.photos.places` finds by itself.
-        also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside each file.
-        validation: further files like these, for validation whatever their split: each is scored by itself, and the best
-            checkpoint is that with the best mean score over the data's validation photos and these files.
+        also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside
+            each file.
+        validation: further files like these, for validation whatever their split: each is scored by itself, and the
+            best checkpoint is that with the best mean score over the data's validation photos and these files.
         text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
             key `captions`; `.gz` is unpacked.
         cache: directory for features and pixels computed from the photos; safe to delete.
@@ -72,9 +73,10 @@ class TrainConfig:
 
     Attributes:
         name: what the run is called.
-        start: a checkpoint (directory, or name of an embedded model) whose weights the run begins with; its vocabulary is
-            kept and the data's other words are added. Settings of its model that are left out (`encoder.backbone`, `decoder`,
-            `image`, `text`) are the checkpoint's. Empty: a new decoder behind the encoder's pretrained weights.
+        start: a checkpoint (directory, or name of an embedded model) whose weights the run begins with; its vocabulary
+            is kept and the data's other words are added. Settings of its model that are left out (`encoder.backbone`,
+            `decoder`, `image`, `text`) are the checkpoint's. Empty: a new decoder behind the encoder's pretrained
+            weights.
     """
 
     name: str

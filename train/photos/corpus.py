@@ -1,4 +1,6 @@
-"""All that a run learns from and is measured on, read once: photos, captions as ids, captions without photos, the vocabulary."""
+"""All that a run learns from and is measured on, read once: photos, captions as ids, captions without photos, the
+vocabulary.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -71,7 +73,8 @@ def read_corpus(
         problems: takes a sentence for each photo that cannot be read and each caption without a word.
 
     Raises:
-        UsageError: no photo or caption of a split can be used, no word is frequent enough, or a phase has no text to read.
+        UsageError: no photo or caption of a split can be used, no word is frequent enough, or a phase has no text to
+            read.
         ModelError: there is no such teacher.
     """
     data = config.data

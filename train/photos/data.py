@@ -146,7 +146,9 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
 
 
 def _mended(images: Path, photos: Sequence[CaptionedPhoto], notes: Path, size: int) -> bool:
-    """Whether a photo that could not be read now can: a right or a disk may come back and leave no trace in the file's date."""
+    """Whether a photo that could not be read now can: a right or a disk may come back and leave no trace in the file's
+    date.
+    """
     skipped = json.loads(notes.read_text(encoding="utf-8"))
     return any(not isinstance(_pixels(images / photos[int(number)].file, size), str) for number in skipped)
 
@@ -182,7 +184,8 @@ def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) ->
 
 
 def new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """A memory-mapped array in a new file, with its room on the disk: where that ends later, the process would be killed.
+    """A memory-mapped array in a new file, with its room on the disk: where that ends later, the process would be
+    killed.
 
     Raises:
         OutputError: there is not so much room.

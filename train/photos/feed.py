@@ -48,7 +48,9 @@ class PhotoFeed:
             self.grids = [self._load(one, config, encode) for one in (encoder, *teachers)]
 
     def groups(self, key: str) -> list[list[int]]:
-        """The batches of one pass as numbers of photos, or of captions without photos; the same key, the same batches."""
+        """The batches of one pass as numbers of photos, or of captions without photos; the same key, the same
+        batches.
+        """
         size = self.objective.together * self.phase.batch_size
         return batches(self.objective.lengths(self.corpus), size, f"{self.seed}/{key}")
 

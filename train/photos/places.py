@@ -44,9 +44,9 @@ def home(source: Path) -> Path:
 def find_place(source: Path, photos: Sequence[CaptionedPhoto], images: str = "") -> Place:
     """Look for the photos of a file of captions.
 
-    Tried are `images/` and `Images/` beside it, the folder it is in, and the other folders there; then the same without the
-    folders that all names begin with. The place where most of the first photos are is taken; of equals, also where none is
-    there, the first.
+    Tried are `images/` and `Images/` beside it, the folder it is in, and the other folders there; then the same without
+    the folders that all names begin with. The place where most of the first photos are is taken; of equals, also where
+    none is there, the first.
 
     Args:
         source: the file of captions, or its directory.

@@ -13,7 +13,8 @@ SPLITS = frozenset({"train", "dev", "val", "validation", "test", "restval", "unu
 def divide(
     photos: CaptionedPhotos, problems: list[str] | None = None
 ) -> tuple[list[CaptionedPhoto], list[CaptionedPhoto]]:
-    """The photos to learn from and those to validate on, as the data says; if it says nothing, every tenth is for validation.
+    """The photos to learn from and those to validate on, as the data says; if it says nothing, every tenth is for
+    validation.
 
     Which ones follows from their files' names alone, so that new photos move no others.
 

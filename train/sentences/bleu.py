@@ -1,4 +1,6 @@
-"""How good a translator is: sacreBLEU on Multi30k's test sets, and of whole captions against German ones people wrote."""
+"""How good a translator is: sacreBLEU on Multi30k's test sets, and of whole captions against German ones people
+wrote.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

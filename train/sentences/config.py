@@ -28,14 +28,15 @@ class PairSettings:
     """Where the sentences and their translations are, and how they become subwords.
 
     Attributes:
-        root: directory with `train.en`, `val.en` and the same in the other languages, one sentence a line, `.gz` or not;
-            given on the command line (`--set data.root=DIR`).
-        held_out: a file of captioned photos (see `train.photos.splits`); what describes one of its photos for validation or
-            testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
+        root: directory with `train.en`, `val.en` and the same in the other languages, one sentence a line, `.gz` or
+            not; given on the command line (`--set data.root=DIR`).
+        held_out: a file of captioned photos (see `train.photos.splits`); what describes one of its photos for
+            validation or testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
         also: directories with further sentences to train on: `train.en` and the same in one of the languages or more.
         source_size: subwords of the language that is read.
         target_size: subwords of all languages that are written, together.
-        subword_dropout: probability that a merge of two pieces is left out, at each reading anew (Provilkov et al. 2020).
+        subword_dropout: probability that a merge of two pieces is left out, at each reading anew (Provilkov et al.
+            2020).
         max_length: sentences are cut off after so many subwords.
         limit: train on the first so many sentences only, 0 for all.
         validation_limit: the same for validation.
@@ -59,8 +60,9 @@ class TranslationConfig:
     Attributes:
         name: what the run is called.
         languages: those it learns to write, two letters each.
-        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with. Settings
-            of its model that are left out (`encoder`, `decoder`) are the checkpoint's. Empty: random weights, and subwords of what is in `data.root`.
+        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with.
+            Settings of its model that are left out (`encoder`, `decoder`) are the checkpoint's. Empty: random weights,
+            and subwords of what is in `data.root`.
         source: the language that is read.
     """
 
@@ -79,8 +81,8 @@ class TranslationConfig:
         """Check the fields against each other.
 
         Raises:
-            ValueError: a phase is of a kind that sentences do not have, the encoder would stay random, or the best checkpoint
-                cannot be chosen by that score.
+            ValueError: a phase is of a kind that sentences do not have, the encoder would stay random, or the best
+                checkpoint cannot be chosen by that score.
         """
         if self.training.select_by != "Bleu_4":
             raise ValueError('training.select_by: of translations there is only "Bleu_4"')

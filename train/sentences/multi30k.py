@@ -17,7 +17,8 @@ DESCRIPTIONS = 5
 
 
 def read_descriptions(root: Path, language: str = GERMAN) -> dict[str, list[str]]:
-    """The five captions of each photo (`photo_number`) in Multi30k's task 2, German or English; neither translates the other.
+    """The five captions of each photo (`photo_number`) in Multi30k's task 2, German or English; neither translates the
+    other.
 
     Raises:
         UsageError: a file is missing or damaged.
@@ -73,8 +74,8 @@ def write_texts(out: Path, data: Path, held_out: Path) -> str:
 def backtranslate(out: Path, data: Path, held_out: Path, translator: Translator, captions: int) -> str:
     """Write the German captions of training photos with an English that a translator makes of them; see `write_german`.
 
-    A translator learns from them what Germans say about photos (Sennrich et al. 2016, "Improving neural machine translation
-    models with monolingual data").
+    A translator learns from them what Germans say about photos (Sennrich et al. 2016, "Improving neural machine
+    translation models with monolingual data").
 
     Args:
         out: a new directory.

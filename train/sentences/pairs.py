@@ -143,10 +143,11 @@ def with_copied_words(pair: Pair, subwords: Subwords) -> Pair:
 
 
 def with_copied_number(pair: Pair, read: str = ENGLISH) -> Pair | None:
-    """A pair, its source in the language `read`, with `MARK` for the first of `NUMBERS` that stands in it in all languages.
+    """A pair, its source in the language `read`, with `MARK` for the first of `NUMBERS` that stands in it in all
+    languages.
 
-    Few captions have figures, and so the numbers that are written as words show where one belongs. None if none does, or a
-    language is not among them.
+    Few captions have figures, and so the numbers that are written as words show where one belongs. None if none does,
+    or a language is not among them.
     """
     texts = {read: pair.source, **pair.targets}
     if not texts.keys() <= NUMBERS.keys():

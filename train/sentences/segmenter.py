@@ -1,7 +1,8 @@
-"""Byte-pair encoding that leaves out merges at random (BPE-dropout, Provilkov et al. 2020), so that a word has many spellings.
+"""Byte-pair encoding that leaves out merges at random (BPE-dropout, Provilkov et al. 2020), so that a word has many
+spellings.
 
-sentencepiece does this too, but up to its release 0.2.1 a thread's random numbers are seeded once; exact resuming needs a seed for
-each step.
+sentencepiece does this too, but up to its release 0.2.1 a thread's random numbers are seeded once; exact resuming needs
+a seed for each step.
 """
 
 import random

@@ -1,9 +1,10 @@
 """Translation with one summary of the sentence and with attention to its words: BLEU against length.
 
-A bidirectional LSTM reads the English sentence, and the project's decoder writes the German one. The two models differ in
-one word of the decoder's configuration: with attention `none` it is given the mean of the encoder's vectors at every step,
-the same vector from the first word to the last; with `additive` (Bahdanau et al. 2015) it weighs them anew for every word.
-Both are trained on the same sentence pairs in the same order for the same number of steps, and write by greedy search.
+A bidirectional LSTM reads the English sentence, and the project's decoder writes the German one. The two models differ
+in one word of the decoder's configuration: with attention `none` it is given the mean of the encoder's vectors at every
+step, the same vector from the first word to the last; with `additive` (Bahdanau et al. 2015) it weighs them anew for
+every word. Both are trained on the same sentence pairs in the same order for the same number of steps, and write by
+greedy search.
 
 Without real data the language is a made-up one, in which verbs stand at the end and adjectives behind their nouns.
 """
@@ -38,7 +39,9 @@ Sentences = tuple[list[str], list[str]]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sentences with their translations, both vocabularies, and the lengths that are told apart, the last open upwards."""
+    """Sentences with their translations, both vocabularies, and the lengths that are told apart, the last open
+    upwards.
+    """
 
     train: list[Sentences]
     test: list[Sentences]
@@ -166,8 +169,10 @@ def study(setting: Setting) -> Finding:
     axes.legend()
     without, attending = means["none"], means["additive"]
     seen = (
-        f"From the shortest sentences to the longest, BLEU goes from {without[1]:.1f} to {without[-1]:.1f} with one summary vector"
-        f" and from {attending[1]:.1f} to {attending[-1]:.1f} with attention; of all sentences it is {without[0]:.1f} and"
+        f"From the shortest sentences to the longest, BLEU goes from {without[1]:.1f} to {without[-1]:.1f} with one "
+        "summary vector"
+        f" and from {attending[1]:.1f} to {attending[-1]:.1f} with attention; of all sentences it is "
+        f"{without[0]:.1f} and"
         f" {attending[0]:.1f}."
     )
     return Finding(columns=("decoder", "all lengths", *names), rows=tuple(rows), figure=figure, seen=seen)

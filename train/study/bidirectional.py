@@ -1,15 +1,15 @@
 """Past and future: tags that depend on both, and captions judged from their end.
 
-The tagging task: a sequence of letters holds marks A and B at random places, and the tag of each letter is the last mark
-before it (or none) and the next mark behind it (or none), nine tags in all. One-way networks read from the left or from the
-right; the two-way network reads both ways with cells half as wide, so that it has about half their parameters. The cell is
-the decoder's GRU.
+The tagging task: a sequence of letters holds marks A and B at random places, and the tag of each letter is the last
+mark before it (or none) and the next mark behind it (or none), nine tags in all. One-way networks read from the left or
+from the right; the two-way network reads both ways with cells half as wide, so that it has about half their parameters.
+The cell is the decoder's GRU.
 
-Captions: a decoder (of plain cells, which come furthest in so few steps, see `cells`) that reads and writes from left to
-right proposes the 10 best sentences of a beam search; a second decoder, trained on the same captions written backwards, says
-how probable it holds each; the sum of both log-probabilities, divided by the length penalty of the search, decides. Because
-two models are better than one whatever their direction, a second left-to-right decoder with other random numbers stands
-beside it as the control.
+Captions: a decoder (of plain cells, which come furthest in so few steps, see `cells`) that reads and writes from left
+to right proposes the 10 best sentences of a beam search; a second decoder, trained on the same captions written
+backwards, says how probable it holds each; the sum of both log-probabilities, divided by the length penalty of the
+search, decides. Because two models are better than one whatever their direction, a second left-to-right decoder with
+other random numbers stands beside it as the control.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ from train.study.captions import MAX_LENGTH, SETTINGS, CaptionData, build_decode
 from train.study.learning import Recurrent, count_parameters, learn
 from train.study.setting import Entry, Finding, Setting
 
-CLAIM = "The output at a time may depend on the whole input, the past and the future; a network that reads both ways sees both."
+CLAIM = (
+    "The output at a time may depend on the whole input, the past and the future; a network that reads both ways "
+    "sees both."
+)
 READERS = ("left to right", "right to left", "both ways")
 LETTERS, TAGS, LENGTH, WIDTH = 8, 9, 20, 64
 BEAM = 10
@@ -176,7 +179,9 @@ def study(setting: Setting) -> Finding:
     ]
     bleus = [sum(values) / len(values) for values in scores]
     seen = (
-        f"Right tags: {means[0]:.0f} % from the left, {means[1]:.0f} % from the right, {means[2]:.0f} % both ways; BLEU-4 of "
-        f"captions: {bleus[0]:.1f} onward, {bleus[2]:.1f} judged from the end as well, {bleus[3]:.1f} judged by another onward decoder."
+        f"Right tags: {means[0]:.0f} % from the left, {means[1]:.0f} % from the right, {means[2]:.0f} % both ways; "
+        "BLEU-4 of "
+        f"captions: {bleus[0]:.1f} onward, {bleus[2]:.1f} judged from the end as well, {bleus[3]:.1f} judged by "
+        "another onward decoder."
     )
     return Finding(columns=("task", "parameters", "result", "measure"), rows=tuple(rows), figure=figure, seen=seen)

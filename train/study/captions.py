@@ -1,4 +1,6 @@
-"""Captioned photos for the studies of decoders: a part of Flickr8k through the embedded model's encoder, or toy scenes."""
+"""Captioned photos for the studies of decoders: a part of Flickr8k through the embedded model's encoder, or toy
+scenes.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

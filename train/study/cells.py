@@ -1,11 +1,11 @@
 """Gates: the plain cell, the GRU and the LSTM on one budget, where memory is needed and on captions.
 
-Two measures. The adding problem (Hochreiter and Schmidhuber 1997): a sequence of pairs holds a random number in [0, 1] and
-a mark; two of the numbers are marked, one in the first half and one in the second, and at the end their sum is asked for.
-Saying 1 always has a mean squared error of 1/6. Then a decoder of the library with each cell, trained for as many steps
-on the same captions in the same order, and measured by BLEU-4 of what a beam search of 3 writes about other photos.
-The cells have one width, so the LSTM has four times the plain cell's recurrent parameters and the GRU three times. The
-LSTM starts as PyTorch's does, without a greater bias of its forget gate.
+Two measures. The adding problem (Hochreiter and Schmidhuber 1997): a sequence of pairs holds a random number in [0, 1]
+and a mark; two of the numbers are marked, one in the first half and one in the second, and at the end their sum is
+asked for. Saying 1 always has a mean squared error of 1/6. Then a decoder of the library with each cell, trained for as
+many steps on the same captions in the same order, and measured by BLEU-4 of what a beam search of 3 writes about other
+photos. The cells have one width, so the LSTM has four times the plain cell's recurrent parameters and the GRU three
+times. The LSTM starts as PyTorch's does, without a greater bias of its forget gate.
 """
 
 import time
@@ -21,7 +21,10 @@ from train.study.captions import SETTINGS, CaptionData, build_decoder, read_capt
 from train.study.learning import Recurrent, count_parameters, learn
 from train.study.setting import Entry, Finding, Setting
 
-CLAIM = "Gates let a cell keep what it has read: the LSTM with its forget, input and output gate, and the GRU as the simpler one."
+CLAIM = (
+    "Gates let a cell keep what it has read: the LSTM with its forget, input and output gate, and the GRU as the "
+    "simpler one."
+)
 KINDS: tuple[Cell, ...] = ("rnn", "gru", "lstm")
 WIDTH, EVERY = 64, 50
 

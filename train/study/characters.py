@@ -1,10 +1,10 @@
 """A language model of characters: each character of a caption predicts the next.
 
-The project's own decoder writes the captions without a photo: the set of vectors that it looks at is one vector of zeros.
-Its words are characters, as `tokens = "char"` of a captioning model has them, so every text is within its vocabulary of some
-dozens of signs. It is trained with each cell and in two sizes on the same captions in the same order, and measured on the
-captions of other photos. From each model captions are drawn at three temperatures, and their words looked up in the captions
-learned from; those in the picture are the last model's.
+The project's own decoder writes the captions without a photo: the set of vectors that it looks at is one vector of
+zeros. Its words are characters, as `tokens = "char"` of a captioning model has them, so every text is within its
+vocabulary of some dozens of signs. It is trained with each cell and in two sizes on the same captions in the same
+order, and measured on the captions of other photos. From each model captions are drawn at three temperatures, and their
+words looked up in the captions learned from; those in the picture are the last model's.
 """
 
 import math
@@ -154,8 +154,10 @@ def _sentence(texts: Texts, read: list[list[str]], found: dict[str, tuple[float,
     words = Vocabulary.build(read, min_count=5)
     lost = [word not in words for text in texts.test for word in ptb_tokenize(text)]
     return (
-        f"The best model ({best}) needs {sum(found[best]) / len(found[best]):.2f} bits per character; {unknown} characters of the"
-        f" test captions are unknown to it, where a vocabulary of words seen five times lacks {100 * sum(lost) / len(lost):.1f} %"
+        f"The best model ({best}) needs {sum(found[best]) / len(found[best]):.2f} bits per character; {unknown} "
+        "characters of the"
+        " test captions are unknown to it, where a vocabulary of words seen five times lacks "
+        f"{100 * sum(lost) / len(lost):.1f} %"
         f" of their words."
     )
 

@@ -48,7 +48,9 @@ def repeat(count: int, length: int, chance: torch.Generator) -> Episode:
 
 
 def recall(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What came after each vector that comes again; there is one vector more than `length`, which only came after one."""
+    """What came after each vector that comes again; there is one vector more than `length`, which only came after
+    one.
+    """
     codes = torch.rand(count, 2**BITS, generator=chance).argsort(1)[:, : length + 1]
     vectors = (codes[..., None] >> torch.arange(BITS) & 1).float()
     order = torch.rand(count, length, generator=chance).argsort(1)[..., None].expand(-1, -1, BITS)

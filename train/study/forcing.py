@@ -6,8 +6,8 @@ Four ways to train the library's decoder on the same captions in the same order,
 - *scheduled*: a growing share of what it reads, at last a quarter, are its own guesses, drawn from a first pass under
   teacher forcing (scheduled sampling, Bengio et al. 2015; see `mix_in_guesses`).
 - *free*: it reads its own best words only, and is corrected towards the person's at every step.
-- *forced, output alone*: a decoder whose only recurrence comes from its output: each step begins with an empty state and
-  sees the photo and the word before. That is the notes' case for parallel training: with the target in the output's
+- *forced, output alone*: a decoder whose only recurrence comes from its output: each step begins with an empty state
+  and sees the photo and the word before. That is the notes' case for parallel training: with the target in the output's
   place, no step waits for another, and all are computed at once.
 
 None of them has dropout: the library's decoder applies it to given sentences alone, so two of the four would lack it.
@@ -99,7 +99,9 @@ def build(way: str, data: CaptionData, seed: int) -> Decoder:
 
 
 def train(way: str, data: CaptionData, seed: int, steps: int) -> tuple[float, float, float, float]:
-    """Train in one of the ways: seconds for two captions of every photo, loss on other photos forced and free, BLEU-4."""
+    """Train in one of the ways: seconds for two captions of every photo, loss on other photos forced and free,
+    BLEU-4.
+    """
     decoder = build(way, data, seed)
 
     def loss(vectors: Vectors, tokens: Tensor, step: int) -> Tensor:
@@ -165,8 +167,10 @@ def study(setting: Setting) -> Finding:
     forced_, free_ = (statistics.fmean(values) for values in losses[0])
     bleus = ", ".join(f"{way} {statistics.fmean(values):.1f}" for way, values in zip(WAYS, scores, strict=True))
     seen = (
-        f"A training step on captions of {lengths[-1]} words takes {last['forced']:.0f} ms forced, {last['free']:.0f} ms free and, where "
-        f"the output alone recurs and all words are read at once, {last[WAYS[-1]]:.0f} ms; the loss of the forced decoder is {forced_:.2f} nats with a person's words to read and {free_:.2f} with its own; BLEU-4: {bleus}."
+        f"A training step on captions of {lengths[-1]} words takes {last['forced']:.0f} ms forced, "
+        f"{last['free']:.0f} ms free and, where "
+        f"the output alone recurs and all words are read at once, {last[WAYS[-1]]:.0f} ms; the loss of the forced "
+        f"decoder is {forced_:.2f} nats with a person's words to read and {free_:.2f} with its own; BLEU-4: {bleus}."
     )
     columns = (
         "trained",

@@ -1,14 +1,15 @@
 """Gradients that explode or vanish through time; clipping, and the regulariser of Pascanu et al. 2013.
 
-The left picture is about fresh networks: how much of the gradient of their last output arrives at the state so many steps
-before, ‖∂(v·h_T)/∂h_(T-k)‖ for a random v, as a share of what it is at k = 0. ρ is the spectral radius of the recurrent matrix.
+The left picture is about fresh networks: how much of the gradient of their last output arrives at the state so many
+steps before, ‖∂(v·h_T)/∂h_(T-k)‖ for a random v, as a share of what it is at k = 0. ρ is the spectral radius of the
+recurrent matrix.
 
 The task is temporal order (Hochreiter and Schmidhuber 1997, as in Pascanu et al. 2013, section 4.1): a sequence of
-distractors holds two symbols, A or B each, one after a tenth and one after four tenths of it; which two, and in which order?
-Guessing is right once in four, and a network has solved a length when it is right in 99 of 100 new sequences.
-All are plain networks of 50 hidden units (the decoder's own cell) that start with ρ = 0.7 and learn by stochastic gradient
-descent with momentum 0.9, at a rate of 0.1, with Ω of 0.03 (of these two the better for each, tried on one seed). Clipping
-scales a gradient whose norm is above 1 down to that norm.
+distractors holds two symbols, A or B each, one after a tenth and one after four tenths of it; which two, and in which
+order? Guessing is right once in four, and a network has solved a length when it is right in 99 of 100 new sequences.
+All are plain networks of 50 hidden units (the decoder's own cell) that start with ρ = 0.7 and learn by stochastic
+gradient descent with momentum 0.9, at a rate of 0.1, with Ω of 0.03 (of these two the better for each, tried on one
+seed). Clipping scales a gradient whose norm is above 1 down to that norm.
 The regulariser is Ω = Σ_t (‖∂E/∂h_(t+1) · ∂h_(t+1)/∂h_t‖ / ‖∂E/∂h_(t+1)‖ - 1)², with only the immediate derivative
 with respect to the recurrent matrix, as there.
 The middle picture is the left one for the networks trained at the length 40.
@@ -115,7 +116,9 @@ def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tens
 
 
 def solve(method: Method, length: int, seed: int, steps: int) -> tuple[Recurrent, float, float]:
-    """Train on sequences of one length until solved; the network, its right answers (%), and its largest gradient norm."""
+    """Train on sequences of one length until solved; the network, its right answers (%), and its largest gradient
+    norm.
+    """
     network = fresh("rnn", seed, radius=RADIUS)
     classify = nn.Linear(WIDTH, ORDERS)
     chance = torch.Generator().manual_seed(seed)
@@ -185,8 +188,10 @@ def summary(rows: list[tuple[Entry, ...]], lengths: tuple[int, ...], steps: int)
     arrives = [statistics.median(row[2]) for row in rows if isinstance(row[2], tuple)]
     counts = "; ".join(f"{row[0]} {', '.join(map(str, found))}" for row, found in zip(rows, solved, strict=True))
     return (
-        f"Seeds that solve temporal order at the lengths {', '.join(map(str, lengths))} within {steps} steps: {counts}. Trained at"
-        f" {PICTURED}, {arrives[-1]:.1g} of the gradient arrives {BACK} steps back with Ω and {arrives[-2]:.1g} without (medians)."
+        f"Seeds that solve temporal order at the lengths {', '.join(map(str, lengths))} within {steps} steps: "
+        f"{counts}. Trained at"
+        f" {PICTURED}, {arrives[-1]:.1g} of the gradient arrives {BACK} steps back with Ω and {arrives[-2]:.1g} "
+        "without (medians)."
     )
 
 

@@ -7,9 +7,9 @@ The tasks are those of Graves et al. 2014 with vectors of six random bits, made 
 - recall: different vectors, a mark, then the same vectors in another order, each answered by what had come after it;
 - sorting: vectors with a priority each, a mark, then the vectors by falling priority.
 
-Both networks see the same sequences, of up to the longest trained length, and are tested on up to five times that, repeated
-copies always with three copies. Who keeps no vector has at best half of the vectors' bits wrong, and the end sign right: that is
-guessing. With `--quick` the steps are too few for either of them to learn anything.
+Both networks see the same sequences, of up to the longest trained length, and are tested on up to five times that,
+repeated copies always with three copies. Who keeps no vector has at best half of the vectors' bits wrong, and the end
+sign right: that is guessing. With `--quick` the steps are too few for either of them to learn anything.
 """
 
 from collections.abc import Callable

@@ -127,8 +127,10 @@ def study(setting: Setting) -> Finding:
     _show(right, [originals, hidden, *completions], "digits, their upper halves, three completions")
     mean = {name: sum(found) / len(found) for name, found in results.items()}
     seen = (
-        f"The Row LSTM needs {mean[ROWS]:.3f} nats per pixel, {100 * (1 - mean[ROWS] / mean[HISTOGRAM]):.0f} % fewer than a histogram"
-        f" of each pixel ({mean[HISTOGRAM]:.3f}) and {100 * (1 - mean[ROWS] / mean[RASTER]):.1f} % fewer than an LSTM over the raster"
+        f"The Row LSTM needs {mean[ROWS]:.3f} nats per pixel, {100 * (1 - mean[ROWS] / mean[HISTOGRAM]):.0f} % fewer "
+        "than a histogram"
+        f" of each pixel ({mean[HISTOGRAM]:.3f}) and {100 * (1 - mean[ROWS] / mean[RASTER]):.1f} % fewer than an "
+        "LSTM over the raster"
         f" ({mean[RASTER]:.3f})."
     )
     return Finding(columns=("model", "parameters", "nats per pixel"), rows=tuple(rows), figure=figure, seen=seen)

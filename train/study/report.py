@@ -86,7 +86,9 @@ def write(study: Study, finding: Finding, setting: Setting, directory: Path) -> 
 
 
 def to_command(name: str, setting: Setting, directory: Path) -> str:
-    """The command that does a study in this setting; the data's directory is called DIR, for it is elsewhere elsewhere."""
+    """The command that does a study in this setting; the data's directory is called DIR, for it is elsewhere
+    elsewhere.
+    """
     words = ["python -m train study", name]
     words += ["--quick"] if setting.quick else []
     words += ["--data DIR"] if setting.data else []

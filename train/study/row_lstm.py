@@ -36,8 +36,8 @@ class MaskedConvolution(nn.Conv2d):
 class RowLSTM(nn.Module):
     """An LSTM that reads an image from the top row to the bottom, a whole row in one step (section 3.1).
 
-    What a row says comes from the row itself, masked, for all rows at once; what the state says comes from three pixels of
-    the row above, so the context of a pixel is the triangle above it.
+    What a row says comes from the row itself, masked, for all rows at once; what the state says comes from three pixels
+    of the row above, so the context of a pixel is the triangle above it.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:

@@ -1,9 +1,9 @@
 """One set of parameters for all steps of time, against one for each.
 
-The task is the notes' sentence about the year one went to Nepal: somewhere in a sequence of letters stands one digit, and
-at the end the network says which. Both networks are GRUs of the same size (the decoder's own cell) with one output layer.
-In one the same cell stands at every step, in the other every step has a cell of its own. Both are trained on the same
-sequences of 1 to 10 symbols and tested on up to 40; guessing is right once in ten.
+The task is the notes' sentence about the year one went to Nepal: somewhere in a sequence of letters stands one digit,
+and at the end the network says which. Both networks are GRUs of the same size (the decoder's own cell) with one output
+layer. In one the same cell stands at every step, in the other every step has a cell of its own. Both are trained on the
+same sequences of 1 to 10 symbols and tested on up to 40; guessing is right once in ten.
 """
 
 import torch
@@ -93,7 +93,8 @@ def study(setting: Setting) -> Finding:
     axes.set(xlabel="symbols in the sequence", ylabel="right answers (%)", ylim=(0, 105))
     axes.legend(loc="center left", fontsize="small")
     seen = (
-        f"At four times the longest length trained on, shared parameters are right in {at_end['shared']:.0f} % of sequences and "
+        f"At four times the longest length trained on, shared parameters are right in {at_end['shared']:.0f} % of "
+        "sequences and "
         f"separate ones in {at_end['separate']:.0f} %, where guessing gives {100 // DIGITS} %."
     )
     columns = ("parameters", "number", *(f"right (%) at {length}" for length in (5, TRAINED, TRAINED + 1, 20, TESTED)))

@@ -65,7 +65,9 @@ def caption(scene: Scene) -> list[str]:
 
 
 def to_vectors(scenes: list[Scene], seed: int) -> Tensor:
-    """What an encoder might give of these scenes: (B, 4, 24), a code for each word, in cells of random order, and noise."""
+    """What an encoder might give of these scenes: (B, 4, 24), a code for each word, in cells of random order, and
+    noise.
+    """
     # One code for each word, always the same; those of colour and noun share a cell, as on a photo.
     codes = [
         torch.randn(len(words), CHANNELS, generator=torch.Generator().manual_seed(number))
