@@ -33,7 +33,7 @@ function count(number, one, many) {
 class Album {
   constructor(root) {
     this.root = root;
-    this.data = { tiles: [], refused: [] };
+    this.data = { tiles: [], refused: [], exports: [], files: [] };
     this.pending = [];
     this.number = 0;
     this.drafts = window.captionerDrafts ??= new Map(); // they outlive a visit to another page
@@ -42,6 +42,7 @@ class Album {
     this.section = root.querySelector(".album");
     this.part = (name) => root.querySelector(`.${name}`);
     this.detail = new Detail(this);
+    this.take = new Take(this);
     this.beforeunload = (event) => {
       const draft = this.data.tiles.some((tile) => this.drafts.has(tile.key));
       if (this.data.unsaved || draft) event.preventDefault();
@@ -96,12 +97,14 @@ class Album {
 
   show(data) {
     this.data = data;
+    this.take.save(data.files, new Set(this.pending.map((order) => order.number)));
     this.pending = this.pending.filter((order) => order.number > data.handled);
     this.keepFocus(() => {
       this.showStatus();
       this.showHead();
       this.showTiles();
       this.showRefused();
+      this.take.show();
     });
     this.detail.show();
   }

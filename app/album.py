@@ -1,5 +1,6 @@
 """The gallery and the detail view: what is drawn by album.js, and what its visitor asks for."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from streamlit.runtime import get_instance
 
 from captioner.visit.certainty import NOTHING_SEEN, Certainty, certainty, explanation
 from captioner.visit.doubts import differ
+from captioner.visit.export import EXPORTS
 from captioner.visit.photos import VisitPhoto, alt_text_hint
 from captioner.visit.state import State
 from captioner.visit.visit import Visit
@@ -16,6 +18,8 @@ _HERE = Path(__file__).parent
 _TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}
 _KEY = "album"
 _MOST = int(st.get_option("server.maxUploadSize"))  # of a file, in MB
+_SCRIPTS = ("album.js", "detail.js", "take.js")
+_KEPT = 4  # files that were asked for last, in case several were before the browser heard of the first
 
 
 def draw_album(visit: Visit, names: dict[str, str]) -> None:
@@ -25,10 +29,10 @@ def draw_album(visit: Visit, names: dict[str, str]) -> None:
         visit: what is shown, and gets the orders.
         names: of languages, by their two letters.
     """
-    html, css, gallery, detail = (
-        (_HERE / name).read_text(encoding="utf-8") for name in ("album.html", "album.css", "album.js", "detail.js")
+    html, css, *scripts = (
+        (_HERE / name).read_text(encoding="utf-8") for name in ("album.html", "album.css", *_SCRIPTS)
     )
-    component = st.components.v2.component("album", html=html, css=css, js=gallery + detail)
+    component = st.components.v2.component("album", html=html, css=css, js="".join(scripts))
     _handle(visit)  # before they are drawn; a callback alone could miss some
     component(key=_KEY, data=album_data(visit.state(), names), on_orders_change=lambda: _handle(visit))
 
@@ -60,6 +64,8 @@ def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
         "unsaved": state.unsaved or bool(state.waiting),
         "limit": _MOST * 2**20,
         "handled": st.session_state.get("handled", 0),
+        "exports": [{"name": one.name, "label": one.label} for one in EXPORTS] if state.photos else [],
+        "files": st.session_state.get("files", []),
     }
 
 
@@ -81,11 +87,25 @@ def obey(visit: Visit, what: str, key: int, text: str) -> None:
         acts = {
             "restore": visit.restore,
             "dismiss": visit.dismiss,
+            "remove all": visit.remove,
             "pause": visit.pause,
             "continue": visit.go_on,
             "cancel": visit.cancel_redo,
         }
         acts.get(what, lambda: None)()
+
+
+def export(visit: Visit, name: str) -> dict[str, Any]:
+    """A file of all captions as they stand now, for the browser to save.
+
+    Streamlit's own button for downloads would fail when the page is drawn anew between the click and the file.
+    """
+    kind = next((one for one in EXPORTS if one.name == name), EXPORTS[0])
+    photos = list(visit.state().photos.values())
+    visit.mark_saved()
+    content = kind.write(photos)
+    data = content.encode() if isinstance(content, str) else content
+    return {"name": kind.name, "kind": kind.kind, "content": base64.b64encode(data).decode()}
 
 
 def _handle(visit: Visit) -> None:
@@ -94,7 +114,11 @@ def _handle(visit: Visit) -> None:
     for order in sorted(orders, key=lambda order: order["number"]):
         if order["number"] > st.session_state.get("handled", 0):
             st.session_state.handled = order["number"]
-            obey(visit, order["what"], order["key"], order["text"])
+            if order["what"] == "export":
+                file = export(visit, order["text"]) | {"number": order["number"]}
+                st.session_state.files = [*st.session_state.get("files", []), file][-_KEPT:]
+            else:
+                obey(visit, order["what"], order["key"], order["text"])
 
 
 def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:

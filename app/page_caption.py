@@ -1,7 +1,5 @@
 """The page where photos get captions. It shows what stands in the visit; the work goes on in the visit's own thread."""
 
-from collections.abc import Callable
-
 import streamlit as st
 from album import draw_album
 from resources import load_ahead, load_model, offered_languages, photo_gate
@@ -9,8 +7,7 @@ from settings import ask_plan, show_language
 from sources import ask_for_photos, ask_for_way, offer_samples
 
 from captioner import CaptionerError
-from captioner.visit.export import to_coco_results, to_csv, to_json_lines, to_zip
-from captioner.visit.photos import Plan, VisitPhoto, samples
+from captioner.visit.photos import Plan, samples
 from captioner.visit.state import State
 from captioner.visit.visit import MAX_FILES, Visit
 from captioner.visit.work import Incoming
@@ -95,7 +92,7 @@ def the_visit(plan: Plan) -> Visit:
 
 
 def show(visit: Visit, state: State) -> None:
-    """Draw the photos, looking at the work again and again while there is some, and offer the captions."""
+    """Draw the photos, looking at the work again and again while there is some."""
     names = {letters: name for name, letters in offered_languages().items()}
     drawn = outline(state)
 
@@ -108,44 +105,11 @@ def show(visit: Visit, state: State) -> None:
     there = bool(state.photos or state.waiting)
     with st.container(key="photos" if there else "no-photos"):  # with room, so that what follows is not pushed down
         album()
-    if there:
-        show_exports(visit)
 
 
 def outline(state: State) -> tuple[object, ...]:
     """What of a visit shows outside the album."""
-    return bool(state.photos), bool(state.photos or state.waiting), state.busy, bool(state.deleted), state.undone
-
-
-def show_exports(visit: Visit) -> None:
-    """Offer the captions as files, which are made when they are asked for, of what stands then."""
-
-    def made(write: Callable[[list[VisitPhoto]], str | bytes]) -> Callable[[], str | bytes]:
-        def make() -> str | bytes:
-            state = visit.state()
-            visit.mark_saved()
-            return write(list(state.photos.values()))
-
-        return make
-
-    with st.container(key="take", horizontal=True):
-        st.download_button(
-            "Download captions",
-            made(to_csv),
-            "captions.csv",
-            "text/csv",
-            type="primary",
-            help="A spreadsheet (CSV) for Excel and similar programs",
-            on_click="ignore",
-        )
-        with st.popover("Other formats"):
-            for label, write, name, kind in (
-                ("Text files (ZIP)", to_zip, "captions.zip", "application/zip"),
-                ("JSON lines", to_json_lines, "captions.jsonl", "application/jsonl"),
-                ("COCO results", to_coco_results, "results.json", "application/json"),
-            ):
-                st.download_button(label, made(write), name, kind, on_click="ignore", width="stretch")
-    st.button("Delete all photos", type="tertiary", on_click=visit.remove)
+    return bool(state.photos or state.waiting), state.busy, bool(state.deleted), state.undone
 
 
 main()

@@ -1,5 +1,6 @@
 """The web page, driven without a browser."""
 
+import base64
 import gc
 import json
 import os
@@ -332,7 +333,7 @@ def test_deleted_photos_can_be_brought_back(page: AppTest, photos: dict[str, Pat
     assert album(page)["deleted"] == 1
     order(page, "restore")
     assert tiles(page) == before
-    press(page, "Delete all photos")
+    order(page, "remove all")
     assert (tiles(page), album(page)["deleted"]) == ([], 2)
     order(page, "restore")
     assert tiles(page) == before
@@ -379,12 +380,18 @@ def test_settings_change_the_next_search_and_the_photos_again_on_demand(captione
 
 
 def test_captions_are_offered_in_four_formats(captioned: AppTest) -> None:
-    assert [button.label for button in captioned.get("download_button")] == [
+    assert [one["label"] for one in album(captioned)["exports"]] == [
         "Download captions",
         "Text files (ZIP)",
         "JSON lines",
         "COCO results",
     ]
+    assert album(captioned)["unsaved"]
+    for one in album(captioned)["exports"]:
+        file = album_module.export(captioned.session_state.visit, one["name"])
+        assert (file["name"], len(base64.b64decode(file["content"])) > 20) == (one["name"], True)
+    captioned.run()
+    assert not album(captioned)["unsaved"]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from captioner.folders.naming import coco_ids, shared_stems, text_name, told_apart
@@ -105,3 +106,29 @@ def _row(photo: VisitPhoto) -> dict[str, str | bool | int | float]:
 
 def _file(name: str) -> str:
     return PurePath(name.replace("\\", "/")).name
+
+
+@dataclass(frozen=True)
+class Export:
+    """A kind of file that a visitor can download.
+
+    Attributes:
+        name: of the file.
+        label: what its button says.
+        kind: its media type.
+        write: makes the file of all photos.
+    """
+
+    name: str
+    label: str
+    kind: str
+    write: Callable[[list[VisitPhoto]], str | bytes]
+
+
+EXPORTS = (
+    Export("captions.csv", "Download captions", "text/csv", to_csv),
+    Export("captions.zip", "Text files (ZIP)", "application/zip", to_zip),
+    Export("captions.jsonl", "JSON lines", "application/jsonl", to_json_lines),
+    Export("results.json", "COCO results", "application/json", to_coco_results),
+)
+"""The files that the page offers, the usual one first."""
