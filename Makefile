@@ -25,7 +25,7 @@ demo: .venv/demo
 		"$(CURDIR)/$(BIN)/captioner" caption $(SAMPLES)
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-ray: .venv/ray
 	$(BIN)/python -m pytest -m ray

@@ -1,6 +1,7 @@
 """What several test files need: sample photos and a small model with a life of its own."""
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ from train.loop import Training
 from train.sentences.task import Translating
 
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same for processes that tests start
+
+SLOWEST = ("data", "test_parallel", "test_browser", "test_app", "learned")
 
 SAMPLES = Path(skimage.__file__).parent / "data"
 WORDS = ("a", "man", "dog", "on", "beach", "the", "'s", "hat")
@@ -37,6 +41,22 @@ CAPTIONS = {
     "camera": ["A man with a camera stands on the grass.", "a photographer in a black coat"],
     "rocket": ["A rocket stands on its launch pad.", "a white rocket at night"],
 }
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist, tests that share a training run in one process, and so do those of one file. The slowest of
+    these groups begin, so that no process is left with one of them at the end.
+    """
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: SLOWEST.index(groups[item]) if groups[item] in SLOWEST else len(SLOWEST))
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = getattr(item, "fixturenames", ())
+    return next((name for name in ("data", "learned") if name in fixtures), item.path.stem)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,55 +152,80 @@ def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
     return main(words_of_fit(data, out, *more, recipe=recipe))
 
 
-def kill_runs(data: Path, out: Path, moments: list[str], *more: str, recipe: str) -> None:
-    """Start a run for each moment, in OUT/moment, and kill its process there; see `be_killed`.
+def fit_with_copies(data: Path, out: Path, moments: list[str], *more: str, recipe: str) -> None:
+    """Train once, in OUT/run, and copy that directory to OUT/moment at each moment, with the file that is being
+    written cut in half: what a run that is killed there leaves. See `watched`.
+    """
+
+    def copy(moment: str, unfinished: Path | None) -> None:
+        if moment in moments:
+            shutil.copytree(out / "run", out / moment)
+            if unfinished:
+                cut_in_half(out / moment / unfinished.relative_to(out / "run"))
+
+    with watched(copy):
+        assert fit(data, out / "run", *more, recipe=recipe) == 0
+
+
+def kill_runs(data: Path, out: Path, moments: list[str], *, recipe: str) -> None:
+    """Start a run for each moment, in OUT/moment, and kill its process there; see `watched`.
 
     They are children of a process of their own, which has only imported what they need: PyTorch's threads outlive no
     fork.
     """
-    runs = [(moment, words_of_fit(data, out / moment, *more, recipe=recipe)) for moment in moments]
+    runs = [(moment, words_of_fit(data, out / moment, recipe=recipe)) for moment in moments]
     subprocess.run([sys.executable, "-m", "tests.training_runs"], input=json.dumps(runs), text=True, check=True)
 
 
-def be_killed(moment: str, words: list[str]) -> None:
-    """Train and die by SIGKILL: "state-3" half-way through the third write of the state, "after-3" once that stands,
-    and "best-3" half-way through the third file of checkpoints (four each)."""
-    kind, _, number = moment.partition("-")
+def cut_in_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@contextlib.contextmanager
+def watched(at: Callable[[str, Path | None], None]) -> Iterator[None]:
+    """Call `at` at every moment of a training at which a kill could do harm, with the file that is being written, if
+    any: "state-3" before the third state takes its place, "after-3" once it has, and "best-3" before the third file
+    of checkpoints (four each) takes its place.
+    """
     save_state, save_file, replacing = loop.save_state, state.save_file, writing.replacing
-    calls = 0
+    states = files = 0
 
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def torn(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    def saving_file(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
         save_file(tensors, path, metadata)
-        os.truncate(path, path.stat().st_size // 2)
-        die()
+        at(f"state-{states}", path)
 
-    def fatal(*arguments: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == int(number) and kind == "state":
-            state.save_file = torn
+    def saving_state(*arguments: Any) -> None:
+        nonlocal states
+        states += 1
         save_state(*arguments)
-        if calls == int(number):
-            die()
+        at(f"after-{states}", None)
 
     @contextlib.contextmanager
-    def torn_file(path: Path) -> Iterator[Path]:
-        nonlocal calls
-        calls += 1
+    def replacing_file(path: Path) -> Iterator[Path]:
+        nonlocal files
+        files += 1
         with replacing(path) as temporary:
             yield temporary
-            if calls == int(number):
-                os.truncate(temporary, temporary.stat().st_size // 2)
-                die()
+            at(f"best-{files}", temporary)
 
-    if kind == "best":
-        writing.replacing = torn_file
-    else:
-        loop.save_state = fatal
-    main(words)
+    loop.save_state, state.save_file, writing.replacing = saving_state, saving_file, replacing_file
+    try:
+        yield
+    finally:
+        loop.save_state, state.save_file, writing.replacing = save_state, save_file, replacing
+
+
+def be_killed(moment: str, words: list[str]) -> None:
+    """Train and die by SIGKILL at a moment, half-way through the file that is being written."""
+
+    def die(now: str, unfinished: Path | None) -> None:
+        if now == moment:
+            if unfinished:
+                cut_in_half(unfinished)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with watched(die):
+        main(words)
 
 
 def epochs(out: Path) -> list[dict[str, Any]]:
@@ -217,16 +242,9 @@ if __name__ == "__main__":
     import nltk.translate  # noqa: F401
 
     torch.set_num_threads(1)  # as in conftest.py: with two, sums come in another order
-    runs = json.load(sys.stdin)
-    children: dict[int, str] = {}
-    while runs or children:
-        while runs and len(children) < (os.cpu_count() or 1):
-            at, fit_words = runs.pop()
-            if not (child := os.fork()):
-                be_killed(at, fit_words)
-                os._exit(1)  # it lived
-            children[child] = at
-        child, status = os.wait()
-        at = children.pop(child)
-        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+    for at, fit_words in json.load(sys.stdin):
+        if not (child := os.fork()):
+            be_killed(at, fit_words)
+            os._exit(1)  # it lived
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL:
             sys.exit(f"moment {at}: not killed")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from captioner.images import to_pixels
-from tests.training_runs import epochs, fit, kill_runs, steps, words_of_fit
+from tests.training_runs import epochs, fit, fit_with_copies, kill_runs, steps, words_of_fit
 from train import loop
 from train.loop import Training
 from train.optimizer import learning_rate
@@ -34,35 +35,52 @@ SELDOM = "--set", "training.save_every=200"
 MOMENTS_OF_OBJECTIVES = [*(f"state-{n}" for n in (1, 3, 5, 6, 8, 11)), "after-4", "after-7", "after-10"]
 
 
+KILLED = ["state-5", "best-6"]
+
+
 @pytest.fixture(scope="module")
-def killed_runs(data: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("killed")
-    kill_runs(data, out, MOMENTS, recipe="recipe.toml")
+def copies(data: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("copies")
+    fit_with_copies(data, out, MOMENTS, recipe="recipe.toml")
     return out
 
 
 @pytest.fixture(scope="module")
-def killed_refined_runs(
-    data: Path, refined_run: Path, refined: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    out = tmp_path_factory.mktemp("killed-refined")
-    kill_runs(data, out, MOMENTS_OF_OBJECTIVES, *refined, recipe="refined.toml")
+def refined_copies(data: Path, refined_run: Path, refined: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("refined-copies")
+    fit_with_copies(data, out, MOMENTS_OF_OBJECTIVES, *refined, recipe="refined.toml")
     return out
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_goes_on_as_if_nothing_had_been(run: Path, data: Path, killed_runs: Path, moment: str) -> None:
-    assert_goes_on(killed_runs / moment, run, data=data, recipe="recipe.toml", torn=not moment.startswith("after"))
+def test_a_killed_run_goes_on_as_if_nothing_had_been(
+    run: Path, data: Path, copies: Path, tmp_path: Path, moment: str
+) -> None:
+    killed = shutil.copytree(copies / moment, tmp_path / moment)
+    assert_goes_on(killed, run, data=data, recipe="recipe.toml", torn=not moment.startswith("after"))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", MOMENTS_OF_OBJECTIVES)
 def test_every_objective_goes_on_as_if_nothing_had_been(
-    refined_run: Path, refined: list[str], data: Path, killed_refined_runs: Path, moment: str
+    refined_run: Path, refined: list[str], data: Path, refined_copies: Path, tmp_path: Path, moment: str
 ) -> None:
-    torn = not moment.startswith("after")
-    assert_goes_on(killed_refined_runs / moment, refined_run, *refined, data=data, recipe="refined.toml", torn=torn)
+    killed, torn = shutil.copytree(refined_copies / moment, tmp_path / moment), not moment.startswith("after")
+    assert_goes_on(killed, refined_run, *refined, data=data, recipe="refined.toml", torn=torn)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_kill_leaves_what_was_copied(run: Path, data: Path, copies: Path, tmp_path: Path) -> None:
+    """The tests above go on from copies of one run; these are runs that were really killed."""
+    kill_runs(data, tmp_path, KILLED, recipe="recipe.toml")
+    for moment in KILLED:
+        killed, copied = tmp_path / moment, copies / moment
+        assert files(killed) == files(copied)
+        assert steps(killed) == steps(copied)
+        assert epochs(killed) == epochs(copied)
+        ours, theirs = load_file(killed / "state.safetensors"), load_file(copied / "state.safetensors")
+        assert set(ours) == set(theirs)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+        assert_goes_on(killed, run, data=data, recipe="recipe.toml", torn=True)
 
 
 def test_a_pass_outlives_a_stop_during_its_validation(
@@ -192,6 +210,14 @@ def test_a_process_that_is_ended_between_steps_leaves_no_torn_file(data: Path, t
     assert done.stderr.endswith("train: interrupted.\n")
     assert step_of_state(tmp_path / "out") == 2
     assert not list(tmp_path.rglob("*.part"))
+
+
+def files(directory: Path) -> set[str]:
+    """Their paths within it, without what is random in the names of those that are being written, and TensorBoard's,
+    which have the time.
+    """
+    paths = [path.relative_to(directory) for path in directory.rglob("*") if path.parent.name != "board"]
+    return {re.sub(r"\.\w{8}\.part$", ".part", path.as_posix()) for path in paths}
 
 
 def step_of_state(out: Path) -> int:

@@ -82,7 +82,7 @@ def test_the_second_run_on_an_output_is_refused(folder: Path, tmp_path: Path) ->
     with locked(tmp_path / "c.csv"):
         words = [sys.executable, "-c", code, "caption", "photos", "--output", "other.jsonl", "--output", "c.csv"]
         done = subprocess.run(
-            words, capture_output=True, check=False, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+            words, capture_output=True, check=False, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
         )
     assert done.returncode == 4
     assert b"c.csv: another run is writing it" in done.stderr

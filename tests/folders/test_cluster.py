@@ -22,7 +22,7 @@ STORE = 80 * 2**20  # bytes; Ray takes no less than 75 MB
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Of a cluster of two nodes with one processor each."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     utils = pytest.importorskip("ray.cluster_utils", reason="make test-ray installs Ray")
     head = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}

@@ -17,7 +17,7 @@ import pytest
 
 from captioner.cli import app, main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:

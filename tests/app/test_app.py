@@ -22,7 +22,7 @@ from captioner.visit import visit as visits
 from captioner.visit import work
 from captioner.visit.certainty import certainty
 
-MAIN = Path(__file__).parent.parent / "app" / "main.py"
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
 sys.path.append(str(MAIN.parent))  # as `streamlit run` does
 
 import album as album_module  # noqa: E402

@@ -240,6 +240,6 @@ def test_other_texts_of_windows(tmp_path: Path, encoding: str) -> None:
     assert read_texts([str(tmp_path / "texts.txt")]) == ["Ein Café", "Zwei"]
     (tmp_path / "train.de").write_bytes("Ein Café\r\nZwei\r\n".encode(encoding))
     assert read_lines(tmp_path, "train.de") == ["Ein Café", "Zwei"]
-    recipe = Path(__file__).parent.parent / "train" / "recipes" / "photo-en.toml"
+    recipe = Path(__file__).parents[2] / "train" / "recipes" / "photo-en.toml"
     (tmp_path / "photo.toml").write_bytes(recipe.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
     assert read_config(tmp_path / "photo.toml") == read_config(recipe)

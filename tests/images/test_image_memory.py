@@ -14,7 +14,7 @@ from captioner.images import ImageLimits, open_image
 from captioner.images.limits import Budget
 from tests.image_files import encode, grey_jpeg, refusal
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_budget_is_not_exceeded_and_the_greatest_gets_its_turn() -> None:

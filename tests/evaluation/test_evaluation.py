@@ -298,7 +298,7 @@ def test_nothing_is_imported_early_or_downloaded(monkeypatch: pytest.MonkeyPatch
         "import sys, captioner.evaluation.scores, captioner.datasets; "
         "assert not {'nltk', 'torch', 'scipy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("the network was used")

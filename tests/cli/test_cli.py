@@ -1,5 +1,6 @@
 """The command line is a contract: outputs, exit codes, and nothing heavy before it is needed."""
 
+import io
 import json
 import os
 import shutil
@@ -26,11 +27,6 @@ def broken(tmp_path: Path) -> Path:
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"this is no photo")
     return path
-
-
-def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
-    words = [sys.executable, "-m", "captioner", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, env=ENVIRONMENT, check=False, **options)
 
 
 def test_one_photo_gives_the_sentence_alone(photos: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,20 +108,26 @@ def test_mistakes_end_with_their_code_and_one_message(
     assert "Traceback" not in err
 
 
-def test_a_photo_from_standard_input(photos: dict[str, Path]) -> None:
-    done = command("caption", "-", "--format", "jsonl", input=photos["rocket"].read_bytes())
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["path"] == "-"
-    assert json.loads(done.stdout)["width"] == 640
+def test_a_photo_from_standard_input(
+    photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(photos["rocket"].read_bytes())))
+    assert main(["caption", "-", "--format", "jsonl"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["path"] == "-"
+    assert record["width"] == 640
 
 
-def test_names_in_any_alphabet_can_be_printed(photos: dict[str, Path], tmp_path: Path) -> None:
+def test_names_in_any_alphabet_can_be_printed(
+    photos: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "日本.png"
     path.write_bytes(photos["coffee"].read_bytes())
-    words = [sys.executable, "-m", "captioner", "caption", str(path), str(path)]
-    done = subprocess.run(words, capture_output=True, env=ENVIRONMENT | {"PYTHONIOENCODING": "cp1252"}, check=False)
-    assert done.returncode == 0
-    assert done.stdout.decode().startswith(f"{path}\t")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    assert main(["caption", str(path), str(path)]) == 0
+    sys.stdout.flush()
+    assert written.getvalue().decode().startswith(f"{path}\t")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
@@ -139,14 +141,15 @@ def test_closed_streams_are_one_sentence(photos: dict[str, Path], closing: str, 
 
 
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names are text there")
-def test_a_name_that_is_not_utf8_survives(photos: dict[str, Path], tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_survives(
+    photos: dict[str, Path], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     name = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(name)).write_bytes(photos["coffee"].read_bytes())
-    done = command("caption", os.fsdecode(name), photos["coffee"])
-    assert done.returncode == 0
-    assert done.stdout.split(b"\t")[0] == name
-    done = command("caption", os.fsdecode(name), "--format", "jsonl")
-    assert os.fsencode(json.loads(done.stdout)["path"]) == name
+    assert main(["caption", os.fsdecode(name), str(photos["coffee"])]) == 0
+    assert capfdbinary.readouterr().out.split(b"\t")[0] == name
+    assert main(["caption", os.fsdecode(name), "--format", "jsonl"]) == 0
+    assert os.fsencode(json.loads(capfdbinary.readouterr().out)["path"]) == name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")

@@ -20,7 +20,7 @@ from train.sentences.config import TranslationConfig
 from train.sentences.pairs import held_out_photos, read_pairs
 from train.sentences.task import Translating
 
-RECIPE = Path(__file__).parent.parent / "train" / "recipes" / "text-en-de-fr-cs.toml"
+RECIPE = Path(__file__).parents[2] / "train" / "recipes" / "text-en-de-fr-cs.toml"
 
 
 def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> None:
