@@ -151,7 +151,7 @@ def _check(options: argparse.Namespace) -> None:
         "standard input can be a photo or a list of names, but not both.": "-" in options.paths
         and options.files_from == "-",
         "-0 says how the names of --files-from end; give that too.": options.nul and not options.files_from,
-        "--sidecar-name, --sidecar-suffix and --sidecar-dir need --sidecar; give it too.": not options.sidecar
+        "--sidecar-name, --sidecar-suffix and --sidecar-dir need --sidecar; give that too.": not options.sidecar
         and any(given is not None for given in (options.sidecar_name, options.sidecar_suffix, options.sidecar_dir)),
         "--sidecar-name and --sidecar-suffix say the same; give one of them.": options.sidecar_name is not None
         and options.sidecar_suffix is not None,
