@@ -1,6 +1,6 @@
 """Captioning on many machines: the same pipeline on Ray Data, which spreads it and does again what a dead worker had.
 
-Ray is imported when it is asked for, and installed by `pip install captioner[ray]` on every machine. All machines see
+Ray is imported when it is asked for, and installed by `pip install 'captioner[ray]'` on every machine. All machines see
 the photos under the same absolute paths, and the model as well if it is not an embedded one.
 """
 
@@ -99,7 +99,7 @@ def _start(pool: Pool) -> Any:
         import ray
         import ray.data
     except ImportError:
-        raise UsageError("--engine ray needs Ray; install it with: pip install captioner[ray].") from None
+        raise UsageError("--engine ray needs Ray; install it with: pip install 'captioner[ray]'.") from None
     import logging
 
     from captioner.folders.batch import processors

@@ -82,7 +82,7 @@ def _write_parquet(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         import pyarrow as arrow
         from pyarrow import parquet
     except ImportError:
-        raise UsageError(f"{path}: Parquet needs the package pyarrow; install it with: pip install pyarrow.") from None
+        raise UsageError(f"{path}: Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.") from None
     path.mkdir(exist_ok=True)
     written = set()
     for number, part in enumerate(_parts(rows)):
