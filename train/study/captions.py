@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
-from captioner import checkpoint
+from captioner import checkpoint, datasets
 from captioner.checkpoint.weights import load_model
 from captioner.config import DecoderConfig, DecoderSettings
-from captioner.datasets import CaptionedPhoto, read_captioned_photos
+from captioner.datasets import CaptionedPhoto
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.inference import generate
@@ -73,7 +73,7 @@ def read_captions(setting: Setting) -> CaptionData:
     photos, tests = setting.pick(full=(1000, 250), quick=(300, 50), tiny=(12, 4))
     if setting.data:
         root = setting.data / "flickr8k"
-        found = read_captioned_photos(root)
+        found = datasets.read(root)
         facts = checkpoint.read()
         encoder = load_model(facts).encoder.eval()
         size = facts.config.image.size

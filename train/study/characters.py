@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from captioner import datasets
 from captioner.config import Cell, DecoderConfig
-from captioner.datasets import read_captioned_photos
 from captioner.decoding import sample
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
@@ -50,7 +50,7 @@ class Texts:
 def read_texts(setting: Setting) -> Texts:
     """Flickr8k's captions, or those of toy scenes."""
     if setting.data:
-        found = read_captioned_photos(setting.data / "flickr8k")
+        found = datasets.read(setting.data / "flickr8k")
         train, test = (
             [text for photo in found.select(split).photos for text in photo.captions] for split in ("train", "dev")
         )
