@@ -157,8 +157,7 @@ class Training:
                 begun = time.monotonic()
                 batch = work.feed.batch(group, at.step)
                 rate = learning_rate(at.phase_step, phase.epochs * len(groups), phase.warmup)
-                progress = at.phase_step / (phase.epochs * len(groups))
-                loss, norm = self._step(work, batch, rate=rate, progress=progress)
+                loss, norm = self._step(work, batch, rate=rate)
                 value, seconds = loss.value.item(), time.monotonic() - begun
                 at.batch, at.step, at.phase_step = at.batch + 1, at.step + 1, at.phase_step + 1
                 at.loss_sum, at.tokens = at.loss_sum + value * loss.tokens, at.tokens + loss.tokens
@@ -175,7 +174,7 @@ class Training:
                 if at.step % self.config.training.save_every == 0:
                     self._save(work.optimizer)
 
-    def _step(self, work: Work, batch: Batch, *, rate: float, progress: float) -> tuple[Loss, float]:
+    def _step(self, work: Work, batch: Batch, *, rate: float) -> tuple[Loss, float]:
         """Learn from a batch, of which each process takes its share; returns the whole batch's loss and gradient
         norm.
         """
@@ -186,7 +185,7 @@ class Training:
             parameters["lr"] = parameters["peak"] * rate
         share = on_device(self.team.share(batch), self.device)
         with self._arithmetic():
-            loss = work.objective.loss(self.model, share, progress=progress, seed=seed)
+            loss = work.objective.loss(self.model, share, seed=seed)
         loss = self.team.weigh(loss, rows=len(batch.tokens))
         work.optimizer.zero_grad(set_to_none=True)
         loss.value.backward()  # type: ignore[no-untyped-call]

@@ -101,30 +101,20 @@ class Objective:
         del seed
         return [corpus.captions[photo] for photo in numbers]
 
-    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+    def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
         """What one step minimizes.
 
         Args:
             model: the student.
             batch: on the model's device.
-            progress: how much of the phase is behind, in [0, 1).
             seed: of what is drawn at random.
         """
         raise NotImplementedError
 
-    def imitate(
-        self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int
-    ) -> tuple[Loss, Forced, Vectors]:
+    def imitate(self, model: EncoderDecoder, batch: Batch) -> tuple[Loss, Forced, Vectors]:
         """Cross-entropy of people's captions, what the decoder said, and what it looked at; see `loss`."""
         vectors = Vectors(batch.inputs.float()) if batch.inputs.dim() == 3 else model.encoder(batch.inputs)
-        loss, forced = cross_entropy(
-            model.decoder,
-            vectors,
-            batch.tokens,
-            smoothing=self.training.label_smoothing,
-            own_words=self.phase.scheduled_sampling * progress,
-            seed=seed,
-        )
+        loss, forced = cross_entropy(model.decoder, vectors, batch.tokens, smoothing=self.training.label_smoothing)
         return loss, forced, vectors
 
     def penalty(self, forced: Forced, batch: Batch) -> Tensor | float:

@@ -73,9 +73,9 @@ class SelfCritical(Objective):
         choices = (corpus.captions[photo] for photo in numbers)
         return [[random.Random(f"{seed}/{place}").choice(captions)] for place, captions in enumerate(choices)]
 
-    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+    def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
         """The reward's loss and a share of cross-entropy; see `Objective.loss`."""
-        people, forced, vectors = self.imitate(model, batch, progress=progress, seed=seed)
+        people, forced, vectors = self.imitate(model, batch)
         reward = self.critic.loss(model.decoder, vectors, batch.photos, count=self.phase.samples, seed=seed)
         share = self.phase.cross_entropy_share
         value = (1 - share) * reward.value + share * (people.value + self.penalty(forced, batch))
