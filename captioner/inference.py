@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 from torch import Tensor
 
-from captioner.decoding import Constraint, DecodingOptions, Hypothesis, beam_search
-from captioner.decoding.constraints import at_most, no_repeated_words
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.decoding.beam import beam_search
+from captioner.decoding.constraints import Constraint, at_most, no_repeated_words
 from captioner.errors import UsageError
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors

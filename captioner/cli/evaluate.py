@@ -7,9 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner.cli.options import DECODING_FLAGS, add_model_options, decoding_options, positive
+from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import require_place, write_line
 from captioner.cli.progress import say
+from captioner.decoding.options import FLAGS
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_files
 
@@ -179,7 +180,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.results and options.sweep_beams:
         raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
     if options.results:
-        of_the_model = {"model", "device", "batch_size", *DECODING_FLAGS}
+        of_the_model = {"model", "device", "batch_size", "repeat_words", *FLAGS}
         _refuse_ignored(options, of_the_model, "--results are captions that somebody's model has written already")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")

@@ -14,7 +14,8 @@ from torch import Tensor
 from captioner.checkpoint import Checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.config import STRICT, TextConfig
-from captioner.decoding import DecodingOptions, Hypothesis, beam_search
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.decoding.beam import beam_search
 from captioner.errors import UsageError
 from captioner.inference import word_constraints
 from captioner.models.decoder import DecoderState

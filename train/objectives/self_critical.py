@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from captioner.config import STRICT
-from captioner.decoding import sample
+from captioner.decoding.sampling import sample
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.models.decoder import Decoder

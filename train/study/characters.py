@@ -16,7 +16,7 @@ from torch import Tensor
 
 from captioner import datasets
 from captioner.config import Cell, DecoderConfig
-from captioner.decoding import sample
+from captioner.decoding.sampling import sample
 from captioner.models.decoder import Decoder
 from captioner.models.encoders import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize
