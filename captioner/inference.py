@@ -10,8 +10,7 @@ from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.decoding.beam import beam_search
 from captioner.decoding.constraints import Constraint, at_most, no_repeated_words
 from captioner.errors import UsageError
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 from captioner.text.english import REPEATABLE
 
@@ -148,15 +147,15 @@ def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequenc
     return [row[: len(some)] for row, some in zip(chosen.sum(-1).tolist(), sentences, strict=True)]
 
 
-def log_probs_unseen(decoder: Decoder, width: int, hypotheses: Sequence[Hypothesis]) -> list[float]:
+def log_probs_unseen(decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis]) -> list[float]:
     """How probable a decoder holds sentences if it sees nothing: natural logarithms, their ends included.
 
     Nothing is one vector of zeros, which is also what it sees where it learns from text alone.
 
     Args:
         decoder: the decoder.
-        width: of the vectors that it attends to, D.
+        vectors: such as it attends to; only their width and device matter.
         hypotheses: at least one sentence.
     """
-    nothing = torch.zeros(1, 1, width, device=decoder.embedding.weight.device)
+    nothing = vectors.values.new_zeros(1, 1, vectors.values.shape[2])
     return log_probs_of(decoder, Vectors(nothing), [[one.tokens for one in hypotheses]])[0]

@@ -30,7 +30,7 @@ from captioner.inference import (
     log_probs_unseen,
     word_constraints,
 )
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Vectors
 from captioner.text import ENGLISH, Tokenizer
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ class Captioner:
         return [(self._alternative(one).text, both) for one, both in zip(best, signals, strict=True)]
 
     def _signals(self, photos: Sequence[PreparedPhoto], best: Sequence[Hypothesis], vectors: Vectors) -> list[Signals]:
-        unseen = log_probs_unseen(self._model.decoder, vectors.values.shape[2], best)
+        unseen = log_probs_unseen(self._model.decoder, vectors, best)
         return [
             (signals_of_search(one, log_prob), signals_of_picture(photo.pixels))
             for photo, one, log_prob in zip(photos, best, unseen, strict=True)

@@ -15,6 +15,7 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.models.interfaces import Encoder
 from train.batches import Batch, on_device
 from train.config import first_difference
 from train.log import Log
@@ -148,7 +149,7 @@ class Training:
         at, phase = self.at, work.phase
         groups = work.feed.groups(f"{at.phase}/{at.epoch}")
         self.model.train()
-        for part in self.model.encoder.modules():  # statistics stay those of pretraining: batches are too small
+        for part in self.model.encoder.blocks.modules():  # statistics stay those of pretraining: batches are too small
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {at.epoch + 1}/{phase.epochs}"
@@ -201,11 +202,10 @@ class Training:
             self.average.update_parameters(self.model)
         return self.team.gather(loss), norm
 
-    def _encode(self, encoder: nn.Module, images: Tensor) -> Tensor:
+    def _encode(self, encoder: Encoder, images: Tensor) -> Tensor:
         encoder.eval()
         with torch.inference_mode(), self._arithmetic():
-            grid: Tensor = encoder(images.to(self.device)).values
-        return grid
+            return encoder(images.to(self.device)).values
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         enabled = self.config.training.precision == "bf16"

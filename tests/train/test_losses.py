@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from captioner.config import DecoderConfig
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 from train.objectives.cross_entropy import attention_penalty, cross_entropy
 from train.objectives.distillation import distillation
@@ -19,12 +19,12 @@ WORDS = ("a", "dog", "cat", "runs", "on", "grass", "sofa")
 VOCABULARY = Vocabulary((*SPECIAL_TOKENS, *WORDS))
 
 
-def build(dropout: float = 0.0) -> Decoder:
+def build(dropout: float = 0.0) -> RecurrentDecoder:
     torch.manual_seed(0)
     config = DecoderConfig(
         vocabulary_size=len(VOCABULARY), hidden_size=16, embedding_size=12, attention="additive", dropout=dropout
     )
-    return Decoder(config, 6).train()
+    return RecurrentDecoder(config, 6).train()
 
 
 def grid(photos: int = 2) -> Vectors:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
-from captioner.models.decoder import Decoder, Forced
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Forced, Vectors
 from captioner.text import PAD
 
 

@@ -19,7 +19,7 @@ from captioner.decoding.beam import beam_search
 from captioner.errors import UsageError
 from captioner.inference import word_constraints
 from captioner.models.decoder import DecoderState
-from captioner.models.encoders import ImageEncoder, Vectors
+from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 from train.batches import Batch
 
@@ -80,7 +80,7 @@ class Teachers:
         self.weight = weight
         self._vocabulary = vocabulary
         self._models = [load_model(one).to(device) for one in checkpoints]
-        self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
+        self.encoders = [model.encoder for model in self._models]
 
     @torch.no_grad()
     def opinions(self, batch: Batch) -> Tensor:

@@ -6,9 +6,8 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from captioner.models.decoder import Forced
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Forced, Vectors
 from captioner.text import Direction, Vocabulary
 from train.batches import Batch
 from train.config import LoopSettings, PhaseBase

@@ -19,9 +19,8 @@ from captioner.config import STRICT
 from captioner.decoding.sampling import sample
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
-from captioner.models.decoder import Decoder
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from captioner.text.english import FUNCTION_WORDS
 from train.batches import Batch

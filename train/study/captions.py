@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
-from torch import Tensor, nn
+from torch import Tensor
 
 from captioner import checkpoint, datasets
 from captioner.checkpoint.weights import load_model
@@ -17,8 +17,8 @@ from captioner.datasets import CaptionedPhoto
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.inference import generate
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.interfaces import Encoder, Vectors
 from captioner.text import Tokenizer, Vocabulary
 from train.batches import encode, pad
 from train.objectives.cross_entropy import cross_entropy
@@ -90,13 +90,13 @@ def read_captions(setting: Setting) -> CaptionData:
     return CaptionData(train, test, Vocabulary.build(words, min_count=3 if setting.data else 1))
 
 
-def _read(photos: list[CaptionedPhoto], root: Path, split: str, encoder: nn.Module, size: int) -> Captions:
+def _read(photos: list[CaptionedPhoto], root: Path, split: str, encoder: Encoder, size: int) -> Captions:
     loaded = load_photos(photos, root / IMAGES, size=size, cache=CACHE, name=split)
 
     @torch.inference_mode()
     def grid(images: Tensor) -> Tensor:
         values = encoder(images).values.transpose(1, 2)  # (B, D, N)
-        square = values.unflatten(2, (int(values.shape[2] ** 0.5), -1))
+        square = values.reshape(*values.shape[:2], int(values.shape[2] ** 0.5), -1)
         return F.adaptive_avg_pool2d(square, SIDE).flatten(2).transpose(1, 2)
 
     features = load_features(
@@ -119,7 +119,9 @@ def _captions(vectors: Tensor, captions: list[list[str]]) -> Captions:
     return Captions(vectors, [[tokenize(text) for text in texts] for texts in captions])
 
 
-def build_decoder(data: CaptionData, settings: DecoderSettings, seed: int, *, kind: type[Decoder] = Decoder) -> Decoder:
+def build_decoder(
+    data: CaptionData, settings: DecoderSettings, seed: int, *, kind: type[RecurrentDecoder] = RecurrentDecoder
+) -> RecurrentDecoder:
     """A decoder for these captions with random weights; `kind` may be a variant of the library's."""
     torch.manual_seed(seed)
     config = DecoderConfig(**vars(settings), vocabulary_size=len(data.vocabulary))
@@ -142,7 +144,7 @@ def _to_ids(captions: Captions, vocabulary: Vocabulary, backwards: bool) -> list
 
 
 def teach(
-    decoder: Decoder,
+    decoder: RecurrentDecoder,
     data: CaptionData,
     *,
     steps: int,
@@ -180,7 +182,7 @@ def teach(
 
 
 @torch.inference_mode()
-def write_captions(decoder: Decoder, data: CaptionData, options: DecodingOptions = OPTIONS) -> list[list[str]]:
+def write_captions(decoder: RecurrentDecoder, data: CaptionData, options: DecodingOptions = OPTIONS) -> list[list[str]]:
     """A trained decoder's captions of the photos to be measured on, from a free-running beam search."""
     found = (
         hypotheses[0]
