@@ -19,14 +19,14 @@ PREFIX = "network."
 """What an encoder's parameters are called before the name that they have where they were pretrained."""
 
 
-def pretrained_encoder(settings: EncoderSettings) -> Encoder:
-    """An encoder with the weights that the settings name.
+def pretrained_encoder(settings: EncoderSettings, image: ImageConfig | None = None) -> Encoder:
+    """An encoder of such images, or of the usual ones, with the weights that the settings name.
 
     Raises:
         UsageError: they cannot be had, or belong to another network.
         ModelError: they are a checkpoint's, and it is damaged.
     """
-    encoder = build_image_encoder(ImageEncoderConfig(backbone=settings.backbone), ImageConfig())
+    encoder = build_image_encoder(ImageEncoderConfig(backbone=settings.backbone), image or ImageConfig())
     weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(settings.weights)
     expected = _by_own_name(encoder)
     wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
