@@ -28,6 +28,7 @@ from captioner.inference import (
     guesses_of,
     log_probs_of,
     log_probs_unseen,
+    reread,
     word_constraints,
 )
 from captioner.models.interfaces import Vectors
@@ -246,9 +247,9 @@ class Captioner:
             if not all(found):
                 raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
             best = [hypotheses[0] for hypotheses in found]
-            maps = attention_of(self._model.decoder, vectors, best) if attention else None
+            forced = reread(self._model.decoder, vectors, best) if attention else None
+            maps, guesses = (attention_of(forced, best), guesses_of(forced, best)) if forced else (None, None)
             confidences = self._confidences(photos, best, vectors)
-            guesses = guesses_of(self._model.decoder, vectors, best) if attention else None
         captions = [
             self._caption(photo, hypotheses, confidence, None if maps is None else maps[row])
             for row, (photo, hypotheses, confidence) in enumerate(zip(photos, found, confidences, strict=True))

@@ -16,7 +16,7 @@ from captioner.checkpoint import TranslatorCheckpoint
 from captioner.checkpoint.weights import load_model
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, SentenceError
-from captioner.inference import attention_of, confidence_of, find_device, generate
+from captioner.inference import attention_of, confidence_of, find_device, generate, reread
 from captioner.text import CLOSING, EOS, PAD, as_sentence, split_sentences
 from captioner.text.subwords import SPACE, as_text, normalize
 from captioner.translation.copying import hide, put_back
@@ -175,7 +175,8 @@ class Translator:
                         f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged."
                     )
                 best = [hypotheses[0] for hypotheses in found]
-                maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
+                forced = reread(self._model.decoder, vectors, best, bos=bos) if attention else None
+                maps = attention_of(forced, best) if forced else None
             for row, sentence in enumerate(some):
                 shown = None if maps is None else maps[row]
                 yield (
