@@ -111,7 +111,6 @@ class Training:
                 self.log.close()
 
     def _phases(self) -> None:
-        """All phases that are not behind, one after the other."""
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "paths", nargs="*", metavar="PATH", help="a photo, a folder or a pattern; - reads one photo from standard input"
     )

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--annotations", type=Path, metavar="FILE", help="people's captions: COCO's JSON")
     source.add_argument(
@@ -145,7 +144,6 @@ def _given(
 
 
 def _captioned(options: argparse.Namespace, photos: "CaptionedPhotos", terms: "EvaluationOptions") -> "Outcome":
-    """Scores of the model's captions."""
     from tqdm import tqdm
 
     from captioner import checkpoint

@@ -93,7 +93,6 @@ def caption_photos(
 
 
 def _start(pool: Pool) -> Any:
-    """The module ray, connected."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
     try:
         import ray

@@ -193,7 +193,6 @@ class Translator:
         self._read(sentence)
 
     def _read(self, text: str) -> list["_Read"]:
-        """The sentences of a text."""
         try:
             text.encode()
         except UnicodeEncodeError:

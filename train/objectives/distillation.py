@@ -140,8 +140,6 @@ class Teachers:
 
 @dataclass(frozen=True)
 class _States:
-    """What each model remembers."""
-
     each: tuple[DecoderState, ...]
 
     def select(self, rows: Tensor, beams: Tensor) -> "_States":

@@ -134,7 +134,6 @@ def to_batch(captions: Captions, vocabulary: Vocabulary, *, backwards: bool = Fa
 
 
 def _some(captions: list[list[int]], chance: torch.Generator) -> list[list[int]]:
-    """Two of a photo's captions at random."""
     return [captions[place] for place in torch.randperm(len(captions), generator=chance)[:EACH].tolist()]
 
 
