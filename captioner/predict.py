@@ -241,11 +241,7 @@ class Captioner:
             return []
         options = options or self.decoding
         with torch.inference_mode():
-            vectors = self._encode(photos)
-            constraints = word_constraints(options, self.checkpoint.vocabulary)
-            found = generate(self._model.decoder, vectors, options, constraints=constraints)
-            if not all(found):
-                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
+            vectors, found = self._search(photos, options)
             best = [hypotheses[0] for hypotheses in found]
             forced = reread(self._model.decoder, vectors, best) if attention else None
             maps, guesses = (attention_of(forced, best), guesses_of(forced, best)) if forced else (None, None)
@@ -288,6 +284,16 @@ class Captioner:
         photo = open_image(image, limits=limits or ImageLimits(), draft=size)
         return PreparedPhoto(pixels=to_pixels(photo.image, size), width=photo.width, height=photo.height)
 
+    def _search(
+        self, photos: Sequence[PreparedPhoto], options: DecodingOptions
+    ) -> tuple[Vectors, list[list[Hypothesis]]]:
+        vectors = self._encode(photos)
+        constraints = word_constraints(options, self.checkpoint.vocabulary)
+        found = generate(self._model.decoder, vectors, options, constraints=constraints)
+        if not all(found):
+            raise ModelError(f"{self.checkpoint.path}: the model produced NaN; the checkpoint is probably corrupt.")
+        return vectors, found
+
     def _encode(self, photos: Sequence[PreparedPhoto]) -> Vectors:
         """Encode a batch; a processor takes it in handfuls, whose grids stay in its cache."""
         size = ENCODED_AT_ONCE if self._device.type == "cpu" else len(photos)
@@ -302,9 +308,7 @@ class Captioner:
     def signals(self, photos: Sequence[PreparedPhoto]) -> list[tuple[str, Signals]]:
         """The sentence about each photo, and what its confidence follows from; for fitting a calibration."""
         with torch.inference_mode():
-            vectors = self._encode(photos)
-            constraints = word_constraints(self.decoding, self.checkpoint.vocabulary)
-            found = generate(self._model.decoder, vectors, self.decoding, constraints=constraints)
+            vectors, found = self._search(photos, self.decoding)
             best = [hypotheses[0] for hypotheses in found]
             signals = self._signals(photos, best, vectors)
         return [(self._alternative(one).text, both) for one, both in zip(best, signals, strict=True)]

@@ -171,9 +171,8 @@ class Translator:
                     unknown=torch.tensor([len(sentence.copied) for sentence in some]),
                 )
                 if not all(found):
-                    raise ModelError(
-                        f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged."
-                    )
+                    where = self.checkpoint.path
+                    raise ModelError(f"{where}: the model produced NaN; the checkpoint is probably corrupt.")
                 best = [hypotheses[0] for hypotheses in found]
                 forced = reread(self._model.decoder, vectors, best, bos=bos) if attention else None
                 maps = attention_of(forced, best) if forced else None
