@@ -65,11 +65,6 @@ class Calibration:
     measured: dict[str, float] = Field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the names of the signals.
-
-        Raises:
-            ValueError: one is unknown.
-        """
         for model, known in ((self.close, SIGNALS_OF_SEARCH), (self.photo, SIGNALS_OF_PICTURE)):
             for name in model.weights:
                 if name not in known:

@@ -122,11 +122,6 @@ class DecoderSettings:
     sentinel: bool = False
 
     def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: where two fields exclude each other.
-        """
         if self.attention == "multi-head" and self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         if self.attention == "none" and self.sentinel:

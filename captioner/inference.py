@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 from torch import Tensor
 
-from captioner.decoding import Constraint, DecodingOptions, Hypothesis, beam_search
-from captioner.decoding.constraints import at_most, no_repeated_words
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.decoding.beam import beam_search
+from captioner.decoding.constraints import Constraint, at_most, no_repeated_words
 from captioner.errors import UsageError
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Forced, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 from captioner.text.english import REPEATABLE
 
@@ -78,35 +78,32 @@ def word_constraints(options: DecodingOptions, vocabulary: Vocabulary) -> list[C
     return [no_repeated_words(torch.tensor([token in REPEATABLE for token in vocabulary.tokens]))]
 
 
-def attention_of(
-    decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, bos: int = BOS
-) -> list[list[list[float]]]:
-    """Where a decoder looked at each token of a sentence about each of B sets of vectors.
+def reread(decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, bos: int = BOS) -> Forced:
+    """Read a sentence about each of B sets of vectors once more, for what a search forgets; K is 1."""
+    length = max(len(one.tokens) for one in hypotheses)
+    rows = [[bos, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
+    return decoder(vectors, torch.tensor(rows, device=vectors.values.device)[:, None])
 
-    The search forgets it, so the sentences are read once more.
+
+def attention_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[list[float]]]:
+    """Where a decoder looked at each token of the sentences that it reread.
 
     Returns:
         For each sentence a row for each token, the shares of attention on the N vectors.
     """
-    length = max(len(one.tokens) for one in hypotheses)
-    rows = [[bos, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
-    tokens = torch.tensor(rows, device=vectors.values.device)[:, None]
-    weights = decoder(vectors, tokens).attention[:, 0].tolist()
+    weights = forced.attention[:, 0].tolist()
     return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
 
 
 def guesses_of(
-    decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, count: int = 4
+    forced: Forced, hypotheses: Sequence[Hypothesis], *, count: int = 4
 ) -> list[list[tuple[float, list[tuple[int, float]]]]]:
-    """How probable a decoder holds each token of a sentence about each of B sets of vectors, given those before it.
+    """How probable a decoder holds each token of the sentences that it reread, given those before it.
 
     Returns:
         For each sentence and token its log-probability, and at most `count` other ids with their probabilities.
     """
-    length = max(len(one.tokens) for one in hypotheses)
-    rows = [[BOS, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
-    tokens = torch.tensor(rows, device=vectors.values.device)[:, None]
-    said = decoder(vectors, tokens).logits[:, 0].float().log_softmax(-1)  # (B, T, V)
+    said = forced.logits[:, 0].float().log_softmax(-1)  # (B, T, V)
     shares = said.exp()
     shares[..., [PAD, BOS, EOS, UNK]] = 0
     best, ids = shares.topk(min(count + 1, shares.shape[-1]), dim=-1)
@@ -147,15 +144,15 @@ def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequenc
     return [row[: len(some)] for row, some in zip(chosen.sum(-1).tolist(), sentences, strict=True)]
 
 
-def log_probs_unseen(decoder: Decoder, width: int, hypotheses: Sequence[Hypothesis]) -> list[float]:
+def log_probs_unseen(decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis]) -> list[float]:
     """How probable a decoder holds sentences if it sees nothing: natural logarithms, their ends included.
 
     Nothing is one vector of zeros, which is also what it sees where it learns from text alone.
 
     Args:
         decoder: the decoder.
-        width: of the vectors that it attends to, D.
+        vectors: such as it attends to; only their width and device matter.
         hypotheses: at least one sentence.
     """
-    nothing = torch.zeros(1, 1, width, device=decoder.embedding.weight.device)
+    nothing = vectors.values.new_zeros(1, 1, vectors.values.shape[2])
     return log_probs_of(decoder, Vectors(nothing), [[one.tokens for one in hypotheses]])[0]

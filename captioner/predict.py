@@ -28,9 +28,10 @@ from captioner.inference import (
     guesses_of,
     log_probs_of,
     log_probs_unseen,
+    reread,
     word_constraints,
 )
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Vectors
 from captioner.text import ENGLISH, Tokenizer
 
 if TYPE_CHECKING:
@@ -240,15 +241,11 @@ class Captioner:
             return []
         options = options or self.decoding
         with torch.inference_mode():
-            vectors = self._encode(photos)
-            constraints = word_constraints(options, self.checkpoint.vocabulary)
-            found = generate(self._model.decoder, vectors, options, constraints=constraints)
-            if not all(found):
-                raise ModelError(f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged.")
+            vectors, found = self._search(photos, options)
             best = [hypotheses[0] for hypotheses in found]
-            maps = attention_of(self._model.decoder, vectors, best) if attention else None
+            forced = reread(self._model.decoder, vectors, best) if attention else None
+            maps, guesses = (attention_of(forced, best), guesses_of(forced, best)) if forced else (None, None)
             confidences = self._confidences(photos, best, vectors)
-            guesses = guesses_of(self._model.decoder, vectors, best) if attention else None
         captions = [
             self._caption(photo, hypotheses, confidence, None if maps is None else maps[row])
             for row, (photo, hypotheses, confidence) in enumerate(zip(photos, found, confidences, strict=True))
@@ -287,6 +284,16 @@ class Captioner:
         photo = open_image(image, limits=limits or ImageLimits(), draft=size)
         return PreparedPhoto(pixels=to_pixels(photo.image, size), width=photo.width, height=photo.height)
 
+    def _search(
+        self, photos: Sequence[PreparedPhoto], options: DecodingOptions
+    ) -> tuple[Vectors, list[list[Hypothesis]]]:
+        vectors = self._encode(photos)
+        constraints = word_constraints(options, self.checkpoint.vocabulary)
+        found = generate(self._model.decoder, vectors, options, constraints=constraints)
+        if not all(found):
+            raise ModelError(f"{self.checkpoint.path}: the model produced NaN; the checkpoint is probably corrupt.")
+        return vectors, found
+
     def _encode(self, photos: Sequence[PreparedPhoto]) -> Vectors:
         """Encode a batch; a processor takes it in handfuls, whose grids stay in its cache."""
         size = ENCODED_AT_ONCE if self._device.type == "cpu" else len(photos)
@@ -301,15 +308,13 @@ class Captioner:
     def signals(self, photos: Sequence[PreparedPhoto]) -> list[tuple[str, Signals]]:
         """The sentence about each photo, and what its confidence follows from; for fitting a calibration."""
         with torch.inference_mode():
-            vectors = self._encode(photos)
-            constraints = word_constraints(self.decoding, self.checkpoint.vocabulary)
-            found = generate(self._model.decoder, vectors, self.decoding, constraints=constraints)
+            vectors, found = self._search(photos, self.decoding)
             best = [hypotheses[0] for hypotheses in found]
             signals = self._signals(photos, best, vectors)
         return [(self._alternative(one).text, both) for one, both in zip(best, signals, strict=True)]
 
     def _signals(self, photos: Sequence[PreparedPhoto], best: Sequence[Hypothesis], vectors: Vectors) -> list[Signals]:
-        unseen = log_probs_unseen(self._model.decoder, vectors.values.shape[2], best)
+        unseen = log_probs_unseen(self._model.decoder, vectors, best)
         return [
             (signals_of_search(one, log_prob), signals_of_picture(photo.pixels))
             for photo, one, log_prob in zip(photos, best, unseen, strict=True)

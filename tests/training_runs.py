@@ -72,7 +72,6 @@ encoder_learning_rate = 1e-4
 encoder_blocks = 2
 size = 32
 flip = true
-scheduled_sampling = 0.5
 warmup = 1
 [[phase]]
 name = "reward"

@@ -37,8 +37,6 @@ class PhaseBase:
         colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
         warmup: steps over which the learning rate rises; in a phase too short for that, a tenth of its steps.
         weight_decay: of AdamW, on matrices only.
-        scheduled_sampling: share of the words read that are the model's own guesses instead of a person's: from 0 at
-            the beginning of the phase in a straight line to this (Bengio et al. 2015).
     """
 
     name: str
@@ -54,7 +52,6 @@ class PhaseBase:
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
     warmup: Annotated[int, Field(ge=0)] = 100
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def refuse(self, *names: str, reason: str) -> None:
         """Refuse settings that were made and would do nothing.

@@ -15,6 +15,7 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.models.interfaces import Encoder
 from train.batches import Batch, on_device
 from train.config import first_difference
 from train.log import Log
@@ -110,7 +111,6 @@ class Training:
                 self.log.close()
 
     def _phases(self) -> None:
-        """All phases that are not behind, one after the other."""
         for number, phase in enumerate(self.config.phase):
             if number < self.at.phase:
                 continue
@@ -148,7 +148,7 @@ class Training:
         at, phase = self.at, work.phase
         groups = work.feed.groups(f"{at.phase}/{at.epoch}")
         self.model.train()
-        for part in self.model.encoder.modules():  # statistics stay those of pretraining: batches are too small
+        for part in self.model.encoder.blocks.modules():  # statistics stay those of pretraining: batches are too small
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {at.epoch + 1}/{phase.epochs}"
@@ -157,8 +157,7 @@ class Training:
                 begun = time.monotonic()
                 batch = work.feed.batch(group, at.step)
                 rate = learning_rate(at.phase_step, phase.epochs * len(groups), phase.warmup)
-                progress = at.phase_step / (phase.epochs * len(groups))
-                loss, norm = self._step(work, batch, rate=rate, progress=progress)
+                loss, norm = self._step(work, batch, rate=rate)
                 value, seconds = loss.value.item(), time.monotonic() - begun
                 at.batch, at.step, at.phase_step = at.batch + 1, at.step + 1, at.phase_step + 1
                 at.loss_sum, at.tokens = at.loss_sum + value * loss.tokens, at.tokens + loss.tokens
@@ -175,7 +174,7 @@ class Training:
                 if at.step % self.config.training.save_every == 0:
                     self._save(work.optimizer)
 
-    def _step(self, work: Work, batch: Batch, *, rate: float, progress: float) -> tuple[Loss, float]:
+    def _step(self, work: Work, batch: Batch, *, rate: float) -> tuple[Loss, float]:
         """Learn from a batch, of which each process takes its share; returns the whole batch's loss and gradient
         norm.
         """
@@ -186,7 +185,7 @@ class Training:
             parameters["lr"] = parameters["peak"] * rate
         share = on_device(self.team.share(batch), self.device)
         with self._arithmetic():
-            loss = work.objective.loss(self.model, share, progress=progress, seed=seed)
+            loss = work.objective.loss(self.model, share, seed=seed)
         loss = self.team.weigh(loss, rows=len(batch.tokens))
         work.optimizer.zero_grad(set_to_none=True)
         loss.value.backward()  # type: ignore[no-untyped-call]
@@ -202,11 +201,10 @@ class Training:
             self.average.update_parameters(self.model)
         return self.team.gather(loss), norm
 
-    def _encode(self, encoder: nn.Module, images: Tensor) -> Tensor:
+    def _encode(self, encoder: Encoder, images: Tensor) -> Tensor:
         encoder.eval()
         with torch.inference_mode(), self._arithmetic():
-            grid: Tensor = encoder(images.to(self.device)).values
-        return grid
+            return encoder(images.to(self.device)).values
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         enabled = self.config.training.precision == "bf16"

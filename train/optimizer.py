@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.objectives import PhaseSettings
@@ -19,11 +19,11 @@ def build_optimizer(model: EncoderDecoder, phase: PhaseSettings) -> torch.optim.
     groups = []
     model.requires_grad_(False)
     last = model.encoder.blocks[-phase.encoder_blocks :]  # all of them if the number is 0
-    for parts, peak in ((nn.ModuleList([model.decoder]), phase.learning_rate), (last, phase.encoder_learning_rate)):
+    for part, peak in ((model.decoder, phase.learning_rate), (last, phase.encoder_learning_rate)):
         if peak > 0:
-            parts.requires_grad_(True)
-            matrices = [parameter for parameter in parts.parameters() if parameter.dim() > 1]
-            others = [parameter for parameter in parts.parameters() if parameter.dim() <= 1]
+            learning = [parameter.requires_grad_(True) for parameter in part.parameters()]
+            matrices = [parameter for parameter in learning if parameter.dim() > 1]
+            others = [parameter for parameter in learning if parameter.dim() <= 1]
             groups += [
                 {"params": matrices, "peak": peak, "weight_decay": phase.weight_decay},
                 {"params": others, "peak": peak, "weight_decay": 0.0},

@@ -1,14 +1,17 @@
 """Scores into a checkpoint, its `config.json` and the table of its card, so that no figure is typed by hand."""
 
-import argparse
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from tqdm import tqdm
 
 from captioner import checkpoint
 from captioner.checkpoint import CARD, CONFIG
-from captioner.cli import evaluate
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
+from captioner.evaluation.evaluate import EvaluationOptions, evaluate
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.scores import LABELS
 from captioner.files import replacing
@@ -18,30 +21,47 @@ _INTERVAL = "| *95 % interval* |"
 _SECTION = "## Scores\n\nBy `captioner evaluate`, ×100, with 95 % bootstrap intervals over photos."
 
 
-def record(model: Path, name: str, arguments: Sequence[str], *, also: Sequence[Path] = ()) -> Outcome:
-    """Run `captioner evaluate` on a checkpoint and write down what it finds; what stood there under that name is
-    replaced.
+def record(
+    model: Path,
+    name: str,
+    photos: Iterable[CaptionedPhoto],
+    options: EvaluationOptions,
+    *,
+    images: Path,
+    device: str = "auto",
+    batch_size: int = 32,
+    also: Sequence[Path] = (),
+) -> Outcome:
+    """Score a checkpoint's captions with its own decoding defaults and write down the scores, in the place of those of
+    that name.
 
     Args:
         model: the checkpoint's directory.
         name: of the photos, for people, such as `Flickr8k test`.
-        arguments: of `captioner evaluate`.
+        photos: what people wrote about them.
+        options: see `captioner.evaluate`.
+        images: the photos' directory.
+        device: see `captioner.evaluate`.
+        batch_size: see `captioner.evaluate`.
         also: further files with such a table as the card's, such as a README.
 
     Raises:
-        UsageError: the arguments ask for another thing than the model's own scores.
-        CaptionerError: what `captioner evaluate` complains about.
+        UsageError: one of the further files is missing.
+        CaptionerError: what `captioner.evaluate` complains about.
     """
-    parser = argparse.ArgumentParser(prog="python -m train record MODEL NAME")
-    evaluate.add_arguments(parser)
-    options = parser.parse_args([*arguments, "--model", str(model)])
-    if options.results or options.compare:
-        raise UsageError("record measures the model itself; leave --results and --compare away.")
     for file in also:
         if not file.is_file():
             raise UsageError(f"--also {file}: no such file.")
     directory = checkpoint.read(model).path
-    outcome = evaluate.evaluated(options)
+    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, wanted: int) -> None:
+            bar.total = wanted
+            bar.update(done - bar.n)
+
+        outcome = evaluate(
+            model, photos, options, images=images, device=device, batch_size=batch_size, progress=progress
+        )
     record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):
         text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"

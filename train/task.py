@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.models.interfaces import Encoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
 from captioner.text.subwords import Subwords
@@ -20,7 +21,7 @@ from train.objectives.objective import Objective
 from train.photos.config import TrainConfig
 from train.sentences.config import TranslationConfig
 
-Encode = Callable[[nn.Module, Tensor], Tensor]
+Encode = Callable[[Encoder, Tensor], Tensor]
 """Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""
 
 

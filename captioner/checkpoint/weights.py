@@ -33,9 +33,9 @@ def load_model(checkpoint: Checkpoint | TranslatorCheckpoint) -> EncoderDecoder:
     _check_fit(path, model.state_dict(), weights)
     state = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
     model.load_state_dict(state, assign=True)
-    model.encoder.to(memory_format=torch.channels_last)  # the file's tensors took the place of those built so
+    model.to(memory_format=torch.channels_last)  # the file's tensors took the place of those built so
     if checkpoint.config.decoder.tie_weights:  # assigning makes two tensors of one
-        model.decoder.classify.weight = model.decoder.embedding.weight
+        model.get_submodule(OUTPUT.rpartition(".")[0]).register_parameter("weight", model.get_parameter(EMBEDDING))
     return model.requires_grad_(False).eval()
 
 

@@ -7,6 +7,7 @@ import argparse
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from captioner.errors import UsageError
@@ -18,7 +19,6 @@ MAX_PORT = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "--host",
         default="localhost",
@@ -34,11 +34,15 @@ def run(options: argparse.Namespace) -> int:
     """Serve the page until the process is stopped.
 
     Raises:
-        UsageError: the page is not part of this installation.
+        UsageError: the page or Streamlit is not installed.
     """
     main = next((place for place in PLACES if place.is_file()), None)
     if main is None:
         raise UsageError("this installation has no web page; reinstall captioner or run it from a checkout.")
+    try:
+        metadata.distribution("streamlit")  # not find_spec, which finds a file streamlit.py in the current folder
+    except metadata.PackageNotFoundError:
+        raise UsageError("the web page needs Streamlit; install it with: pip install 'captioner[app]'.") from None
     # -P: a file streamlit.py in the current folder is not taken for the package.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(main), f"--server.address={options.host}"]
     if options.port is not None:

@@ -21,6 +21,7 @@ from captioner.cli.options import (
 from captioner.cli.output import abandon_output, write_line
 from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
+from captioner.folders import results
 from captioner.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "paths", nargs="*", metavar="PATH", help="a photo, a folder or a pattern; - reads one photo from standard input"
     )
@@ -65,8 +65,8 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="a file, made as its suffix says: .jsonl (JSON lines), .csv,\n"
-        ".json (COCO results) or .parquet (a folder); may be repeated",
+        help="a file, made as its suffix says; may be repeated\n"
+        + ", ".join(f"{suffix} ({kind.label})" for suffix, kind in results.KINDS.items()),
     )
     group.add_argument("--sidecar", action="store_true", help="photo.jpg's sentence into photo.txt beside it")
     group.add_argument(

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner.cli.options import DECODING_FLAGS, add_model_options, decoding_options, positive
+from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import require_place, write_line
 from captioner.cli.progress import say
+from captioner.decoding.options import FLAGS
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_files
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--annotations", type=Path, metavar="FILE", help="people's captions: COCO's JSON")
     source.add_argument(
@@ -144,7 +144,6 @@ def _given(
 
 
 def _captioned(options: argparse.Namespace, photos: "CaptionedPhotos", terms: "EvaluationOptions") -> "Outcome":
-    """Scores of the model's captions."""
     from tqdm import tqdm
 
     from captioner import checkpoint
@@ -179,7 +178,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.results and options.sweep_beams:
         raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
     if options.results:
-        of_the_model = {"model", "device", "batch_size", *DECODING_FLAGS}
+        of_the_model = {"model", "device", "batch_size", "repeat_words", *FLAGS}
         _refuse_ignored(options, of_the_model, "--results are captions that somebody's model has written already")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(group: argparse._ArgumentGroup) -> None:
-    """Declare the arguments that say which photos are meant."""
     group.add_argument("--recursive", action="store_true", help="look into the folders of a folder, too")
     group.add_argument(
         "--follow-links", action="store_true", help="follow links to folders, each folder and each file once"

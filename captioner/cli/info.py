@@ -12,7 +12,6 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="checkpoint directory or embedded model (default: photo-en)"
     )

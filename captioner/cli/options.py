@@ -5,19 +5,15 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from captioner.decoding.options import FLAGS, DecodingOptions
+
 if TYPE_CHECKING:
-    from captioner.decoding.options import DecodingOptions
     from captioner.images import ImageLimits
 
-DECODING_FLAGS = {
-    "beam_size": (int, "sentences kept at each step; 1 is fastest"),
-    "max_length": (int, "most words in a sentence"),
-    "min_length": (int, "fewest words in a sentence"),
-    "length_penalty": (float, "how much longer sentences are favoured; 0 favours short ones"),
-    "no_repeat_ngram": (int, "no run of so many words stands twice; 0 allows all"),
-}
 PHOTO_EN = {"beam_size": 3, "max_length": 20, "min_length": 0, "length_penalty": 0.7, "no_repeat_ngram": 2}
-"""What `--help` shows: the embedded model's defaults, repeated here so that help need not read it (a test compares)."""
+"""What `--help` shows where it is not the option's default: the embedded model's, repeated here so that help need not
+read it (a test compares).
+"""
 
 LIMIT_FLAGS = {
     "max_pixels": ("refuse photos with more pixels, width times height", 250_000_000),
@@ -61,9 +57,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos at once (default: 32)")
     group = parser.add_argument_group("search (a flag not given takes the model's own default; photo-en's are shown)")
-    for name, (kind, meaning) in DECODING_FLAGS.items():
-        flag = f"--{name.replace('_', '-')}"
-        group.add_argument(flag, type=kind, metavar="N", help=f"{meaning} ({PHOTO_EN[name]})")
+    for name, field in FLAGS.items():
+        help_ = f"{field.metadata['meaning']} ({PHOTO_EN.get(name, field.default)})"
+        kind = float if field.type is float else int
+        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=help_)
     group.add_argument(
         "--repeat-words",
         action=argparse.BooleanOptionalAction,
@@ -71,16 +68,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def decoding_options(options: argparse.Namespace, default: "DecodingOptions") -> "DecodingOptions":
+def decoding_options(options: argparse.Namespace, default: DecodingOptions) -> DecodingOptions:
     """The model's decoding defaults with what the user gave on the command line.
 
     Raises:
         UsageError: a value is out of range.
     """
     from captioner.config import from_mapping, to_mapping
-    from captioner.decoding.options import DecodingOptions
 
-    given: dict[str, Any] = {name: getattr(options, name) for name in DECODING_FLAGS}
+    given: dict[str, Any] = {name: getattr(options, name) for name in FLAGS}
     given["repeat_words"] = options.repeat_words
     given["num_captions"] = getattr(options, "num_captions", None)
     given = {name: value for name, value in given.items() if value is not None}

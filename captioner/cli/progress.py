@@ -95,7 +95,6 @@ class Progress:
             say(f"{counts.kept:,} sidecars stood there already and were kept; captioner replaces only its own")
 
     def _rate(self) -> float:
-        """Photos a second."""
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
     parser.add_argument(
         "sentences", nargs="*", metavar="SENTENCE", help="in English; without one, each line of standard input is one"
     )

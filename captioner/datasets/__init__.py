@@ -8,7 +8,6 @@ Hugging Face, Flickr8k's and Flickr30k's own text files, and text files beside p
 from captioner.datasets.coco import read_coco, read_karpathy, read_results, to_results
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos
 from captioner.datasets.reading import read, read_flickr8k
-from captioner.datasets.reading import read as read_captioned_photos
 from captioner.datasets.structure import count_and_first
 from captioner.datasets.writing import write
 
@@ -17,7 +16,6 @@ __all__ = [
     "CaptionedPhotos",
     "count_and_first",
     "read",
-    "read_captioned_photos",
     "read_coco",
     "read_flickr8k",
     "read_karpathy",

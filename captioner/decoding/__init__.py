@@ -1,8 +1,8 @@
-"""Search and sampling over a `step` function: they expand and reorder a state that they do not understand."""
+"""Search and sampling over a `step` function: they expand and reorder a state that they do not understand.
 
-from captioner.decoding.beam import beam_search
-from captioner.decoding.constraints import Constraint
+Here are the names that need no torch; `beam.beam_search`, `sampling.sample` and `constraints` load it.
+"""
+
 from captioner.decoding.options import DecodingOptions, Hypothesis, State, Step
-from captioner.decoding.sampling import sample
 
-__all__ = ["Constraint", "DecodingOptions", "Hypothesis", "State", "Step", "beam_search", "sample"]
+__all__ = ["DecodingOptions", "Hypothesis", "State", "Step"]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from captioner.decoding.constraints import IMPOSSIBLE, Constraint, no_end_before, no_repeated_ngrams
+from captioner.decoding.constraints import IMPOSSIBLE, Constraint, of_options
 from captioner.decoding.options import AnyState, DecodingOptions, Hypothesis, Step
 
 
@@ -46,11 +46,7 @@ def beam_search(
     search = _Search(batch_size, options, eos, torch.device(device))
     tokens = torch.full((batch_size, 1), bos, device=device)
     never = torch.tensor(sorted(banned), dtype=torch.long, device=device)
-    constraints = [
-        no_end_before(max(1, options.min_length), eos),  # saying nothing is no answer
-        *([no_repeated_ngrams(options.no_repeat_ngram)] if options.no_repeat_ngram else []),
-        *constraints,
-    ]
+    constraints = [*of_options(options, eos), *constraints]
     for length in range(options.max_length + 1):
         log_probs, state = step(tokens, state)
         log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)  # a copy: what `step` gave stays as it is

@@ -1,8 +1,14 @@
-"""What a search may not write. Each constraint sets the log-probability of a forbidden token to minus infinity."""
+"""What a search may not write. Each constraint sets the log-probability of a forbidden token to minus infinity.
+
+A new one is a function here and, where people choose it, a field of `DecodingOptions` that `of_options` reads; a number
+with a meaning becomes a flag of the commands by itself.
+"""
 
 from collections.abc import Callable
 
 from torch import Tensor
+
+from captioner.decoding.options import DecodingOptions
 
 IMPOSSIBLE = float("-inf")
 
@@ -13,6 +19,14 @@ place.
 `tokens` are the ids that each sentence holds so far, `photos` says which of the things to describe each row is about:
 the rows of those that are done leave the batch.
 """
+
+
+def of_options(options: DecodingOptions, eos: int) -> list[Constraint]:
+    """What the options of a search forbid, but for `repeat_words`, for which one must know the words."""
+    constraints = [no_end_before(max(1, options.min_length), eos)]  # saying nothing is no answer
+    if options.no_repeat_ngram:
+        constraints.append(no_repeated_ngrams(options.no_repeat_ngram))
+    return constraints
 
 
 def no_end_before(length: int, eos: int) -> Constraint:

@@ -1,10 +1,9 @@
 """What to search for, and what is found."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
-from captioner.config import STRICT
 from captioner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,14 +23,9 @@ Step = Callable[["Tensor", AnyState], tuple["Tensor", AnyState]]
 """`step(tokens (B, K), state) -> (log-probabilities of the next token (B, K, V), the new state)`."""
 
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "beam_size": (1, 100),
-    "num_captions": (1, 100),
-    "max_length": (1, 1000),
-    "min_length": (0, 1000),
-    "length_penalty": (0, 5),
-    "no_repeat_ngram": (0, 100),
-}
+def _number(default: float, low: float, high: float, meaning: str = "") -> Any:
+    """A field with a range; with a meaning it is also a flag of the commands that search."""
+    return field(default=default, metadata={"range": (low, high), "meaning": meaning})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,29 +47,36 @@ class DecodingOptions:
         UsageError: a value is out of range or of another type, or two exclude each other.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    # As `captioner.config.STRICT`; that module imports pydantic, for which `--help` need not wait.
+    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
-    beam_size: int = 3
-    num_captions: int = 1
-    max_length: int = 20
-    min_length: int = 0
-    length_penalty: float = 0.7
-    no_repeat_ngram: int = 2
+    beam_size: int = _number(3, 1, 100, "sentences kept at each step; 1 is fastest")
+    num_captions: int = _number(1, 1, 100)
+    max_length: int = _number(20, 1, 1000, "most words in a sentence")
+    min_length: int = _number(0, 0, 1000, "fewest words in a sentence")
+    length_penalty: float = _number(0.7, 0, 5, "how much longer sentences are favoured; 0 favours short ones")
+    no_repeat_ngram: int = _number(2, 0, 100, "no run of so many words stands twice; 0 allows all")
     repeat_words: bool = True
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            kinds = int | float if name == "length_penalty" else int
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.type is bool:
+                if not isinstance(value, bool):
+                    raise UsageError(f"{each.name} is {value!r}; give true or false.")
+                continue
+            low, high = each.metadata["range"]
+            kinds, number = (int | float, "number") if each.type is float else (int, "whole number")
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-                number = "number" if name == "length_penalty" else "whole number"
-                raise UsageError(f"{name} is {value!r}; give a {number} from {low} to {high}.")
-        if not isinstance(self.repeat_words, bool):
-            raise UsageError(f"repeat_words is {self.repeat_words!r}; give true or false.")
+                raise UsageError(f"{each.name} is {value!r}; give a {number} from {low} to {high}.")
         if self.num_captions > self.beam_size:
             raise UsageError(f"num_captions {self.num_captions} is larger than beam_size {self.beam_size}.")
         if self.min_length > self.max_length:
             raise UsageError(f"min_length {self.min_length} is larger than max_length {self.max_length}.")
+
+
+FLAGS: dict[str, Field[Any]] = {each.name: each for each in fields(DecodingOptions) if each.metadata.get("meaning")}
+"""The numbers for which the commands that search have a flag."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,6 @@ def processors() -> int:
 
 
 def _groups(sources: Iterable[Named], size: int) -> Iterator[list[Named]]:
-    """The sources in lists of `size`; the last may be shorter."""
     remaining = iter(sources)
     while group := list(islice(remaining, size)):
         yield group

@@ -139,8 +139,6 @@ def caption_folder(
 
 
 class _Work:
-    """One call of `caption_folder`."""
-
     def __init__(
         self,
         model: "Model",

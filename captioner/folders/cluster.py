@@ -1,6 +1,6 @@
 """Captioning on many machines: the same pipeline on Ray Data, which spreads it and does again what a dead worker had.
 
-Ray is imported when it is asked for, and installed by `pip install captioner[ray]` on every machine. All machines see
+Ray is imported when it is asked for, and installed by `pip install 'captioner[ray]'` on every machine. All machines see
 the photos under the same absolute paths, and the model as well if it is not an embedded one.
 """
 
@@ -93,13 +93,12 @@ def caption_photos(
 
 
 def _start(pool: Pool) -> Any:
-    """The module ray, connected."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
     try:
         import ray
         import ray.data
     except ImportError:
-        raise UsageError("--engine ray needs Ray; install it with: pip install captioner[ray].") from None
+        raise UsageError("--engine ray needs Ray; install it with: pip install 'captioner[ray]'.") from None
     import logging
 
     from captioner.folders.batch import processors

@@ -169,8 +169,6 @@ class _Folder(NamedTuple):
 
 
 class _Search:
-    """One search through all that is meant."""
-
     def __init__(self, wanted: Photos, passed: PassedOver) -> None:
         self._wanted = wanted
         self._passed = passed

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from captioner import spreadsheet
 from captioner.errors import OutputError, UsageError
@@ -20,14 +20,21 @@ ROWS_A_PART = 100_000
 """Records in one file of a Parquet folder."""
 
 
+class Kind(NamedTuple):
+    """How a kind of output is written, and what people call it."""
+
+    write: Callable[[Path, Iterable[Row], Receipts], None]
+    label: str
+
+
 def kind(path: Path) -> str:
     """What is to be written to a file, by its suffix.
 
     Raises:
         UsageError: no such kind is known.
     """
-    if path.suffix.lower() not in _WRITERS:
-        *others, last = _WRITERS
+    if path.suffix.lower() not in KINDS:
+        *others, last = KINDS
         raise UsageError(f"--output {path}: the suffix says what it will be: {', '.join(others)} or {last}.")
     return path.suffix.lower()
 
@@ -46,7 +53,7 @@ def write(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[kind(path)](path, rows, receipts)
+        KINDS[kind(path)].write(path, rows, receipts)
     except OSError as problem:
         raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
 
@@ -82,7 +89,7 @@ def _write_parquet(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         import pyarrow as arrow
         from pyarrow import parquet
     except ImportError:
-        raise UsageError(f"{path}: Parquet needs the package pyarrow; install it with: pip install pyarrow.") from None
+        raise UsageError(f"{path}: Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.") from None
     path.mkdir(exist_ok=True)
     written = set()
     for number, part in enumerate(_parts(rows)):
@@ -118,9 +125,10 @@ def _schema() -> "pyarrow.Schema":
     return arrow.schema([(name, types.get(name, arrow.string())) for name in COLUMNS])
 
 
-_WRITERS: dict[str, Callable[[Path, Iterable[Row], Receipts], None]] = {
-    ".jsonl": _write_jsonl,
-    ".csv": _write_csv,
-    ".json": _write_coco,
-    ".parquet": _write_parquet,
+KINDS = {
+    ".jsonl": Kind(_write_jsonl, "JSON lines"),
+    ".csv": Kind(_write_csv, "CSV"),
+    ".json": Kind(_write_coco, "COCO results"),
+    ".parquet": Kind(_write_parquet, "a folder"),
 }
+"""By suffix. A new one is its function here and its line; the command's help follows."""

@@ -198,7 +198,6 @@ def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: 
 
 
 def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: int | None, reduce: int) -> Image.Image:
-    """Decode, and convert to RGB."""
     frame = None
     if encoded.kind == "GIF" and image.tile:
         frame = image.tile[0].extents

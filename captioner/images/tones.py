@@ -101,7 +101,6 @@ def _hides_a_picture(image: Image.Image) -> bool:
 
 
 def _ends(channel: Image.Image) -> tuple[int, int]:
-    """The lowest and the highest value of a channel of 8 bits."""
     histogram = channel.histogram()
     found = [value for value, count in enumerate(histogram) if count]
     return found[0], found[-1]

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor, nn
 
 from captioner.config import DecoderConfig
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Vectors
 
 
 class Memory(NamedTuple):

@@ -6,7 +6,6 @@ photo, in a search its beams; both share what was computed from the vectors.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
@@ -14,22 +13,10 @@ from torch import Tensor, nn
 
 from captioner.config import Cell, DecoderConfig
 from captioner.models.attention import Memory, build_attention
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Forced, Vectors
+from captioner.models.packed import pack
 
 CELLS: dict[Cell, Callable[[int, int], nn.RNNCellBase]] = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
-
-
-class Forced(NamedTuple):
-    """What the decoder says under teacher forcing.
-
-    Attributes:
-        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`. Or (P, V), of P wanted places
-            alone.
-        attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N, less what a sentinel got.
-    """
-
-    logits: Tensor
-    attention: Tensor
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ class DecoderState:
         return DecoderState(memory, hidden, self.output[index], self.attention[index])
 
 
-class Decoder(nn.Module):
+class RecurrentDecoder(nn.Module):
     """A recurrent network with attention and its output fed back.
 
     At each step, with w the embedded token and o the last output:
@@ -148,6 +135,10 @@ class Decoder(nn.Module):
         said = self.dropout(torch.stack(outputs, 2))
         return Forced(self._classify(said if wanted is None else said[wanted]), torch.stack(attention, 2))
 
+    def settle(self) -> None:
+        """Pack the matrices for speed, once they change and move no more."""
+        pack(self)
+
     def _advance(self, words: Tensor, state: DecoderState) -> DecoderState:
         """One step of the recurrence; `words` (B, K, E)."""
         first = self._run(0, torch.cat([words, state.output], -1), state.hidden[0])
@@ -177,6 +168,11 @@ class Decoder(nn.Module):
     def _classify(self, outputs: Tensor) -> Tensor:
         logits: Tensor = self.classify(self.project(outputs))
         return logits
+
+
+def build_decoder(config: DecoderConfig, vector_size: int) -> Decoder:
+    """Build the decoder that a configuration names, with random weights, over vectors (B, N, `vector_size`)."""
+    return RecurrentDecoder(config, vector_size)
 
 
 def _mean(vectors: Vectors) -> Tensor:

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 
 from captioner.config import ModelConfig, TranslatorConfig
-from captioner.models.decoder import Decoder, Forced
-from captioner.models.encoders import Encoder, build_encoder
-from captioner.models.packed import pack
+from captioner.models.decoder import build_decoder
+from captioner.models.encoders import build_encoder
+from captioner.models.interfaces import Decoder, Encoder, Forced
 
 
 class EncoderDecoder(nn.Module):
@@ -15,14 +15,13 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.encoder: Encoder = build_encoder(config)
-        self.decoder = Decoder(config.decoder, self.encoder.output_size)
+        self.decoder: Decoder = build_decoder(config.decoder, self.encoder.output_size)
 
     def settle(self) -> None:
-        """Rearrange the weights for speed, once they change and move no more; see `Encoder.settle` and `pack`."""
+        """Rearrange the weights for speed, once they change and move no more; see `Encoder.settle`."""
         self.encoder.settle()
-        pack(self.decoder)
+        self.decoder.settle()
 
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:
-        """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder.forward`."""
-        forced: Forced = self.decoder(self.encoder(inputs), tokens)
-        return forced
+        """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder`."""
+        return self.decoder(self.encoder(inputs), tokens)

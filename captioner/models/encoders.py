@@ -1,14 +1,13 @@
 """Encoders: what a decoder looks at while it writes.
 
-To add another kind, write a subclass of `Encoder`, name it in `build_encoder`, and give it a configuration in
-`captioner.config`. Decoder, search, checkpoint and prediction stay as they are.
+To add another kind, write a class with the methods of `captioner.models.interfaces.Encoder`, name it in
+`build_image_encoder` or `build_encoder`, and name or configure it in `captioner.config`. Search, checkpoint, prediction
+and training stay as they are.
 """
 
-from abc import ABC, abstractmethod
 from collections import OrderedDict
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 import torchvision
@@ -24,6 +23,7 @@ from captioner.config import (
     TextEncoderConfig,
     TranslatorConfig,
 )
+from captioner.models.interfaces import Encoder, Vectors
 
 GRID_CHANNELS: dict[Backbone, int] = {
     "mobilenet_v2": 1280,
@@ -46,44 +46,7 @@ PADDING = 0
 """The id that fills up short sentences (`captioner.text.PAD`)."""
 
 
-class Vectors(NamedTuple):
-    """What an encoder gives and a decoder attends to.
-
-    Attributes:
-        values: (B, N, D).
-        padding: (B, N), True where a vector is only filling; None if none is.
-    """
-
-    values: Tensor
-    padding: Tensor | None = None
-
-
-class Encoder(nn.Module, ABC):
-    """Gives B sets of vectors: of images (B, 3, H, W), or of tokens (B, N).
-
-    An abstract class and not a protocol, because an encoder must be an `nn.Module`, which a protocol cannot demand.
-
-    Attributes:
-        output_size: D, the width of a vector.
-    """
-
-    output_size: int
-
-    @property
-    @abstractmethod
-    def blocks(self) -> nn.ModuleList:
-        """The network's parts from the first to the last; training may begin at any of them."""
-
-    @abstractmethod
-    def settle(self) -> None:
-        """Rearrange the weights for speed, once they change and move no more."""
-
-    @abstractmethod
-    def forward(self, inputs: Tensor, /) -> Vectors:
-        """Encode a batch."""
-
-
-class ImageEncoder(Encoder):
+class ImageEncoder(nn.Module):
     """A torchvision CNN up to its last grid of features.
 
     The images' normalisation is a part of it, so that it is written once and travels with the weights' checkpoint.
@@ -162,7 +125,7 @@ def _classifier(backbone: Backbone) -> nn.Module:
     return network
 
 
-class TextEncoder(Encoder):
+class TextEncoder(nn.Module):
     """A bidirectional LSTM: every token's vector knows what stands before and behind it (Schuster and Paliwal 1997)."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
@@ -208,12 +171,13 @@ class TextEncoder(Encoder):
         return Vectors(values, padding)
 
 
+def build_image_encoder(config: ImageEncoderConfig, image: ImageConfig) -> Encoder:
+    """Build the encoder of photos that a configuration names, with random weights."""
+    return ImageEncoder(config, image)
+
+
 def build_encoder(config: ModelConfig | TranslatorConfig) -> Encoder:
-    """Build the encoder that a configuration names, with random weights."""
-    match config:
-        case ModelConfig(encoder=ImageEncoderConfig() as encoder):
-            return ImageEncoder(encoder, config.image)
-        case TranslatorConfig(encoder=TextEncoderConfig() as encoder):
-            return TextEncoder(encoder)
-        case _:
-            raise AssertionError(f"no encoder is known for {config}")
+    """Build the encoder of a model, with random weights."""
+    if isinstance(config, ModelConfig):
+        return build_image_encoder(config.encoder, config.image)
+    return TextEncoder(config.encoder)

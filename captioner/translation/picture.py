@@ -64,5 +64,4 @@ def _find_font() -> ImageFont.FreeTypeFont | None:
 
 
 def _plain(word: str) -> str:
-    """A word without its accents."""
     return "".join(letter for letter in unicodedata.normalize("NFD", word) if not unicodedata.combining(letter))

@@ -16,7 +16,7 @@ from captioner.checkpoint import TranslatorCheckpoint
 from captioner.checkpoint.weights import load_model
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import ModelError, SentenceError
-from captioner.inference import attention_of, confidence_of, find_device, generate
+from captioner.inference import attention_of, confidence_of, find_device, generate, reread
 from captioner.text import CLOSING, EOS, PAD, as_sentence, split_sentences
 from captioner.text.subwords import SPACE, as_text, normalize
 from captioner.translation.copying import hide, put_back
@@ -171,11 +171,11 @@ class Translator:
                     unknown=torch.tensor([len(sentence.copied) for sentence in some]),
                 )
                 if not all(found):
-                    raise ModelError(
-                        f"{self.checkpoint.path}: the model's probabilities are no numbers; it is damaged."
-                    )
+                    where = self.checkpoint.path
+                    raise ModelError(f"{where}: the model produced NaN; the checkpoint is probably corrupt.")
                 best = [hypotheses[0] for hypotheses in found]
-                maps = attention_of(self._model.decoder, vectors, best, bos=bos) if attention else None
+                forced = reread(self._model.decoder, vectors, best, bos=bos) if attention else None
+                maps = attention_of(forced, best) if forced else None
             for row, sentence in enumerate(some):
                 shown = None if maps is None else maps[row]
                 yield (
@@ -192,7 +192,6 @@ class Translator:
         self._read(sentence)
 
     def _read(self, text: str) -> list["_Read"]:
-        """The sentences of a text."""
         try:
             text.encode()
         except UnicodeEncodeError:

@@ -200,6 +200,16 @@ def test_help_and_version_load_nothing_heavy(flag: str) -> None:
     assert (b"caption" if flag == "--help" else __version__.encode()) in done.stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["info"], ["caption", "a.jpg", "--model", "none"], ["evaluate", "--annotations", "none.json", "--images", "."]],
+)
+def test_what_needs_no_model_does_not_wait_for_torch(words: list[str], tmp_path: Path) -> None:
+    code = "import sys; from captioner.cli import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0
+
+
 def test_whoever_wants_to_train_is_told_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "fit", "x.toml"]) == 2
     assert main(["--help"]) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.datasets import read_captioned_photos
+from captioner import datasets
 from captioner.errors import UsageError
 from captioner.folders.batch import Record
 from captioner.folders.receipts import Receipts
@@ -27,7 +27,7 @@ TEXTS = ("A dog runs.", '=A "dog", maybe', "'90s dog")
 
 
 def read(path: Path, problems: list[str] | None = None) -> dict[str, tuple[str, ...]]:
-    return {photo.file: photo.captions for photo in read_captioned_photos(path, problems=problems)}
+    return {photo.file: photo.captions for photo in datasets.read(path, problems=problems)}
 
 
 def caption(*texts: str) -> Caption:
@@ -170,7 +170,7 @@ def test_folders_of_hugging_face_are_splits(tmp_path: Path) -> None:
         (tmp_path / split).mkdir()
         text = "file_name,text\na.jpg,A dog\n" if name.endswith("csv") else '{"file_name": "a.jpg", "text": "A cat"}\n'
         (tmp_path / split / name).write_text(text)
-    photos = read_captioned_photos(tmp_path)
+    photos = datasets.read(tmp_path)
     assert [(photo.file, photo.captions, photo.split) for photo in photos] == [
         ("train/a.jpg", ("A dog",), "train"),
         ("validation/a.jpg", ("A cat",), "dev"),
@@ -228,7 +228,7 @@ def test_photos_beside_their_captions_keep_their_names(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for name in ("captions.csv", "images/a.jpg", "a.jpg"):
         (tmp_path / name).write_text("file,caption\na.jpg,A dog\n")
-    photos = read_captioned_photos(tmp_path).photos
+    photos = datasets.read(tmp_path).photos
     assert find_place(tmp_path, photos) == Place(tmp_path / "images")
     with pytest.raises(UsageError, match=r"data\.images: nowhere is no directory"):
         find_place(tmp_path, photos, "nowhere")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from captioner import datasets
 from captioner.datasets import (
     CaptionedPhoto,
     CaptionedPhotos,
-    read_captioned_photos,
     read_coco,
     read_flickr8k,
     read_karpathy,
@@ -73,7 +73,7 @@ def test_coco(write: Callable[[object], Path]) -> None:
         CaptionedPhoto("7", "7.jpg", ("A café.", " Two  cups ")),
     ]
     assert photos.references() == {"42": ("A dog.",), "7": ("A café.", " Two  cups ")}
-    assert list(read_captioned_photos(write(COCO))) == list(photos)
+    assert list(datasets.read(write(COCO))) == list(photos)
 
 
 def test_karpathy(write: Callable[[object], Path]) -> None:
@@ -84,9 +84,7 @@ def test_karpathy(write: Callable[[object], Path]) -> None:
     ]
     assert list(read_flickr8k(write(KARPATHY))) == list(photos)
     coco = {"filename": "x.jpg", "filepath": "val2014", "cocoid": 5, "split": "restval", "sentences": [{"raw": "Hi"}]}
-    assert list(read_captioned_photos(write({"images": [coco]}))) == [
-        CaptionedPhoto("5", "val2014/x.jpg", ("Hi",), "restval")
-    ]
+    assert list(datasets.read(write({"images": [coco]}))) == [CaptionedPhoto("5", "val2014/x.jpg", ("Hi",), "restval")]
 
 
 def test_list(write: Callable[[object], Path]) -> None:
@@ -113,20 +111,20 @@ def test_captions_are_found_by_their_usual_names(tmp_path: Path, name: str) -> N
     (tmp_path / "images").mkdir()
     (tmp_path / "sizes.json").touch()
     (tmp_path / name).write_text(json.dumps(LIST), encoding="utf-8")
-    assert read_captioned_photos(tmp_path).photos == read_captioned_photos(tmp_path / name).photos
+    assert datasets.read(tmp_path).photos == datasets.read(tmp_path / name).photos
 
 
 def test_no_captions_and_several_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"holds no captions; looked for captions\.csv, captions\.jsonl, captions\.json,"
     ):
-        read_captioned_photos(tmp_path)
+        datasets.read(tmp_path)
     (tmp_path / "captions_train2017.json").touch()
     (tmp_path / "captions_val2017.json").touch()
     with pytest.raises(
         UsageError, match=r"several files of captions \(captions_train2017\.json, captions_val2017\.json\)"
     ):
-        read_captioned_photos(tmp_path)
+        datasets.read(tmp_path)
 
 
 MINE = """\
@@ -151,15 +149,15 @@ def test_my_photos(name: str, text: str, end: str, tmp_path: Path) -> None:
         CaptionedPhoto("a.jpg", "a.jpg", ("A dog, and a ball", 'A "brown" dog'), "train"),
         CaptionedPhoto("b.jpg", "b.jpg", ("Un café",), "dev"),
     ]
-    assert list(read_captioned_photos(tmp_path / name)) == photos
+    assert list(datasets.read(tmp_path / name)) == photos
     assert list(read_flickr8k(tmp_path / name)) == photos
 
 
 def test_my_photos_need_no_splits(tmp_path: Path, write: Callable[[object], Path]) -> None:
     (tmp_path / "mine.csv").write_text("file,caption\na.jpg,A dog\n", encoding="utf-8")
     expected = [CaptionedPhoto("a.jpg", "a.jpg", ("A dog",))]
-    assert list(read_captioned_photos(tmp_path / "mine.csv")) == expected
-    assert list(read_captioned_photos(write([{"file": "a.jpg", "caption": "A dog"}]))) == expected
+    assert list(datasets.read(tmp_path / "mine.csv")) == expected
+    assert list(datasets.read(write([{"file": "a.jpg", "caption": "A dog"}]))) == expected
 
 
 WRONG_LINES = [
@@ -192,7 +190,7 @@ def test_wrong_lines_of_my_photos(name: str, text: str, message: str, tmp_path: 
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
-        read_captioned_photos(path)
+        datasets.read(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -201,7 +199,7 @@ def test_wrong_lines_of_my_photos(name: str, text: str, message: str, tmp_path: 
 def test_what_is_wrong_can_be_named_and_left_out(tmp_path: Path, write: Callable[[object], Path]) -> None:
     def read(path: Path) -> tuple[list[tuple[str, tuple[str, ...]]], str]:
         problems: list[str] = []
-        photos = read_captioned_photos(path, problems=problems)
+        photos = datasets.read(path, problems=problems)
         return [(photo.id, photo.captions) for photo in photos], "\n".join(problems)
 
     path = tmp_path / "mine.csv"
@@ -237,14 +235,14 @@ def test_what_is_wrong_in_official_text_files_can_be_left_out(official: Path) ->
         file.write("\na.jpg A cat\n")
     (official / "Flickr_8k.devImages.txt").write_text("b.jpg\nx.jpg\n", encoding="utf-8")
     problems: list[str] = []
-    photos = read_captioned_photos(official, problems=problems)
+    photos = datasets.read(official, problems=problems)
     assert [photo.split for photo in photos] == ["train", "dev", "test", "unused"]
     assert len(problems) == 2
     assert "line 7 is not FILE#NUMBER, a tab and a caption" in problems[0]
     assert "photo 'x.jpg' without a caption in Flickr8k.token.txt" in problems[1]
     (official / "Flickr_8k.testImages.txt").write_text("a.jpg\n", encoding="utf-8")
     with pytest.raises(UsageError, match="also listed in another split"):
-        read_captioned_photos(official, problems=problems)
+        datasets.read(official, problems=problems)
 
 
 def test_select(write: Callable[[object], Path]) -> None:
@@ -333,8 +331,8 @@ WRONG: list[tuple[str, Callable[[Path], object], object, str]] = [
     ("list captions", read_flickr8k, [{"file": "a", "split": "b", "captions": "c"}], "in photos, 1 item"),
     ("list empty", read_flickr8k, [], "holds no captioned photos"),
     ("Flickr8k from COCO", read_flickr8k, COCO, "has no splits"),
-    ("unknown", read_captioned_photos, {"a": 1}, "is not a file of captioned photos: expected COCO's"),
-    ("number", read_captioned_photos, 3, "is not a file of captioned photos"),
+    ("unknown", datasets.read, {"a": 1}, "is not a file of captioned photos: expected COCO's"),
+    ("number", datasets.read, 3, "is not a file of captioned photos"),
 ]
 
 
@@ -382,7 +380,7 @@ def test_wrong_text_files(official: Path, file: str, text: str, message: str) ->
 def test_missing_text_file(official: Path) -> None:
     (official / "Flickr_8k.testImages.txt").unlink()
     with pytest.raises(UsageError, match=r"testImages\.txt cannot be read"):
-        read_captioned_photos(official)
+        datasets.read(official)
 
 
 def test_photos_refuse_what_makes_no_sense() -> None:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from captioner.decoding import Constraint, DecodingOptions, Hypothesis, Step, beam_search, sample
-from captioner.decoding.constraints import no_repeated_words
+from captioner.decoding import DecodingOptions, Hypothesis, Step
+from captioner.decoding.beam import beam_search
+from captioner.decoding.constraints import Constraint, no_repeated_words
+from captioner.decoding.sampling import sample
 from captioner.errors import UsageError
 
 BOS, EOS, WORDS = 0, 1, (2, 3, 4)

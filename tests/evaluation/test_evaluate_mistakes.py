@@ -146,6 +146,7 @@ def test_truncated_annotations(evaluate: Any, results: Any, coco: Path) -> None:
         (["--compare", "a", "b"], 2, "not allowed with argument"),
         (["--results", "r.json", "--split", "dev"], 2, "the photos of --annotations have no splits"),
         (["--results", "r.json", "--model", "photo-en", "--beam-size", "1"], 2, "leave --model, --beam-size away"),
+        (["--results", "r.json", "--no-repeat-words"], 2, "leave --repeat-words away"),
     ],
 )
 def test_mistakes_are_told_at_once(arguments: list[str], code: int, message: str, evaluate: Any) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioner.datasets import read_captioned_photos, read_results
+from captioner import datasets
+from captioner.datasets import read_results
 from captioner.errors import UsageError
 from captioner.evaluation.bleu import BleuStatistics, bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
@@ -335,7 +336,7 @@ def test_agrees_with_the_official_figures() -> None:
     oracles = json.loads((Path(folder) / "official_scores.json").read_text(encoding="utf-8"))
     assert len(oracles) == 4
     for name, oracle in oracles.items():
-        photos = read_captioned_photos(Path(folder) / oracle["references"].split(":")[0])
+        photos = datasets.read(Path(folder) / oracle["references"].split(":")[0])
         predictions = read_results(Path(folder) / oracle["predictions"])
         references = {photo.id: photo.captions[1:] for photo in photos if photo.id in predictions}
         found = score(predictions, references, resamples=10).as_dict()

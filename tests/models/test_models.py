@@ -8,18 +8,19 @@ from torch import Tensor
 
 from captioner.config import AttentionKind, Backbone, Cell, DecoderConfig, ImageConfig, ImageEncoderConfig, ModelConfig
 from captioner.models.attention import build_attention
-from captioner.models.decoder import Decoder, DecoderState
+from captioner.models.decoder import DecoderState, RecurrentDecoder
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import GRID_CHANNELS, ImageEncoder, Vectors
+from captioner.models.encoders import GRID_CHANNELS, ImageEncoder
+from captioner.models.interfaces import Vectors
 from captioner.models.packed import PackedCell, PackedLinear, pack
 
 B, K, N, D, T, V = 3, 2, 6, 10, 5, 11
 
 
-def decoder(**settings: object) -> Decoder:
+def decoder(**settings: object) -> RecurrentDecoder:
     torch.manual_seed(0)
     config = DecoderConfig(vocabulary_size=V, hidden_size=8, embedding_size=6, heads=2, **settings)
-    return Decoder(config, D).eval()
+    return RecurrentDecoder(config, D).eval()
 
 
 def vectors(padding: Tensor | None = None) -> Vectors:

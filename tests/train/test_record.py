@@ -77,3 +77,18 @@ def test_only_the_models_own_scores_are_recorded(
     assert "no such file" in capsys.readouterr().err
     assert main(["record", str(tmp_path / "none"), "x", *annotations]) == 3
     assert {file: file.read_bytes() for file in small_checkpoint.iterdir()} == before
+
+
+def test_missing_photos_are_left_out_only_if_told(
+    small_checkpoint: Path, annotations: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "photos"
+    images.mkdir()
+    (images / "coffee.png").symlink_to(Path(annotations[3]) / "coffee.png")
+    command = ["record", str(small_checkpoint), "x", *annotations[:2], "--images", str(images), "--device", "cpu"]
+    assert main(command) == 2
+    assert "1 photo (the first: 'rocket.jpg') of 2 missing; --allow-missing leaves them out." in capsys.readouterr().err
+    assert "x" not in checkpoint.read(small_checkpoint).scores
+    assert main([*command, "--allow-missing"]) == 0
+    assert "they are left out" in capsys.readouterr().err
+    assert "| x, 1 |" in (small_checkpoint / checkpoint.CARD).read_text()

@@ -13,8 +13,8 @@ from torch import nn
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.errors import UsageError
 from captioner.inference import generate, log_probs_of
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, UNK
 from train.__main__ import main
 from train.study import bidirectional, captions, catalogue, cells, chart, forcing, gradients, sharing, toy
@@ -35,7 +35,7 @@ def scenes() -> captions.CaptionData:
     return captions.read_captions(TINY)
 
 
-def small_decoder(scenes: captions.CaptionData, kind: type[Decoder] = Decoder) -> Decoder:
+def small_decoder(scenes: captions.CaptionData, kind: type[RecurrentDecoder] = RecurrentDecoder) -> RecurrentDecoder:
     return captions.build_decoder(scenes, forcing.SETTINGS, 3, kind=kind).eval()
 
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from captioner.decoding import DecodingOptions
 from captioner.inference import generate
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Vectors
 from captioner.text import UNK
 from captioner.text.subwords import Subwords
 from captioner.translation.copying import MARK, hide, mark, put_back

@@ -72,7 +72,6 @@ def run(plan: Plan, directory: Path | None = None, *, say: Callable[[str], None]
 
 
 def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dict[str, Any]:
-    """What is measured in this process."""
     model = Captioner.load(device="cpu")
     result: dict[str, Any] = {"machine": machine()}
     say("throughput")

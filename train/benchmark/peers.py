@@ -18,7 +18,7 @@ from captioner.errors import UsageError
 from captioner.images import open_image, to_pixels
 from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Vectors
 
 Describe = Callable[[Sequence[Path], int], int]
 """Caption photos, each in so many tokens; returns how many sentences of that length came."""
@@ -120,9 +120,9 @@ def resnet101_tutorial(*, size: int = 256, beams: int = 5, vocabulary: int = 949
         found = 0
         for path in paths:
             with torch.inference_mode():
-                grid = model.encoder(_read(path, plain)[None]).values  # (1, N, D)
+                grid = model.encoder(_read(path, plain)[None]).values.transpose(1, 2)  # (1, D, N)
                 side = size // 32
-                wide = F.adaptive_avg_pool2d(grid.transpose(1, 2).unflatten(2, (side, side)), 14)
+                wide = F.adaptive_avg_pool2d(grid.reshape(1, -1, side, side), 14)
                 (best,) = generate(model.decoder, Vectors(wide.flatten(2).transpose(1, 2)), options)
             found += len(best[0].tokens) == length
         return found

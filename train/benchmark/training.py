@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from captioner import checkpoint
 from captioner.config import DecoderConfig
 from captioner.errors import UsageError
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import GRID_CHANNELS, Vectors
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.encoders import GRID_CHANNELS
+from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, UNK
 from train.benchmark import processes
 from train.objectives.cross_entropy import cross_entropy
@@ -49,7 +50,7 @@ class Trial:
 
     def __init__(self, variant: str, config: DecoderConfig, sizes: Sizes) -> None:
         torch.manual_seed(0)
-        self.decoder = Decoder(config, sizes.channels).train()
+        self.decoder = RecurrentDecoder(config, sizes.channels).train()
         self.optimizer = torch.optim.AdamW(self.decoder.parameters())
         grids = torch.randn(sizes.photos, sizes.cells, sizes.channels)
         tokens = torch.randint(UNK + 1, config.vocabulary_size, (sizes.photos, sizes.captions, sizes.tokens + 2))

@@ -121,7 +121,7 @@ def _captioning(config: "TrainConfig", team: "Team", *, resume: bool) -> "Captio
     from train.photos.task import Captioning
 
     start = checkpoint.read(config.start) if config.start else None
-    encoder = None if start or resume else pretrained_encoder(config.encoder)
+    encoder = None if start or resume else pretrained_encoder(config.encoder, config.image)
     for name in CACHED:
         remove_torn(Path(config.data.cache), name, age=A_DAY)  # what is younger, another run may be writing
     skipped: list[str] = []

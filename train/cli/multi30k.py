@@ -14,7 +14,6 @@ KINDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add a parser for each kind of data."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for kind, about in KINDS.items():
         one = kinds.add_parser(kind, help=about, description=f"Write {about}.")

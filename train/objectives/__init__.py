@@ -29,11 +29,6 @@ class PhaseSettings(SelfCriticalSettings):
     objective: ObjectiveName = "captions"
 
     def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: where two fields exclude each other, or one would do nothing.
-        """
         OBJECTIVES[self.objective].check(self)
         if self.encoder_learning_rate:
             self.refuse("views", reason="where the encoder learns: every pass sees other crops")

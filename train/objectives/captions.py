@@ -12,9 +12,10 @@ from train.objectives.objective import Objective
 class Captions(Objective):
     """Teacher forcing."""
 
-    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+    def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
         """Cross-entropy of people's captions, mixed with that of the teachers' opinions; see `Objective.loss`."""
-        people, forced, _ = self.imitate(model, batch, progress=progress, seed=seed)
+        del seed
+        people, forced, _ = self.imitate(model, batch)
         value = people.value
         if self.teachers:
             weight = self.teachers.weight

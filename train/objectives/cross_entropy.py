@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, field
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
-from captioner.models.decoder import Decoder, Forced
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Forced, Vectors
 from captioner.text import PAD
 
 
@@ -27,7 +25,7 @@ class Loss:
 
 
 def cross_entropy(
-    decoder: Decoder, vectors: Vectors, tokens: Tensor, *, smoothing: float = 0.0, own_words: float = 0.0, seed: int = 0
+    decoder: Decoder, vectors: Vectors, tokens: Tensor, *, read: Tensor | None = None, smoothing: float = 0.0
 ) -> tuple[Loss, Forced]:
     """Negative log-likelihood of every next token, given those before it.
 
@@ -35,41 +33,17 @@ def cross_entropy(
         decoder: what writes.
         vectors: of B photos.
         tokens: (B, K, T), `<bos> … <eos>`, filled up with `<pad>`.
+        read: (B, K, T - 1), what the decoder reads instead of all tokens but the last.
         smoothing: share of probability spread over all words (Szegedy et al. 2016).
-        own_words: share of the tokens read that are the model's own guesses (see `mix_in_guesses`).
-        seed: of those guesses.
 
     Returns:
         The loss, and what the decoder said of the tokens that are none of `<pad>`.
     """
-    read, targets = tokens[..., :-1], tokens[..., 1:]
-    if own_words:
-        with torch.no_grad():
-            guesses = decoder(vectors, read).logits
-        read = mix_in_guesses(read, guesses, own_words, seed)
+    targets = tokens[..., 1:]
     present = targets != PAD
-    forced: Forced = decoder(vectors, read, present)
+    forced: Forced = decoder(vectors, tokens[..., :-1] if read is None else read, present)
     value = F.cross_entropy(forced.logits.float(), targets[present], label_smoothing=smoothing)
     return Loss(value, len(forced.logits)), forced
-
-
-def mix_in_guesses(read: Tensor, guesses: Tensor, share: float, seed: int) -> Tensor:
-    """Put tokens that the model would have written in the place of a random share of those that it reads.
-
-    Scheduled sampling (Bengio et al. 2015), all steps at once: the guesses are drawn from a first pass under teacher
-    forcing, so that the second one stays as parallel as the first (Duckworth et al. 2019, with one pass).
-
-    Args:
-        read: (B, K, T), ids that begin with `<bos>`, which stays.
-        guesses: (B, K, T, V), logits; those at t are about the token at t + 1.
-        share: in [0, 1].
-        seed: the same seed makes the same choice.
-    """
-    generator = torch.Generator(read.device).manual_seed(seed)
-    drawn = torch.multinomial(guesses.float().softmax(-1).flatten(0, 2), 1, generator=generator).view(read.shape)
-    own = torch.cat([read[..., :1], drawn[..., :-1]], -1)
-    chosen = torch.rand(read.shape, generator=generator, device=read.device) < share
-    return torch.where(chosen & (read != PAD), own, read)
 
 
 def attention_penalty(attention: Tensor, tokens: Tensor) -> Tensor:

@@ -14,11 +14,12 @@ from torch import Tensor
 from captioner.checkpoint import Checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.config import STRICT, TextConfig
-from captioner.decoding import DecodingOptions, Hypothesis, beam_search
+from captioner.decoding import DecodingOptions, Hypothesis
+from captioner.decoding.beam import beam_search
 from captioner.errors import UsageError
 from captioner.inference import word_constraints
 from captioner.models.decoder import DecoderState
-from captioner.models.encoders import ImageEncoder, Vectors
+from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 from train.batches import Batch
 
@@ -79,7 +80,7 @@ class Teachers:
         self.weight = weight
         self._vocabulary = vocabulary
         self._models = [load_model(one).to(device) for one in checkpoints]
-        self.encoders = [model.encoder for model in self._models if isinstance(model.encoder, ImageEncoder)]
+        self.encoders = [model.encoder for model in self._models]
 
     @torch.no_grad()
     def opinions(self, batch: Batch) -> Tensor:
@@ -139,8 +140,6 @@ class Teachers:
 
 @dataclass(frozen=True)
 class _States:
-    """What each model remembers."""
-
     each: tuple[DecoderState, ...]
 
     def select(self, rows: Tensor, beams: Tensor) -> "_States":

@@ -6,9 +6,8 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from captioner.models.decoder import Forced
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Forced, Vectors
 from captioner.text import Direction, Vocabulary
 from train.batches import Batch
 from train.config import LoopSettings, PhaseBase
@@ -101,30 +100,20 @@ class Objective:
         del seed
         return [corpus.captions[photo] for photo in numbers]
 
-    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+    def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
         """What one step minimizes.
 
         Args:
             model: the student.
             batch: on the model's device.
-            progress: how much of the phase is behind, in [0, 1).
             seed: of what is drawn at random.
         """
         raise NotImplementedError
 
-    def imitate(
-        self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int
-    ) -> tuple[Loss, Forced, Vectors]:
+    def imitate(self, model: EncoderDecoder, batch: Batch) -> tuple[Loss, Forced, Vectors]:
         """Cross-entropy of people's captions, what the decoder said, and what it looked at; see `loss`."""
         vectors = Vectors(batch.inputs.float()) if batch.inputs.dim() == 3 else model.encoder(batch.inputs)
-        loss, forced = cross_entropy(
-            model.decoder,
-            vectors,
-            batch.tokens,
-            smoothing=self.training.label_smoothing,
-            own_words=self.phase.scheduled_sampling * progress,
-            seed=seed,
-        )
+        loss, forced = cross_entropy(model.decoder, vectors, batch.tokens, smoothing=self.training.label_smoothing)
         return loss, forced, vectors
 
     def penalty(self, forced: Forced, batch: Batch) -> Tensor | float:

@@ -16,12 +16,11 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from captioner.config import STRICT
-from captioner.decoding import sample
+from captioner.decoding.sampling import sample
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
-from captioner.models.decoder import Decoder
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Decoder, Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Direction, Vocabulary
 from captioner.text.english import FUNCTION_WORDS
 from train.batches import Batch
@@ -73,9 +72,9 @@ class SelfCritical(Objective):
         choices = (corpus.captions[photo] for photo in numbers)
         return [[random.Random(f"{seed}/{place}").choice(captions)] for place, captions in enumerate(choices)]
 
-    def loss(self, model: EncoderDecoder, batch: Batch, *, progress: float, seed: int) -> Loss:
+    def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
         """The reward's loss and a share of cross-entropy; see `Objective.loss`."""
-        people, forced, vectors = self.imitate(model, batch, progress=progress, seed=seed)
+        people, forced, vectors = self.imitate(model, batch)
         reward = self.critic.loss(model.decoder, vectors, batch.photos, count=self.phase.samples, seed=seed)
         share = self.phase.cross_entropy_share
         value = (1 - share) * reward.value + share * (people.value + self.penalty(forced, batch))

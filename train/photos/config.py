@@ -92,11 +92,6 @@ class TrainConfig:
     distillation: DistillationSettings = dataclasses.field(default_factory=DistillationSettings)
 
     def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: the search would forbid a model of characters to write what every sentence repeats.
-        """
         if self.text.tokens == "char" and self.decoding.no_repeat_ngram:
             raise ValueError("decoding.no_repeat_ngram counts tokens, which are characters here; set it to 0")
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from captioner.datasets import CaptionedPhoto, read_captioned_photos
+from captioner import datasets
+from captioner.datasets import CaptionedPhoto
 from captioner.datasets.structure import as_texts, refuse_all
 from captioner.errors import ImageError, OutputError, UsageError
 from captioner.files import decode_text, replacing
@@ -69,7 +70,7 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     if not data.root:
         raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
     root = Path(data.root)
-    photos = read_captioned_photos(root, problems=problems)
+    photos = datasets.read(root, problems=problems)
     train, validation = divide(photos, problems)
     place = find_place(root, photos.photos, data.images)
     tested = [photo for photo in photos if photo.split == "test"]
@@ -80,11 +81,11 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
     further: dict[str, list[CaptionedPhoto]] = {}
     for file in map(Path, data.validation):
         name = home(file).name if home(file).name not in {root.name, *further} else file.stem
-        measured = read_captioned_photos(file, problems=problems).photos
+        measured = datasets.read(file, problems=problems).photos
         further[name] = find_place(file, measured).absolute(measured)[: data.validation_limit or None]
         held_out |= {_identity(Path(photo.file)) for photo in further[name]}
     for file in map(Path, data.also):
-        also = read_captioned_photos(file, problems=problems).photos
+        also = datasets.read(file, problems=problems).photos
         located = find_place(file, also).absolute(also)
         known = {photo.id for photo in located if _identity(Path(photo.file)) in held_out}
         names = sorted(photo.file for photo in also if photo.id in known)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from captioner.files import replacing
+from captioner.models.interfaces import Encoder
 from train.photos.augmentation import crops
 from train.photos.data import PhotoSet, new_array
 from train.task import hash_of
@@ -84,7 +85,7 @@ def load_features(
     return features
 
 
-def weights_key(encoder: nn.Module) -> str:
+def weights_key(encoder: Encoder) -> str:
     """A hash of an encoder's weights, structure and image normalisation."""
     digest = hashlib.sha256(repr(encoder).encode())
     for name, value in sorted([*encoder.named_parameters(), *encoder.named_buffers()]):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from captioner.models.encoders import ImageEncoder
+from captioner.models.interfaces import Encoder
 from train.batches import Batch, batches, pad
 from train.objectives import OBJECTIVES, PhaseSettings
 from train.photos.augmentation import crops, jitter
@@ -24,8 +24,8 @@ class PhotoFeed:
         config: TrainConfig,
         phase: PhaseSettings,
         *,
-        encoder: ImageEncoder,
-        teachers: Sequence[ImageEncoder] = (),
+        encoder: Encoder,
+        teachers: Sequence[Encoder] = (),
         encode: Encode,
     ) -> None:
         """Compute the grids of encoders that do not learn, or find them in the cache.
@@ -68,7 +68,7 @@ class PhotoFeed:
         cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror, side=phase.size)
         return Batch(jitter(cut, seed, strength=phase.colour), tokens, numbers)
 
-    def _load(self, encoder: ImageEncoder, config: TrainConfig, encode: Encode) -> Grids:
+    def _load(self, encoder: Encoder, config: TrainConfig, encode: Encode) -> Grids:
         features = load_features(
             self.corpus.train,
             lambda images: encode(encoder, images),

@@ -11,26 +11,35 @@ from captioner import checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.config import ImageConfig, ImageEncoderConfig
 from captioner.errors import UsageError
-from captioner.models.encoders import ImageEncoder
+from captioner.models.encoders import build_image_encoder
+from captioner.models.interfaces import Encoder
 from train.photos.config import EncoderSettings
 
+PREFIX = "network."
+"""What an encoder's parameters are called before the name that they have where they were pretrained."""
 
-def pretrained_encoder(settings: EncoderSettings) -> ImageEncoder:
-    """An encoder with the weights that the settings name.
+
+def pretrained_encoder(settings: EncoderSettings, image: ImageConfig | None = None) -> Encoder:
+    """An encoder of such images, or of the usual ones, with the weights that the settings name.
 
     Raises:
         UsageError: they cannot be had, or belong to another network.
         ModelError: they are a checkpoint's, and it is damaged.
     """
-    encoder = ImageEncoder(ImageEncoderConfig(backbone=settings.backbone), ImageConfig())
+    encoder = build_image_encoder(ImageEncoderConfig(backbone=settings.backbone), image or ImageConfig())
     weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(settings.weights)
-    expected = encoder.network.state_dict()
+    expected = _by_own_name(encoder)
     wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise UsageError(f"{settings.weights}: no fitting {wrong[0]}{more}: not weights of {settings.backbone}.")
-    encoder.network.load_state_dict({name: weights[name] for name in expected})  # the classifier is left behind
+    # The classifier is left behind.
+    encoder.load_state_dict({name: weights[name.removeprefix(PREFIX)] for name in encoder.state_dict()})
     return encoder
+
+
+def _by_own_name(encoder: Encoder) -> dict[str, Tensor]:
+    return {name.removeprefix(PREFIX): value for name, value in encoder.state_dict().items()}
 
 
 def _download(backbone: str) -> dict[str, Tensor]:
@@ -54,9 +63,7 @@ def _download(backbone: str) -> dict[str, Tensor]:
 def _read(name: str) -> dict[str, Tensor]:
     path = Path(name)
     if path.is_dir() or name in checkpoint.embedded_models():
-        encoder = load_model(checkpoint.read(name)).encoder
-        assert isinstance(encoder, ImageEncoder)
-        return encoder.network.state_dict()
+        return _by_own_name(load_model(checkpoint.read(name)).encoder)
     try:
         return load_file(path)
     except OSError as problem:

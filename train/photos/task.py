@@ -15,7 +15,7 @@ from captioner import checkpoint
 from captioner.checkpoint import Checkpoint
 from captioner.evaluation.scores import score
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import ImageEncoder
+from captioner.models.interfaces import Encoder
 from captioner.predict import Caption
 from captioner.text import Vocabulary
 from train.config import without_places
@@ -34,7 +34,7 @@ class Captioning:
     """Learning to caption photos; see `Task`."""
 
     def __init__(
-        self, config: TrainConfig, corpus: Corpus, start: Checkpoint | ImageEncoder | None, device: torch.device
+        self, config: TrainConfig, corpus: Corpus, start: Checkpoint | Encoder | None, device: torch.device
     ) -> None:
         """Keep the data, and load the teachers if there are any.
 
@@ -88,10 +88,10 @@ class Captioning:
             UsageError: they belong to another network.
             ModelError: the checkpoint's weights are missing or damaged.
         """
-        if isinstance(self._start, ImageEncoder):
-            _photo_encoder(model).network.load_state_dict(self._start.network.state_dict())
-        elif self._start:
+        if isinstance(self._start, Checkpoint):
             load_start(model, self._start)
+        elif self._start:
+            model.encoder.load_state_dict(self._start.state_dict())
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> PhotoFeed:
         """The photos' views, or their grids where the encoder is frozen, with captions."""
@@ -99,7 +99,7 @@ class Captioning:
             self.corpus,
             self.config,
             phase,
-            encoder=_photo_encoder(model),
+            encoder=model.encoder,
             teachers=self._teachers.encoders if self._teachers else (),
             encode=encode,
         )
@@ -135,8 +135,3 @@ class Captioning:
 
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
         return sample_captions(model, self.corpus.validation, self.config, self.corpus.vocabulary)
-
-
-def _photo_encoder(model: EncoderDecoder) -> ImageEncoder:
-    assert isinstance(model.encoder, ImageEncoder)
-    return model.encoder

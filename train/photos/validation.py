@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from captioner.checkpoint import Checkpoint
@@ -46,14 +46,13 @@ def write_captions(
 
 
 def caption_photos(
-    model: nn.Module,
+    model: EncoderDecoder,
     photos: PhotoSet,
     config: TrainConfig,
     vocabulary: Vocabulary,
     arithmetic: AbstractContextManager[object],
 ) -> dict[str, str]:
     """The model's captions of photos by id, from a free-running beam search."""
-    assert isinstance(model, EncoderDecoder)
     model.eval()
     device = next(model.parameters()).device
     constraints = word_constraints(config.decoding, vocabulary)
@@ -67,10 +66,9 @@ def caption_photos(
 
 
 def sample_captions(
-    model: nn.Module, photos: PhotoSet, config: TrainConfig, vocabulary: Vocabulary, *, count: int = 4
+    model: EncoderDecoder, photos: PhotoSet, config: TrainConfig, vocabulary: Vocabulary, *, count: int = 4
 ) -> tuple[list[NDArray[np.uint8]], list[Caption]]:
     """The first photos, (S, S, 3) each, and the model's captions of them with where it looked."""
-    assert isinstance(model, EncoderDecoder)
     model.eval()
     facts = Checkpoint(
         path=Path(), config=config.model(len(vocabulary)), vocabulary=vocabulary, decoding=config.decoding

@@ -9,7 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from captioner.datasets import CaptionedPhoto, read_captioned_photos
+from captioner import datasets
+from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.predict import Captioner
 from captioner.translation.translator import Translator
@@ -130,4 +131,4 @@ def _sacrebleu() -> Any:
 
 
 def _test_photos(photos: Path) -> list[CaptionedPhoto]:
-    return list(read_captioned_photos(photos).select("test"))
+    return list(datasets.read(photos).select("test"))

@@ -78,12 +78,6 @@ class TranslationConfig:
     source: Language = ENGLISH
 
     def __post_init__(self) -> None:
-        """Check the fields against each other.
-
-        Raises:
-            ValueError: a phase is of a kind that sentences do not have, the encoder would stay random, or the best
-                checkpoint cannot be chosen by that score.
-        """
         if self.training.select_by != "Bleu_4":
             raise ValueError('training.select_by: of translations there is only "Bleu_4"')
         if not (self.start or self.phase[0].encoder_learning_rate):

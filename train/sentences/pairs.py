@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captioner.datasets import read_captioned_photos
+from captioner import datasets
 from captioner.errors import UsageError
 from captioner.files import decode_text
 from captioner.text import ENGLISH
@@ -108,7 +108,7 @@ def held_out_photos(file: Path) -> frozenset[str]:
     Raises:
         UsageError: the file cannot be read, or has no splits.
     """
-    photos = read_captioned_photos(file)
+    photos = datasets.read(file)
     if not any(photo.split for photo in photos):
         raise UsageError(f"{photos.source}: has no splits, so it does not say which photos to hold out.")
     return frozenset(photo_number(photo.file) for photo in photos if photo.split not in {"train", "restval", "unused"})

@@ -1,8 +1,9 @@
 """Byte-pair encoding that leaves out merges at random (BPE-dropout, Provilkov et al. 2020), so that a word has many
 spellings.
 
-sentencepiece does this too, but up to its release 0.2.1 a thread's random numbers are seeded once; exact resuming needs
-a seed for each step.
+sentencepiece samples, too, but another distribution: a merge that it leaves out once is not tried again, so the same
+rate cuts words finer (docs/decisions/0010-translation.md has figures). Up to its release 0.2.1 it cannot be seeded for
+each step either, which exact resuming needs.
 """
 
 import random

@@ -19,7 +19,7 @@ from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.inference import generate
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import Vectors
+from captioner.models.interfaces import Vectors
 from captioner.text import Tokenizer, Vocabulary
 from train.batches import encode, pad
 from train.objectives.cross_entropy import cross_entropy

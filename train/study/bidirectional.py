@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from captioner.decoding import DecodingOptions, Hypothesis
 from captioner.inference import generate, log_probs_of
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.interfaces import Vectors
 from train.study import chart
 from train.study.captions import MAX_LENGTH, SETTINGS, CaptionData, build_decoder, read_captions, score, teach
 from train.study.learning import Recurrent, count_parameters, learn
@@ -92,7 +92,7 @@ def tag(reader: str, seed: int, steps: int) -> tuple[int, list[float]]:
     return count_parameters(tagger), right.tolist()
 
 
-def train_decoders(data: CaptionData, seed: int, steps: int) -> list[Decoder]:
+def train_decoders(data: CaptionData, seed: int, steps: int) -> list[RecurrentDecoder]:
     """Three decoders: onward, backward, and another onward one."""
     settings = replace(SETTINGS, cell="rnn")
     decoders = []
@@ -124,7 +124,7 @@ def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[
 
 
 @torch.inference_mode()
-def measure(decoders: list[Decoder], data: CaptionData) -> list[float]:
+def measure(decoders: list[RecurrentDecoder], data: CaptionData) -> list[float]:
     """BLEU-4 of captions: onward, backward, onward judged by backward, onward judged by another onward."""
     options = DecodingOptions(beam_size=BEAM, num_captions=BEAM, max_length=MAX_LENGTH, no_repeat_ngram=3)
     vectors = Vectors(data.test.vectors)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
-from torch import Tensor, nn
+from torch import Tensor
 
-from captioner import checkpoint
+from captioner import checkpoint, datasets
 from captioner.checkpoint.weights import load_model
 from captioner.config import DecoderConfig, DecoderSettings
-from captioner.datasets import CaptionedPhoto, read_captioned_photos
+from captioner.datasets import CaptionedPhoto
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
 from captioner.inference import generate
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.interfaces import Encoder, Vectors
 from captioner.text import Tokenizer, Vocabulary
 from train.batches import encode, pad
 from train.objectives.cross_entropy import cross_entropy
@@ -73,7 +73,7 @@ def read_captions(setting: Setting) -> CaptionData:
     photos, tests = setting.pick(full=(1000, 250), quick=(300, 50), tiny=(12, 4))
     if setting.data:
         root = setting.data / "flickr8k"
-        found = read_captioned_photos(root)
+        found = datasets.read(root)
         facts = checkpoint.read()
         encoder = load_model(facts).encoder.eval()
         size = facts.config.image.size
@@ -90,13 +90,13 @@ def read_captions(setting: Setting) -> CaptionData:
     return CaptionData(train, test, Vocabulary.build(words, min_count=3 if setting.data else 1))
 
 
-def _read(photos: list[CaptionedPhoto], root: Path, split: str, encoder: nn.Module, size: int) -> Captions:
+def _read(photos: list[CaptionedPhoto], root: Path, split: str, encoder: Encoder, size: int) -> Captions:
     loaded = load_photos(photos, root / IMAGES, size=size, cache=CACHE, name=split)
 
     @torch.inference_mode()
     def grid(images: Tensor) -> Tensor:
         values = encoder(images).values.transpose(1, 2)  # (B, D, N)
-        square = values.unflatten(2, (int(values.shape[2] ** 0.5), -1))
+        square = values.reshape(*values.shape[:2], int(values.shape[2] ** 0.5), -1)
         return F.adaptive_avg_pool2d(square, SIDE).flatten(2).transpose(1, 2)
 
     features = load_features(
@@ -119,7 +119,9 @@ def _captions(vectors: Tensor, captions: list[list[str]]) -> Captions:
     return Captions(vectors, [[tokenize(text) for text in texts] for texts in captions])
 
 
-def build_decoder(data: CaptionData, settings: DecoderSettings, seed: int, *, kind: type[Decoder] = Decoder) -> Decoder:
+def build_decoder(
+    data: CaptionData, settings: DecoderSettings, seed: int, *, kind: type[RecurrentDecoder] = RecurrentDecoder
+) -> RecurrentDecoder:
     """A decoder for these captions with random weights; `kind` may be a variant of the library's."""
     torch.manual_seed(seed)
     config = DecoderConfig(**vars(settings), vocabulary_size=len(data.vocabulary))
@@ -132,7 +134,6 @@ def to_batch(captions: Captions, vocabulary: Vocabulary, *, backwards: bool = Fa
 
 
 def _some(captions: list[list[int]], chance: torch.Generator) -> list[list[int]]:
-    """Two of a photo's captions at random."""
     return [captions[place] for place in torch.randperm(len(captions), generator=chance)[:EACH].tolist()]
 
 
@@ -142,7 +143,7 @@ def _to_ids(captions: Captions, vocabulary: Vocabulary, backwards: bool) -> list
 
 
 def teach(
-    decoder: Decoder,
+    decoder: RecurrentDecoder,
     data: CaptionData,
     *,
     steps: int,
@@ -180,7 +181,7 @@ def teach(
 
 
 @torch.inference_mode()
-def write_captions(decoder: Decoder, data: CaptionData, options: DecodingOptions = OPTIONS) -> list[list[str]]:
+def write_captions(decoder: RecurrentDecoder, data: CaptionData, options: DecodingOptions = OPTIONS) -> list[list[str]]:
     """A trained decoder's captions of the photos to be measured on, from a free-running beam search."""
     found = (
         hypotheses[0]

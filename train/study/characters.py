@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from captioner import datasets
 from captioner.config import Cell, DecoderConfig
-from captioner.datasets import read_captioned_photos
-from captioner.decoding import sample
-from captioner.models.decoder import Decoder
-from captioner.models.encoders import Vectors
+from captioner.decoding.sampling import sample
+from captioner.models.decoder import RecurrentDecoder
+from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize
 from train.batches import encode, pad
 from train.objectives.cross_entropy import cross_entropy
@@ -50,7 +50,7 @@ class Texts:
 def read_texts(setting: Setting) -> Texts:
     """Flickr8k's captions, or those of toy scenes."""
     if setting.data:
-        found = read_captioned_photos(setting.data / "flickr8k")
+        found = datasets.read(setting.data / "flickr8k")
         train, test = (
             [text for photo in found.select(split).photos for text in photo.captions] for split in ("train", "dev")
         )
@@ -73,13 +73,13 @@ def nothing() -> Vectors:
     return Vectors(torch.zeros(1, 1, 1))
 
 
-def teach(kind: Cell, size: int, texts: Texts, seed: int, setting: Setting) -> Decoder:
+def teach(kind: Cell, size: int, texts: Texts, seed: int, setting: Setting) -> RecurrentDecoder:
     """A trained decoder."""
     torch.manual_seed(seed)
     config = DecoderConfig(
         cell=kind, hidden_size=size, embedding_size=32, attention="none", vocabulary_size=len(texts.vocabulary)
     )
-    decoder = Decoder(config, vector_size=1)
+    decoder = RecurrentDecoder(config, vector_size=1)
     steps = setting.pick(full=160, quick=30, tiny=1)
     order = in_batches([len(text) for text in texts.train], BATCH, steps=steps, seed=seed)
 
@@ -92,7 +92,7 @@ def teach(kind: Cell, size: int, texts: Texts, seed: int, setting: Setting) -> D
 
 
 @torch.inference_mode()
-def bits_per_character(decoder: Decoder, texts: Texts) -> float:
+def bits_per_character(decoder: RecurrentDecoder, texts: Texts) -> float:
     """Of the captions measured on, their ends counted as characters."""
     nats, count = 0.0, 0
     for start in range(0, len(texts.test), 500):
@@ -103,7 +103,7 @@ def bits_per_character(decoder: Decoder, texts: Texts) -> float:
     return nats / count / math.log(2)
 
 
-def draw(decoder: Decoder, texts: Texts, temperature: float) -> list[str]:
+def draw(decoder: RecurrentDecoder, texts: Texts, temperature: float) -> list[str]:
     """Captions drawn character by character."""
     tokens = sample(
         decoder.step,

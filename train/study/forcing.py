@@ -26,8 +26,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the community's name for it)
 from torch import Tensor
 
-from captioner.models.decoder import Decoder, DecoderState, Forced
-from captioner.models.encoders import Vectors
+from captioner.models.decoder import DecoderState, RecurrentDecoder
+from captioner.models.interfaces import Forced, Vectors
 from captioner.text import PAD
 from train.objectives.cross_entropy import cross_entropy
 from train.study import captions, chart
@@ -52,7 +52,7 @@ SHARE = 0.25
 COMPARED = 100
 
 
-class OutputAlone(Decoder):
+class OutputAlone(RecurrentDecoder):
     """The decoder with no recurrence but that of its output: every step begins with the first one's state."""
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
@@ -74,7 +74,7 @@ def spread(state: DecoderState, sentences: int) -> DecoderState:
     return state.select(torch.arange(photos), torch.zeros(photos, sentences, dtype=torch.long))
 
 
-def free_loss(decoder: Decoder, vectors: Vectors, tokens: Tensor) -> Tensor:
+def free_loss(decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor) -> Tensor:
     """Cross-entropy of every next token (B, K, T) when the decoder reads its own most probable tokens."""
     state, read = spread(decoder.init_state(vectors), tokens.shape[1]), tokens[..., 0]
     said = []
@@ -85,17 +85,47 @@ def free_loss(decoder: Decoder, vectors: Vectors, tokens: Tensor) -> Tensor:
     return F.nll_loss(torch.stack(said, 2).flatten(0, 2), tokens[..., 1:].flatten(), ignore_index=PAD)
 
 
-def loss_of(way: str, decoder: Decoder, vectors: Vectors, tokens: Tensor, *, share: float, seed: int) -> Tensor:
+def scheduled_loss(decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor, *, share: float, seed: int) -> Tensor:
+    """Cross-entropy of every next token when a share of those that are read are the decoder's own guesses."""
+    read = tokens[..., :-1]
+    with torch.no_grad():
+        guesses = decoder(vectors, read).logits
+    return cross_entropy(decoder, vectors, tokens, read=mix_in_guesses(read, guesses, share, seed))[0].value
+
+
+def mix_in_guesses(read: Tensor, guesses: Tensor, share: float, seed: int) -> Tensor:
+    """Put tokens that the model would have written in the place of a random share of those that it reads.
+
+    Scheduled sampling (Bengio et al. 2015), all steps at once: the guesses are drawn from a first pass under teacher
+    forcing, so that the second one stays as parallel as the first (Duckworth et al. 2019, with one pass).
+
+    Args:
+        read: (B, K, T), ids that begin with `<bos>`, which stays.
+        guesses: (B, K, T, V), logits; those at t are about the token at t + 1.
+        share: in [0, 1].
+        seed: the same seed makes the same choice.
+    """
+    generator = torch.Generator(read.device).manual_seed(seed)
+    drawn = torch.multinomial(guesses.float().softmax(-1).flatten(0, 2), 1, generator=generator).view(read.shape)
+    own = torch.cat([read[..., :1], drawn[..., :-1]], -1)
+    chosen = torch.rand(read.shape, generator=generator, device=read.device) < share
+    return torch.where(chosen & (read != PAD), own, read)
+
+
+def loss_of(
+    way: str, decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor, *, share: float, seed: int
+) -> Tensor:
     """What a step of one of the ways makes smaller; `share` and `seed` are those of scheduled sampling."""
     if way == "free":
         return free_loss(decoder, vectors, tokens)
-    own = share if way == "scheduled" else 0.0
-    return cross_entropy(decoder, vectors, tokens, own_words=own, seed=seed)[0].value
+    if way == "scheduled":
+        return scheduled_loss(decoder, vectors, tokens, share=share, seed=seed)
+    return cross_entropy(decoder, vectors, tokens)[0].value
 
 
-def build(way: str, data: CaptionData, seed: int) -> Decoder:
+def build(way: str, data: CaptionData, seed: int) -> RecurrentDecoder:
     """An untrained decoder for one of the ways."""
-    return build_decoder(data, SETTINGS, seed, kind=OutputAlone if way == WAYS[-1] else Decoder)
+    return build_decoder(data, SETTINGS, seed, kind=OutputAlone if way == WAYS[-1] else RecurrentDecoder)
 
 
 def train(way: str, data: CaptionData, seed: int, steps: int) -> tuple[float, float, float, float]:

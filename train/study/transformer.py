@@ -5,14 +5,14 @@ Same sentences, same subwords, same loop, same search. It is measured and not sh
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from captioner.models.decoder import Decoder, Forced
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.encoders import PADDING, TextEncoder, Vectors
+from captioner.models.encoders import PADDING
+from captioner.models.interfaces import Forced, Vectors
 from train.loop import Training
 from train.sentences.config import TranslationConfig
 from train.sentences.task import Translating
@@ -55,6 +55,9 @@ class TransformerEncoder(nn.Module):
         """The network's parts from the first to the last."""
         return nn.ModuleList([self.embedding, self.layers])
 
+    def settle(self) -> None:
+        """Nothing: it is measured as it is."""
+
     def forward(self, tokens: Tensor) -> Vectors:
         """Encode sentences (B, N), filled up with `PADDING`, to a vector a token."""
         padding = tokens == PADDING
@@ -87,6 +90,9 @@ class TransformerDecoder(nn.Module):
         logits = self(state.vectors, state.tokens).logits[..., -1, :]
         return torch.log_softmax(logits.float(), dim=-1), state
 
+    def settle(self) -> None:
+        """Nothing: it is measured as it is."""
+
     def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
         """Read given sentences (B, K, T); see `Decoder.forward`. Where it looked is not told."""
         sets, sentences, length = tokens.shape
@@ -107,9 +113,8 @@ class Transformer(EncoderDecoder):
     def __init__(self, sizes: tuple[int, int], *, width: int, layers: int, dropout: float) -> None:
         nn.Module.__init__(self)  # and not the recurrent networks
         source, target = sizes
-        encoder = TransformerEncoder(source, width=width, layers=layers, dropout=dropout)
-        self.encoder = cast(TextEncoder, encoder)
-        self.decoder = cast(Decoder, TransformerDecoder(target, width=width, layers=layers, dropout=dropout))
+        self.encoder = TransformerEncoder(source, width=width, layers=layers, dropout=dropout)
+        self.decoder = TransformerDecoder(target, width=width, layers=layers, dropout=dropout)
 
 
 class Transforming(Translating):
