@@ -256,7 +256,7 @@ class Detail {
         "ul",
         {},
         tile.original &&
-          make("li", {}, button(tile.original, "original", () => this.album.order("write", tile.key, "")), make("span", { class: "help" }, " the model's caption")),
+          make("li", {}, button(tile.original, "original", () => this.album.order("write", tile.key, "")), make("span", { class: "help" }, "The model's caption")),
         ...tile.others.map((text, number) => make("li", {}, button(text, `other-${number}`, () => this.take(text)))),
       ),
     );
