@@ -67,7 +67,15 @@ def upload(page: "playwright_api.Page", *files: Path | dict[str, object]) -> Non
 
 
 def finish(page: "playwright_api.Page") -> None:
-    page.get_by_text("All photos have captions.").wait_for()
+    """Wait for all captions, however long it takes, as long as something happens."""
+    before = ""
+    while True:
+        with contextlib.suppress(playwright_api.TimeoutError):
+            page.get_by_text("All photos have captions.").wait_for()
+            break
+        said = page.locator(".work").inner_text()
+        assert said != before, f"stuck at “{said}”"
+        before = said
     settle(page)
 
 
