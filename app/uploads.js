@@ -3,12 +3,15 @@
 //
 // There is one for all visits to the page with the photos, so that nothing is lost when its visitor looks at another.
 
+const PATIENCE = 3000; // milliseconds until what was uploaded must have arrived
+
 class Uploads {
   constructor() {
     this.waiting = []; // { key, file } of what the server has not got yet
     this.total = { files: 0, bytes: 0 }; // with what has arrived
     this.atOnce = 1;
     this.sent = null; // what was given to Streamlit: the first `count` that wait
+    this.patience = PATIENCE;
     this.key = 0;
     document.addEventListener("change", (event) => this.take(event), true);
     document.addEventListener("drop", (event) => this.take(event), true);
@@ -78,6 +81,7 @@ class Uploads {
     this.atOnce = fast ? Math.min(8, 2 * this.atOnce) : Math.ceil(this.atOnce / 2);
     this.waiting.splice(0, this.sent.count);
     this.sent = null;
+    this.patience = PATIENCE;
     this.restart();
   }
 
@@ -93,24 +97,34 @@ class Uploads {
     const input = uploader?.querySelector("input");
     if (input && this.sent) this.dropFailed(uploader);
     if (!input || !this.waiting.length) return;
-    // An uploader that was replaced before the server had its files, because another page was shown, has lost them.
-    const idle = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning";
-    if (this.sent && (this.sent.input === input || !idle)) return;
+    if (this.sent && !this.lost(uploader)) return;
     const some = this.waiting.slice(0, this.atOnce);
     const all = new DataTransfer();
     some.forEach(({ file }) => all.items.add(file));
-    this.sent = { turn, input, count: some.length, since: Date.now() };
+    this.sent = { turn, count: some.length, since: Date.now(), quiet: Date.now() };
     input.files = all.files;
     this.passing = true;
     input.dispatchEvent(new Event("change", { bubbles: true }));
     this.passing = false;
   }
 
+  // Streamlit forgets files whose visitor looks at another page before the server has seen them. An uploader delivers
+  // once, so it does no harm to give it the same files again.
+  lost(uploader) {
+    const now = Date.now();
+    if (uploader.querySelector('[data-testid="stFileChipIconSpinner"]')) this.sent.quiet = now;
+    const idle = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning";
+    if (!idle || now - this.sent.quiet < this.patience) return false;
+    this.patience *= 2; // the server may only be slow
+    uploader.querySelectorAll('[data-testid="stFileChipDeleteBtn"] button').forEach((one) => one.click());
+    return true;
+  }
+
   // Tell the server of files that did not get through.
   dropFailed(uploader) {
     for (const icon of uploader.querySelectorAll('[data-testid="stFileChipIconError"]')) {
       const chip = icon.closest('[data-testid="stFileChip"]');
-      const name = chip.querySelector('[data-testid="stFileChipName"]')?.textContent;
+      const name = chip.querySelector('[data-testid="stFileChipName"]')?.title; // its text may be cut
       const place = this.waiting.findIndex(({ file }, at) => at < this.sent.count && file.name === name);
       chip.querySelector('[data-testid="stFileChipDeleteBtn"] button')?.click();
       if (place < 0) continue;

@@ -71,7 +71,7 @@ def finish(page: "playwright_api.Page") -> None:
     before = ""
     while True:
         with contextlib.suppress(playwright_api.TimeoutError):
-            page.get_by_text("All photos have captions.").wait_for()
+            page.get_by_text("All photos have captions.").wait_for(timeout=3 * TIMEOUT)
             break
         said = page.locator(".work").inner_text()
         assert said != before, f"stuck at “{said}”"
@@ -286,8 +286,10 @@ def test_photos_are_captioned_while_others_are_uploaded(visit: "playwright_api.P
 
 def test_uploads_fail_or_are_stopped(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
     visit.route(UPLOADS, lambda route: route.abort())
-    visit.locator('input[type="file"]').first.set_input_files([photos["rocket"]])
-    visit.locator(".refused", has_text="rocket.jpg The upload failed. Add the photo again.").wait_for()
+    name = f"{'rocket ' * 12}.jpg"
+    file = {"name": name, "mimeType": "image/jpeg", "buffer": photos["rocket"].read_bytes()}
+    visit.locator('input[type="file"]').first.set_input_files([file])  # type: ignore[list-item]
+    visit.locator(".refused", has_text=f"{name} The upload failed. Add the photo again.").wait_for()
     visit.unroute(UPLOADS)
     held: list[playwright_api.Route] = []
     visit.route(UPLOADS, lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks its handlers
