@@ -60,9 +60,8 @@ def ask(uploads: int, turn: int, *, first: bool) -> tuple[Plan | None, list[Inco
         How to caption, None if the model cannot be used; what was uploaded; and what came in another way.
     """
     st.title("Caption your photos")
-    with (
-        st.container()
-    ):  # also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice
+    # Also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice.
+    with st.container(key="intro"):
         if first:
             st.write(
                 "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
