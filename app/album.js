@@ -43,25 +43,22 @@ class Album {
     this.part = (name) => root.querySelector(`.${name}`);
     this.detail = new Detail(this);
     this.take = new Take(this);
+    this.uploads = window.captionerUploads ??= new Uploads();
+    this.uploads.album = this;
     this.beforeunload = (event) => {
       const draft = this.data.tiles.some((tile) => this.drafts.has(tile.key));
-      if (this.data.unsaved || draft) event.preventDefault();
+      if (this.data.unsaved || draft || this.uploads.waiting.length) event.preventDefault();
     };
     this.paste = (event) => this.pasted(event);
-    this.chosen = (event) => this.tooBig(event.type === "drop" ? event.dataTransfer?.files : event.target.files);
     this.timer = setInterval(() => this.again(), 1000);
     window.addEventListener("beforeunload", this.beforeunload);
     document.addEventListener("paste", this.paste);
-    document.addEventListener("change", this.chosen, true);
-    document.addEventListener("drop", this.chosen, true);
   }
 
   leave() {
     clearInterval(this.timer);
     window.removeEventListener("beforeunload", this.beforeunload);
     document.removeEventListener("paste", this.paste);
-    document.removeEventListener("change", this.chosen, true);
-    document.removeEventListener("drop", this.chosen, true);
   }
 
   order(what, key = 0, text = "") {
@@ -78,25 +75,22 @@ class Album {
     this.send(this.pending.map((order) => ({ ...order })));
   }
 
-  // A pasted picture goes the way of a chosen file: into the page's own input for files.
+  // A pasted picture goes the way of a chosen file.
   pasted(event) {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-    const input = document.querySelector('input[type="file"]');
-    if (!files.length || !input || this.detail.dialog.open) return;
-    const all = new DataTransfer();
-    files.forEach((file) => all.items.add(file));
-    input.files = all.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    if (!files.length || this.detail.dialog.open) return;
+    this.uploads.add(files);
     event.preventDefault();
   }
 
-  // The server never hears of a file that is too big for it, unless it is told here.
-  tooBig(files) {
-    [...(files ?? [])].filter((file) => file.size > this.data.limit).forEach((file) => this.order("big", 0, file.name));
+  redraw() {
+    this.show(this.served);
   }
 
   show(data) {
-    this.data = data;
+    this.served = data;
+    this.uploads.arrive(data.turn);
+    this.data = { ...data, tiles: [...data.tiles, ...this.uploads.tiles] };
     this.take.save(data.files, new Set(this.pending.map((order) => order.number)));
     this.pending = this.pending.filter((order) => order.number > data.handled);
     this.keepFocus(() => {
@@ -107,6 +101,7 @@ class Album {
       this.take.show();
     });
     this.detail.show();
+    this.uploads.go();
   }
 
   // Redraw something; the focus, and the cursor in a text, stay on what has the same id afterwards.
@@ -129,7 +124,8 @@ class Album {
   }
 
   showStatus() {
-    const { status, problem, deleted } = this.data;
+    const { problem, deleted } = this.data;
+    const status = this.uploads.status ?? this.data.status;
     const said = this.part("said");
     // The line stays when the work is done, so that nothing below it jumps.
     const done = this.data.tiles.length ? "All photos have captions." : "";
@@ -143,9 +139,11 @@ class Album {
       return [
         make("progress", { max: status.total, value: status.done, "aria-label": status.text }),
         make("span", { class: "share" }, `${share} %`),
-        status.paused
-          ? button("Continue", "pause", () => this.order("continue"))
-          : button("Pause", "pause", () => this.order("pause")),
+        status.uploading
+          ? button("Stop uploading", "stop-uploading", () => this.uploads.stop())
+          : status.paused
+            ? button("Continue", "pause", () => this.order("continue"))
+            : button("Pause", "pause", () => this.order("pause")),
         status.redoing && button("Cancel", "cancel", () => this.order("cancel")),
       ];
     });

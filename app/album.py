@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 _TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}
 _KEY = "album"
 _MOST = int(st.get_option("server.maxUploadSize"))  # of a file, in MB
-_SCRIPTS = ("album.js", "detail.js", "take.js")
+_SCRIPTS = ("album.js", "detail.js", "take.js", "uploads.js")
 _KEPT = 4  # files that were asked for last, in case several were before the browser heard of the first
 
 
@@ -64,6 +64,7 @@ def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
         "unsaved": state.unsaved or bool(state.waiting),
         "limit": _MOST * 2**20,
         "handled": st.session_state.get("handled", 0),
+        "turn": st.session_state.get("uploads", 0),
         "exports": [{"name": one.name, "label": one.label} for one in EXPORTS] if state.photos else [],
         "files": st.session_state.get("files", []),
     }
@@ -81,6 +82,8 @@ def obey(visit: Visit, what: str, key: int, text: str) -> None:
         visit.mark_saved()
     elif what == "big":
         visit.refuse(text, f"The file is bigger than {_MOST} MB.")
+    elif what == "failed":
+        visit.refuse(text, "The upload failed. Add the photo again.")
     elif what in ("explain", "remove"):
         visit.explain(key) if what == "explain" else visit.remove([key])
     else:

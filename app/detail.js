@@ -33,11 +33,16 @@ class Detail {
   }
 
   open(key) {
-    const { tiles } = this.album.data;
-    this.keys = tiles.filter((tile) => this.album.matches(tile)).map((tile) => tile.key);
+    this.keys = [];
     this.go(key);
     this.dialog.showModal();
     this.focus("close");
+  }
+
+  // Those that are stepped through: what the filter showed when the view was opened, and what has come since then.
+  addKeys() {
+    const shown = this.album.served.tiles.filter((tile) => this.album.matches(tile) && !this.keys.includes(tile.key));
+    this.keys.push(...shown.map((tile) => tile.key));
   }
 
   go(key) {
@@ -78,6 +83,7 @@ class Detail {
       if (this.dialog.open) this.dialog.close();
       return;
     }
+    this.addKeys();
     const place = this.keys.indexOf(this.key) + 1;
     const state = [tile, this.editing, this.doubt, this.why, place, this.keys.length, this.near(-1), this.near(1)];
     const scrolled = this.dialog.scrollTop;
@@ -256,7 +262,7 @@ class Detail {
         "ul",
         {},
         tile.original &&
-          make("li", {}, button(tile.original, "original", () => this.album.order("write", tile.key, "")), make("span", { class: "help" }, " the model's caption")),
+          make("li", {}, button(tile.original, "original", () => this.album.order("write", tile.key, "")), make("span", { class: "help" }, "The model's caption")),
         ...tile.others.map((text, number) => make("li", {}, button(text, `other-${number}`, () => this.take(text)))),
       ),
     );

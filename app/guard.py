@@ -7,7 +7,7 @@ from captioner.visit.visit import Visit
 _JS = """
 export default function ({ data }) {
   const ask = (event) => {
-    if (data) event.preventDefault();
+    if (data || window.captionerUploads?.waiting.length) event.preventDefault();
   };
   window.addEventListener("beforeunload", ask);
   return () => window.removeEventListener("beforeunload", ask);

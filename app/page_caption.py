@@ -4,7 +4,7 @@ import streamlit as st
 from album import draw_album
 from resources import load_ahead, load_model, offered_languages, photo_gate
 from settings import ask_plan, show_language
-from sources import ask_for_photos, ask_for_way, offer_samples
+from sources import ask_for_photos, ask_for_uploads, ask_for_way, offer_samples
 
 from captioner import CaptionerError
 from captioner.visit.photos import Plan, samples
@@ -20,6 +20,9 @@ def main() -> None:
     visit: Visit | None = st.session_state.get("visit")
     state = visit.state() if visit else None
     first = state is None or not (state.photos or state.waiting)
+    # Widgets for files are emptied by a new number in their names. The uploader has its own, which tells the browser
+    # that its files have arrived.
+    uploads: int = st.session_state.setdefault("uploads", 0)
     turn: int = st.session_state.setdefault("turn", 0)
     st.session_state.urls = {}  # Streamlit forgets the pictures' addresses at the start of each whole run
     if visit and state and st.session_state.setdefault("undone", 0) != state.undone:
@@ -28,30 +31,37 @@ def main() -> None:
     # Each part has a place of its own, so that the album is the same one whatever stands above it.
     top, middle, bottom = st.container(), st.container(), st.container()
     with top:
-        plan, incoming = ask(turn, first=first)
+        plan, uploaded, incoming = ask(uploads, turn, first=first)
     if plan:
         visit = the_visit(plan)
         visit.use(plan)
-    if visit and not incoming:
+    if visit and not (uploaded or incoming):
         with middle:
             show(visit, visit.state())
         if first:
             with bottom:
                 incoming = greet(turn)
+    if visit and uploaded:
+        st.session_state.uploads = uploads + 1
+        visit.add(uploaded)
     if visit and incoming:
         st.session_state.turn = turn + 1
         visit.add(incoming)
+    if uploaded or incoming:
         st.rerun()
     if plan:
         load_ahead(plan.model)
 
 
-def ask(turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming]]:
-    """Draw what stands above the album; returns how to caption, None if the model cannot be used, and what came in."""
+def ask(uploads: int, turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming], list[Incoming]]:
+    """Draw what stands above the album.
+
+    Returns:
+        How to caption, None if the model cannot be used; what was uploaded; and what came in another way.
+    """
     st.title("Caption your photos")
-    with (
-        st.container()
-    ):  # also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice
+    # Also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice.
+    with st.container(key="intro"):
         if first:
             st.write(
                 "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
@@ -63,8 +73,9 @@ def ask(turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming]]:
     except CaptionerError as problem:
         st.error("The model cannot be used.")
         st.text(str(problem))
-        return None, []
-    return plan, ask_for_photos(way, turn, first=first)
+        return None, [], []
+    incoming = ask_for_photos(way, turn)
+    return plan, ask_for_uploads(uploads, first=first), incoming
 
 
 def greet(turn: int) -> list[Incoming]:
@@ -74,7 +85,7 @@ def greet(turn: int) -> list[Incoming]:
     """
     with st.container(key="first"):
         st.caption(
-            f"Up to {MAX_FILES} photos at a time, 100 MB each. You can also drop them here, or paste them (Ctrl+V). "
+            f"Up to {MAX_FILES} photos at a time, 100 MB each. "
             "They stay on the computer that runs this page and are deleted when you leave."
         )
         if st.session_state.get("way") == "Samples" or not samples():

@@ -13,7 +13,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from captioner import ImageError
-from captioner.visit.photos import SUFFIXES, samples, small_copy
+from captioner.visit.photos import HARD_SAMPLE, SUFFIXES, samples, small_copy
 from captioner.visit.work import Incoming
 
 if TYPE_CHECKING:
@@ -29,27 +29,42 @@ def ask_for_way() -> str:
     )
 
 
-def ask_for_photos(way: str, turn: int, *, first: bool) -> list[Incoming]:
-    """Draw the widgets; returns the files that came in, and forgets the widget's state if there are some.
+def ask_for_photos(way: str, turn: int) -> list[Incoming]:
+    """Draw the widgets of all ways but the uploader; returns the files that came in, and forgets the widget's state.
 
     Args:
         way: one of `WAYS`.
         turn: changes after each delivery, which empties the widgets.
+    """
+    if way == "Photos":
+        return []
+    with st.container(key="other-way"):
+        if way == "Samples":
+            return offer_samples(turn)
+        if way == "Camera":
+            shot = st.camera_input("Take a photo", key=f"camera/{turn}")
+            st.caption("Is the camera blocked? Take the photo with your camera app, and add it under “Photos”.")
+            return _uploaded([shot] if shot else [], key=f"camera/{turn}")
+        # A folder holds other things too, and only its photos are wanted.
+        key = f"folder/{turn}"
+        return _uploaded(
+            st.file_uploader("Add a folder of photos", SUFFIXES, accept_multiple_files="directory", key=key), key=key
+        )
+
+
+def ask_for_uploads(turn: int, *, first: bool) -> list[Incoming]:
+    """Draw the uploader; returns the files that came in.
+
+    It is drawn, but hidden, when another way is chosen: what uploads.js holds back goes through it. It takes any file,
+    so that what is no photo can be named.
+
+    Args:
+        turn: changes after each delivery, which empties the uploader and tells uploads.js of it.
         first: nothing has come in yet, so that there is room for a large field.
     """
-    if way == "Samples":
-        return offer_samples(turn)
-    if way == "Camera":
-        shot = st.camera_input("Take a photo", key=f"camera/{turn}")
-        st.caption("Is the camera blocked? Take the photo with your camera app, and add it under “Photos”.")
-        return _uploaded([shot] if shot else [], key=f"camera/{turn}")
+    key = f"upload/{turn}"
     with st.container(key="drop" if first else "drop-more"):
-        if way == "Folder":  # a folder holds other things too, and only its photos are wanted
-            key = f"folder/{turn}"
-            files = st.file_uploader("Add a folder of photos", SUFFIXES, accept_multiple_files="directory", key=key)
-        else:  # whatever is chosen comes here, so that what is no photo can be named
-            key = f"photos/{turn}"
-            files = st.file_uploader("Add photos", accept_multiple_files=True, key=key, label_visibility="collapsed")
+        files = st.file_uploader("Add photos", accept_multiple_files=True, key=key, label_visibility="collapsed")
     return _uploaded(files, key=key)
 
 
@@ -66,6 +81,8 @@ def offer_samples(turn: int) -> list[Incoming]:
                 st.image(_sample_picture(path), alt=name)
                 if st.button(name, key=f"sample/{turn}/{number}", width="stretch"):
                     chosen.append(Incoming(path.name, path.stat().st_size, path.read_bytes, lambda: None))
+                if name == HARD_SAMPLE:
+                    st.caption("a hard one", text_alignment="center")
     return chosen
 
 

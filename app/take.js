@@ -7,7 +7,7 @@ class Take {
   }
 
   show() {
-    const { tiles, exports } = this.album.data;
+    const { tiles, exports } = this.album.served;
     const place = this.album.part("take");
     place.hidden = !tiles.length;
     this.album.replaced(place, JSON.stringify([exports, this.more]), () => {
@@ -22,9 +22,14 @@ class Take {
         usual,
         usual && button("Other formats", "formats", () => this.toggle(), { "aria-expanded": `${this.more}` }),
         usual && this.more && make("div", { class: "formats", role: "group", "aria-label": "Other formats" }, ...others),
-        button("Delete all photos", "remove-all", () => this.album.order("remove all"), { class: "plain" }),
+        button("Delete all photos", "remove-all", () => this.removeAll(), { class: "plain" }),
       ];
     });
+  }
+
+  removeAll() {
+    this.album.uploads.stop();
+    this.album.order("remove all");
   }
 
   toggle() {

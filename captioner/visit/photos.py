@@ -35,6 +35,8 @@ _SAMPLES = {
     "A rocket": "rocket.jpg",
     "A cameraman": "camera.png",
 }
+HARD_SAMPLE = "A cameraman"
+"""The sample that the page calls a hard one: the model does not do well on it."""
 _LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "cs": "Čeština"}
 # Longer side in pixels of the copies that stay: enough for a sharp picture (a tenth of a megabyte), and for a tile.
 _SHOWN, _THUMBNAIL = 1000, 320

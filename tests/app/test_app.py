@@ -318,6 +318,19 @@ def test_a_file_that_is_too_big_to_come_here_is_named(page: AppTest) -> None:
     assert refused["reason"].startswith("The file is bigger than ")
 
 
+def test_a_failed_upload_is_named(page: AppTest) -> None:
+    order(page, "failed", 0, HOSTILE)
+    assert album(page)["refused"] == [{"name": HOSTILE, "reason": "The upload failed. Add the photo again."}]
+
+
+def test_only_the_uploaders_own_deliveries_are_told_to_the_browser(page: AppTest, photos: dict[str, Path]) -> None:
+    assert album(page)["turn"] == 0
+    finish(press(page, "A rocket"))
+    assert album(page)["turn"] == 0  # what is being uploaded at that time has not arrived
+    bring(page, photos["chelsea"])
+    assert album(page)["turn"] == 1
+
+
 def test_an_unknown_order_or_photo_does_no_harm(captioned: AppTest) -> None:
     before = tiles(captioned)
     for what in ("write", "choose", "explain", "remove", "nonsense", "copied"):
@@ -343,6 +356,11 @@ def test_a_sample_can_be_tried(page: AppTest, photos: dict[str, Path], model: ca
     press(page, "A rocket")
     finish(page)
     assert tiles(page)[0]["text"] == model.caption(photos["rocket"]).text
+
+
+def test_one_sample_is_called_hard(page: AppTest) -> None:
+    assert visit_photos.HARD_SAMPLE in visit_photos.samples()
+    assert [caption.value for caption in page.caption].count("a hard one") == 1
 
 
 @pytest.mark.parametrize("way", ["Folder", "Camera"])

@@ -67,7 +67,15 @@ def upload(page: "playwright_api.Page", *files: Path | dict[str, object]) -> Non
 
 
 def finish(page: "playwright_api.Page") -> None:
-    page.get_by_text("All photos have captions.").wait_for()
+    """Wait for all captions, however long it takes, as long as something happens."""
+    before = ""
+    while True:
+        with contextlib.suppress(playwright_api.TimeoutError):
+            page.get_by_text("All photos have captions.").wait_for(timeout=3 * TIMEOUT)
+            break
+        said = page.locator(".work").inner_text()
+        assert said != before, f"stuck at “{said}”"
+        before = said
     settle(page)
 
 
@@ -253,6 +261,65 @@ def test_files_that_are_no_photos_and_a_hostile_name_among_good_ones(
     assert b"![x](http://example.org/y.png).jpg.png" in download(visit, "Download captions")
 
 
+UPLOADS = re.compile("/upload_file/")
+
+
+def test_photos_are_captioned_while_others_are_uploaded(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    held: list[playwright_api.Route] = []
+    first = iter([True])
+    visit.route(UPLOADS, lambda route: route.continue_() if next(first, False) else held.append(route))
+    names = ("rocket", "chelsea", "coffee")
+    visit.locator('input[type="file"]').first.set_input_files([photos[name] for name in names])
+    visit.get_by_role("heading", name="3 photos").wait_for()
+    visit.locator("button.tile", has_text="rocket.jpg").wait_for()
+    visit.get_by_text("Uploading photo 2 of 3").wait_for()
+    visit.get_by_role("link", name="Evaluate").click()  # the uploader goes, with what it was sending
+    visit.get_by_role("heading", level=1, name="How good").wait_for()
+    visit.unroute(UPLOADS)
+    visit.get_by_role("link", name="Caption").click()
+    finish(visit)
+    assert [row["file"] for row in rows(visit)] == [photos[name].name for name in names]
+    for route in held:
+        with contextlib.suppress(playwright_api.Error):
+            route.abort()
+
+
+def test_uploads_fail_or_are_stopped(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    visit.route(UPLOADS, lambda route: route.abort())
+    name = f"{'rocket ' * 12}.jpg"
+    file = {"name": name, "mimeType": "image/jpeg", "buffer": photos["rocket"].read_bytes()}
+    visit.locator('input[type="file"]').first.set_input_files([file])  # type: ignore[list-item]
+    visit.locator(".refused", has_text=f"{name} The upload failed. Add the photo again.").wait_for()
+    visit.unroute(UPLOADS)
+    held: list[playwright_api.Route] = []
+    visit.route(UPLOADS, lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks its handlers
+    visit.locator('input[type="file"]').first.set_input_files([photos["rocket"], photos["chelsea"], photos["coffee"]])
+    press(visit, "Stop uploading")
+    visit.get_by_role("heading", name="1 photo").first.wait_for()
+    while not held:
+        visit.wait_for_timeout(50)
+    held[0].continue_()
+    finish(visit)
+    assert [row["file"] for row in rows(visit)] == ["rocket.jpg"]
+
+
+def test_the_buttons_stay_where_they_are(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    visit.set_viewport_size({"width": 1280, "height": 1100})  # the bar at the bottom of the page does not stick
+    upload(visit, photos["astronaut"], photos["rocket"])  # a square and a wide one
+    visit.locator("button.tile").first.click()
+    before = visit.get_by_role("button", name="Close", exact=True).bounding_box()
+    visit.keyboard.press("ArrowRight")
+    visit.locator("dialog .name", has_text="rocket.jpg").wait_for()
+    assert visit.get_by_role("button", name="Close", exact=True).bounding_box() == before
+    visit.keyboard.press("Escape")
+    names = ("Download captions", "Other formats", "Delete all photos")
+    bar = [visit.get_by_role("button", name=name, exact=True) for name in names]
+    places = [one.bounding_box() for one in bar]
+    press(visit, "Other formats")
+    visit.get_by_role("button", name="COCO results").click(trial=True)  # nothing lies over it
+    assert [one.bounding_box() for one in bar] == places
+
+
 @pytest.mark.parametrize(
     "visit", [{"viewport": PHONE, "color_scheme": "dark", "has_touch": True}], indirect=True, ids=["phone"]
 )
@@ -268,6 +335,9 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
     caption = visit.locator("dialog .caption").bounding_box()
     assert caption is not None
     assert caption["y"] + caption["height"] <= PHONE["height"]  # photo and caption on the first screen
+    bar = [visit.get_by_role("button", name=name, exact=True) for name in ("Download captions", "Delete all photos")]
+    first, last = (one.evaluate("element => element.getBoundingClientRect().top") for one in bar)
+    assert first == last  # one row, or little would be left for photos
     small = visit.evaluate(
         """() => {
             const host = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".album"));
