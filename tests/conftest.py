@@ -30,7 +30,15 @@ from train.sentences.task import Translating
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same for processes that tests start
 
-SLOWEST = ("data", "test_parallel", "test_browser", "test_app", "learned")
+SLOWEST = (
+    "data",
+    "test_parallel",
+    "test_browser_uploads",
+    "test_browser_gallery",
+    "test_browser_accessibility",
+    "test_page_caption",
+    "learned",
+)
 
 SAMPLES = Path(skimage.__file__).parent / "data"
 WORDS = ("a", "man", "dog", "on", "beach", "the", "'s", "hat")

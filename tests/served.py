@@ -23,6 +23,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+TIMEOUT = 60_000  # milliseconds; a busy machine must not fail a test
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""The page in a real browser, for everyone: keyboard, phone, dark colors, screen readers, and nothing that jumps."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.app.browsing import FOCUSED, MARKS, finish, playwright_api, press, settle, upload
+
+axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+pytestmark = MARKS
+
+PHONE = {"width": 390, "height": 844}
+
+
+def test_the_buttons_stay_where_they_are(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    visit.set_viewport_size({"width": 1280, "height": 1100})  # the bar at the bottom of the page does not stick
+    upload(visit, photos["astronaut"], photos["rocket"])  # a square and a wide one
+    visit.locator("button.tile").first.click()
+    before = visit.get_by_role("button", name="Close", exact=True).bounding_box()
+    visit.keyboard.press("ArrowRight")
+    visit.locator("dialog .name", has_text="rocket.jpg").wait_for()
+    assert visit.get_by_role("button", name="Close", exact=True).bounding_box() == before
+    visit.keyboard.press("Escape")
+    names = ("Download captions", "Other formats", "Delete all photos")
+    bar = [visit.get_by_role("button", name=name, exact=True) for name in names]
+    places = [one.bounding_box() for one in bar]
+    press(visit, "Other formats")
+    visit.get_by_role("button", name="COCO results").click(trial=True)  # nothing lies over it
+    assert [one.bounding_box() for one in bar] == places
+
+
+@pytest.mark.parametrize(
+    "visit", [{"viewport": PHONE, "color_scheme": "dark", "has_touch": True}], indirect=True, ids=["phone"]
+)
+def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    upload(visit, photos["rocket"])
+    assert visit.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    visit.locator("button.tile").tap()
+    for place in ("dialog img", "dialog .caption", "dialog .actions"):
+        box = visit.locator(place).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+    caption = visit.locator("dialog .caption").bounding_box()
+    assert caption is not None
+    assert caption["y"] + caption["height"] <= PHONE["height"]  # photo and caption on the first screen
+    bar = [visit.get_by_role("button", name=name, exact=True) for name in ("Download captions", "Delete all photos")]
+    first, last = (one.evaluate("element => element.getBoundingClientRect().top") for one in bar)
+    assert first == last  # one row, or little would be left for photos
+    small = visit.evaluate(
+        """() => {
+            const host = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".album"));
+            const buttons = [...host.shadowRoot.querySelectorAll("button:not(.doubt)")];
+            return buttons.filter((one) => one.offsetHeight && one.offsetHeight < 44).map((one) => one.innerText);
+        }"""
+    )
+    assert small == []
+    colour = visit.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
+    assert max(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) < 60
+
+
+def tab_to(page: "playwright_api.Page", label: str) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if label in page.evaluate(FOCUSED).splitlines():
+            return
+    raise AssertionError(f"the tab key does not lead to {label}")
+
+
+def test_the_keyboard_is_enough(visit: "playwright_api.Page") -> None:
+    tab_to(visit, "A rocket")
+    visit.keyboard.press("Enter")
+    finish(visit)
+    tab_to(visit, "rocket.jpg")
+    visit.keyboard.press("Enter")
+    tab_to(visit, "Edit")
+    visit.keyboard.press("Enter")
+    visit.keyboard.press("Control+A")
+    visit.keyboard.type("A rocket waits.")
+    visit.keyboard.press("Enter")
+    visit.locator("dialog .caption", has_text="A rocket waits.").wait_for()
+    assert visit.evaluate(FOCUSED) == "Edit"
+    visit.keyboard.press("Escape")
+    tab_to(visit, "Download captions")
+    with visit.expect_download():
+        visit.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("visit", [{}, {"viewport": PHONE}], indirect=True, ids=["desktop", "phone"])
+def test_nothing_jumps_while_photos_are_captioned(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    settle(visit)
+    visit.evaluate(
+        """() => {
+            window.shifted = 0;
+            const add = (list) => list.getEntries().forEach((entry) => {
+                if (!entry.hadRecentInput) window.shifted += entry.value;
+            });
+            new PerformanceObserver(add).observe({ type: "layout-shift" });
+        }"""
+    )
+    upload(visit, *photos.values())
+    visit.wait_for_timeout(500)
+    assert visit.evaluate("window.shifted") < 0.1
+
+
+@pytest.mark.parametrize(
+    "visit", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True, ids=["light", "dark"]
+)
+def test_axe_finds_nothing(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+    found = {"start": violations(visit)}
+    upload(visit, photos["rocket"], photos["chelsea"])
+    found["gallery"] = violations(visit)
+    visit.locator("button.tile").first.click()
+    found["detail"] = violations(visit)
+    visit.keyboard.press("Escape")
+    for name in ("Evaluate", "About the model"):
+        visit.get_by_role("link", name=name).click()
+        visit.get_by_role("heading", level=1, name="How good" if name == "Evaluate" else name).wait_for()
+        settle(visit)
+        found[name] = violations(visit)
+    assert not any(found.values()), "\n".join(f"{name}: {one}" for name, some in found.items() for one in some)
+
+
+# Streamlit's own: its field for files has the role of a presentation and can be focused by a script.
+STREAMLITS = {"presentation-role-conflict"}
+
+
+def violations(page: "playwright_api.Page") -> list[str]:
+    """What axe-core finds, with the first place of each."""
+    return [
+        f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:300]} "
+        f"{violation['nodes'][0].get('failureSummary', '')[:300]}"
+        for violation in axe_api.Axe().run(page).response["violations"]
+        if violation["id"] not in STREAMLITS
+    ]
