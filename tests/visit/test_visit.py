@@ -112,7 +112,7 @@ def test_only_long_captions_are_hinted_at() -> None:
 
 def test_the_samples_are_real_photos() -> None:
     found = samples()
-    assert len(found) == 5
+    assert len(found) == 4
     for path in found.values():
         with Image.open(path) as image:
             image.verify()
