@@ -1,6 +1,7 @@
 """What all objectives have in common: the next word of people's captions under teacher forcing."""
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -32,7 +33,7 @@ class Material(Protocol):
     def lengths(self) -> list[int]: ...
 
 
-class Objective:
+class Objective(ABC):
     """The loss of one phase, and which captions its batches hold.
 
     Attributes:
@@ -69,7 +70,7 @@ class Objective:
         self.corpus = corpus
         self.teachers = teachers
 
-    @classmethod
+    @classmethod  # noqa: B027 - most objectives have nothing to check
     def check(cls, phase: PhaseBase) -> None:
         """Check a phase's settings for what this objective cannot do.
 
@@ -100,6 +101,7 @@ class Objective:
         del seed
         return [corpus.captions[photo] for photo in numbers]
 
+    @abstractmethod
     def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
         """What one step minimizes.
 
@@ -108,7 +110,6 @@ class Objective:
             batch: on the model's device.
             seed: of what is drawn at random.
         """
-        raise NotImplementedError
 
     def imitate(self, model: EncoderDecoder, batch: Batch) -> tuple[Loss, Forced, Vectors]:
         """Cross-entropy of people's captions, what the decoder said, and what it looked at; see `loss`."""
