@@ -30,15 +30,7 @@ from train.sentences.task import Translating
 torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same for processes that tests start
 
-SLOWEST = (
-    "data",
-    "test_parallel",
-    "test_browser_uploads",
-    "test_browser_gallery",
-    "test_browser_accessibility",
-    "test_page_caption",
-    "learned",
-)
+SLOWEST = ("browser", "data", "test_parallel", "test_page_caption", "learned")
 
 SAMPLES = Path(skimage.__file__).parent / "data"
 WORDS = ("a", "man", "dog", "on", "beach", "the", "'s", "hat")
@@ -53,8 +45,9 @@ CAPTIONS = {
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With pytest-xdist, tests that share a training run in one process, and so do those of one file. The slowest of
-    these groups begin, so that no process is left with one of them at the end.
+    """With pytest-xdist, tests that share a training run in one process, and so do those of one file, and all that use
+    the browser, which takes a processor by itself. The slowest of these groups begin, so that no process is left with
+    one of them at the end.
     """
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
@@ -63,6 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("browser"):
+        return "browser"
     fixtures = getattr(item, "fixturenames", ())
     return next((name for name in ("data", "learned") if name in fixtures), item.path.stem)
 
