@@ -68,13 +68,19 @@ def encoding_of(start: bytes) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, temporary_name: str = "") -> Iterator[Path]:
     """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well.
 
     Mode and owner of what stands there stay, and a link stays a link: the file that it leads to is replaced.
+
+    Args:
+        path: the file.
+        temporary_name: of the temporary file; a new one each time if empty. Always the same one for a file is replaced
+            by the next attempt, if a kill left it behind.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")  # no longer than a name may be
+    # no longer than a name may be
+    temporary = target.with_name(temporary_name or f".{target.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category
 
-from captioner.cli import finding
+from captioner.cli import finding, metadata
 from captioner.cli.options import (
     add_limit_options,
     add_model_options,
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suffix", default="", metavar="TEXT", help="put behind each sentence")
     finding.add_arguments(parser.add_argument_group("which photos"))
     _add_results(parser.add_argument_group("where results go"))
+    metadata.add_arguments(parser.add_argument_group("the photos' metadata (needs ExifTool)"))
     _add_work(parser.add_argument_group("how the work is done"))
     add_limit_options(parser)
     add_model_options(parser)
@@ -139,11 +140,12 @@ def run(options: argparse.Namespace) -> int:
     if unread and (options.output or options.sidecar):
         kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in unread.most_common(5))
         say(f"{unread.total():,} files of kinds that are not read were passed over ({kinds})")
-    return int(counts.failed + counts.skipped_failed > 0)
+    return int(counts.failed + counts.skipped_failed + counts.unwritten > 0)
 
 
 def _check(options: argparse.Namespace) -> None:
     kept = options.output or options.sidecar
+    beside = options.sidecar or options.xmp_sidecar
     wrong = {
         "an empty PATH names no photo; is a variable not set?": "" in options.paths,
         "give a PATH or --files-from FILE.": not options.paths and not options.files_from,
@@ -151,7 +153,7 @@ def _check(options: argparse.Namespace) -> None:
         "standard input can be a photo or a list of names, but not both.": "-" in options.paths
         and options.files_from == "-",
         "-0 says how the names of --files-from end; give that too.": options.nul and not options.files_from,
-        "--sidecar-name, --sidecar-suffix and --sidecar-dir need --sidecar; give that too.": not options.sidecar
+        "--sidecar-name, --sidecar-suffix and --sidecar-dir need --sidecar; give that too.": not beside
         and any(given is not None for given in (options.sidecar_name, options.sidecar_suffix, options.sidecar_dir)),
         "--sidecar-name and --sidecar-suffix say the same; give one of them.": options.sidecar_name is not None
         and options.sidecar_suffix is not None,
@@ -167,6 +169,7 @@ def _check(options: argparse.Namespace) -> None:
     for message, holds in wrong.items():
         if holds:
             raise UsageError(message)
+    metadata.check(options)
 
 
 def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "FolderOptions":
@@ -180,6 +183,7 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
         prefix=options.prefix,
         suffix=options.suffix,
         sidecars=_sidecars(options) if options.sidecar else None,
+        metadata=metadata.metadata_options(options),
         existing=options.existing or "skip",
         retry_errors=options.retry_errors,
         max_errors=options.max_errors,
@@ -207,7 +211,7 @@ class _Screen:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._kept = bool(options.output or options.sidecar)
+        self._kept = bool(options.output or options.sidecar or options.write_metadata or options.xmp_sidecar)
         self._format = options.format or ("" if self._kept else "text")
         self._alone = False
         self._progress: Progress | None = None

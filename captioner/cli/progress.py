@@ -93,6 +93,13 @@ class Progress:
             say(f"{counts.changed:,} {photos} exchanged since the last run, and done again")
         if counts.kept:
             say(f"{counts.kept:,} sidecars stood there already and were kept; captioner replaces only its own")
+        if counts.described:
+            say(f"{counts.described:,} of those skipped have a description already (--skip-described)")
+        if counts.written or counts.foreign or counts.unwritten:
+            failed = f", {counts.unwritten:,} could not be written" if counts.unwritten else ""
+            say(f"{counts.written:,} captions written into metadata{failed}")
+        if counts.foreign:
+            say(f"{counts.foreign:,} descriptions of somebody else's were kept; --replace-descriptions replaces them")
 
     def _rate(self) -> float:
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)

@@ -2,6 +2,7 @@
 line.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,8 +16,11 @@ from captioner.config import to_mapping
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import ImageError, UsageError
 from captioner.folders import cluster
+from captioner.folders.exiftool import ExifTool
 from captioner.folders.finding import Found, PassedOver, Photos
 from captioner.folders.journal import Row
+from captioner.folders.metadata import Metadata, MetadataOptions
+from captioner.folders.receipts import Receipts
 from captioner.folders.run import Counts, Existing, Run
 from captioner.folders.sidecars import Sidecars
 from captioner.images import ImageLimits, Source
@@ -26,6 +30,9 @@ if TYPE_CHECKING:  # loads torch, which mistakes need not wait for
     from captioner.predict import Captioner
 
     Model = Captioner | Checkpoint | str | os.PathLike[str] | None
+
+
+_SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,7 @@ class FolderOptions:
         prefix: put before each sentence.
         suffix: put behind each sentence.
         sidecars: write a text file for each photo, too.
+        metadata: read and write the metadata of photos; untouched if None.
         existing: what becomes of photos that have results already: `skip` them, do them again and `overwrite` the
             results, or let it be an `error`.
         retry_errors: do photos again that failed in an earlier run.
@@ -55,6 +63,7 @@ class FolderOptions:
     prefix: str = ""
     suffix: str = ""
     sidecars: Sidecars | None = None
+    metadata: MetadataOptions | None = None
     existing: Existing = "skip"
     retry_errors: bool = False
     max_errors: int | None = None
@@ -126,7 +135,8 @@ def caption_folder(
         stop: asked before each photo; once it says True, what was started is finished and kept.
 
     Raises:
-        UsageError: there are no photos, or the results that are there were made with other settings.
+        UsageError: there are no photos, the results that are there were made with other settings, or metadata are
+            wanted and ExifTool is missing.
         OutputError: an output is in use, cannot be written, or is there and may not be replaced.
         ModelError: there is no usable model.
     """
@@ -159,9 +169,16 @@ class _Work:
             checkpoint.read_translator().check_language(self.language)
         self.photos, self.options, self.progress, self.stop = photos, options, progress, stop
         self.search = options.search or self.read.decoding
+        self.exiftool = ExifTool() if options.metadata else None
+        receipts = Receipts()
+        self.metadata = None
+        if options.metadata and self.exiftool:
+            self.metadata = Metadata(options.metadata, self.exiftool, receipts)
         self.target = Run(
             outputs=outputs,
             sidecars=options.sidecars,
+            metadata=self.metadata,
+            receipts=receipts,
             existing=options.existing,
             retry_errors=options.retry_errors,
             dry=options.dry_run,
@@ -177,7 +194,7 @@ class _Work:
             if not passed.photos:
                 reasons = passed.reasons() or "there is nothing in it"
                 raise UsageError(f"{self.photos.described}: no photo found; {reasons}.")
-            with self.target:
+            with self.exiftool or contextlib.nullcontext(), self.target:
                 complete = self._dry() if self.options.dry_run else self._captioned(tell)
         return FolderResult(
             counts=self.target.counts, total=self.total, journal=self.target.journal, passed=passed, complete=complete
@@ -228,7 +245,15 @@ class _Work:
         target.finish(complete=complete)
         for path, aside in target.set_aside.items():
             tell(f"{path} was not as captioner had written it; what it held is kept as {aside}.")
+        self._tell_problems(tell)
         return complete
+
+    def _tell_problems(self, tell: Callable[[str], None]) -> None:
+        problems = self.metadata.problems if self.metadata else []
+        for sentence in problems[:_SHOWN_PROBLEMS]:
+            tell(sentence)
+        if len(problems) > _SHOWN_PROBLEMS:
+            tell(f"and {len(problems) - _SHOWN_PROBLEMS:,} more photos whose metadata cannot be written.")
 
     def _rows(self, photos: Iterable[Found]) -> Iterator[Row]:
         """Records of the photos, from this process or from a cluster."""

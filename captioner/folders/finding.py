@@ -21,14 +21,18 @@ _PHOTOS = """
 .jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs
 .hif
 """
-_OTHERS = """
+_RAW = """
 .3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srw .x3f
+"""
+_OTHERS = """
 .jp2 .j2k .jpx .jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
 """
 SUFFIXES = frozenset(_PHOTOS.split())
 """What the name of a photo in a folder ends with, in small letters; a file that is named itself may be called anything.
 """
-UNREAD = frozenset(_OTHERS.split())
+RAW = frozenset(_RAW.split())
+"""What camera raw files are called."""
+UNREAD = RAW | frozenset(_OTHERS.split())
 """Kinds of pictures and films that are not read."""
 
 

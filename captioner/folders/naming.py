@@ -5,7 +5,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import PurePath
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from captioner.folders.finding import SUFFIXES, Found
 
 _EXACT = 2**53
 """Below it a whole number is the same in every program that reads JSON."""
@@ -117,6 +120,39 @@ def text_name(name: str, shared: set[str], template: str = "{stem}.txt") -> str:
     if stem.casefold() in shared:
         template = template.replace("{stem}", "{name}")
     return template.replace("{stem}", "\0").replace("{name}", name).replace("\0", stem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Where the files are that belong to photos, one to each.
+
+    Attributes:
+        name: what each is called: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name,
+            which also takes the place of `{stem}` where several photos of a folder have the same.
+        directory: the top of their tree; None puts each beside its photo.
+    """
+
+    name: str
+    directory: Path | None = None
+    _stems: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
+
+    def path(self, photo: Found) -> Path:
+        """The file that belongs to a photo."""
+        whole = Path(photo.path) if self.directory is None else self.directory / photo.relative
+        folder = str(Path(photo.path).parent)
+        if folder not in self._stems:
+            self._stems[folder] = _shared_stems(Path(folder))
+        return whole.parent / text_name(whole.name, self._stems[folder], self.name)
+
+
+def _shared_stems(folder: Path) -> set[str]:
+    """Stems of several photos of a folder, whichever of them are to be captioned: so all runs give a photo the same
+    file.
+    """
+    try:
+        return shared_stems(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    except OSError:
+        return set()
 
 
 def _number(name: str) -> int | None:

@@ -10,7 +10,7 @@ mistake that does no harm.
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,20 @@ class Receipts:
         found = self._of(path.parent).get(path.name, [])
         return found[-1] if found else {}
 
+    def all(self, path: Path) -> Sequence[Mapping[str, Any]]:
+        """The facts with which a file was ever written, oldest first."""
+        return self._of(path.parent).get(path.name, [])
+
     @contextlib.contextmanager
-    def writing(self, path: Path, **facts: object) -> Iterator[Path]:
-        """Give a temporary file that takes the place of `path` at once, with a receipt, when the block ends well."""
-        with replacing(path) as temporary:
+    def writing(self, path: Path, *, temporary_name: str = "", **facts: object) -> Iterator[Path]:
+        """Give a temporary file that takes the place of `path` at once, with a receipt, when the block ends well.
+
+        Args:
+            path: the file.
+            temporary_name: see `captioner.files.replacing`.
+            facts: what else the receipt says.
+        """
+        with replacing(path, temporary_name=temporary_name) as temporary:
             yield temporary
             self._add(path, {"name": path.name, "digest": fingerprint.digest(temporary), **facts})
 

@@ -11,9 +11,12 @@ from captioner.errors import OutputError, UsageError
 from captioner.files import locked
 from captioner.folders import fingerprint, results
 from captioner.folders.finding import Found
+from captioner.folders.fingerprint import Fingerprint
 from captioner.folders.journal import FINGERPRINT, MADE, Journal, Made, Row, difference
 from captioner.folders.ledger import Ledger
+from captioner.folders.metadata import Metadata, only_described
 from captioner.folders.outputs import Outputs
+from captioner.folders.receipts import Receipts
 from captioner.folders.sidecars import Sidecars
 
 Existing = Literal["skip", "overwrite", "error"]
@@ -30,6 +33,10 @@ class Counts:
         skipped_failed: those of them whose record is an error.
         changed: done again in this run, because another photo has taken their name since.
         kept: sidecars that were there already and were left as they are.
+        described: of those skipped, photos that have a description already, which `skip_described` leaves alone.
+        written: captions written into metadata.
+        foreign: captions not written there, because the photo has a description that captioner did not write.
+        unwritten: captions that could not be written there.
     """
 
     captioned: int = 0
@@ -38,6 +45,10 @@ class Counts:
     skipped_failed: int = 0
     changed: int = 0
     kept: int = 0
+    described: int = 0
+    written: int = 0
+    foreign: int = 0
+    unwritten: int = 0
 
 
 class _Started(NamedTuple):
@@ -60,6 +71,8 @@ class Run:
         *,
         outputs: Sequence[Path] = (),
         sidecars: Sidecars | None = None,
+        metadata: Metadata | None = None,
+        receipts: Receipts | None = None,
         existing: Existing = "skip",
         retry_errors: bool = False,
         dry: bool = False,
@@ -71,6 +84,8 @@ class Run:
             outputs: files; see `results.kind`. The first of JSON lines is the journal, without one it is made beside
                 the first output.
             sidecars: a text file a photo; none if None.
+            metadata: reads and writes those of photos; untouched if None.
+            receipts: what captioner wrote into photos, as `metadata` notes it.
             existing: what becomes of photos that are done: `skip` them, do all again and `overwrite` the old results at
                 the end, or let it be an `error` if there are results at all.
             retry_errors: do photos again whose record is an error; the new record takes the old one's place at the end.
@@ -91,6 +106,9 @@ class Run:
         others = [path for path in outputs if path != self.journal]
         self._outputs = Outputs(others, overwrite=existing == "overwrite")
         self._sidecars = sidecars
+        self._metadata = metadata
+        self._writes_metadata = metadata is not None and metadata.options.target is not None
+        self._receipts = receipts or Receipts()
         self._existing = existing
         self._retry = retry_errors
         self._dry = dry
@@ -183,13 +201,15 @@ class Run:
     def todo(self, photos: Iterable[Found]) -> Iterator[Found]:
         """The photos that are to be captioned; the others are counted."""
         for photo in photos:
-            if not self.journal and not self._sidecars:
-                yield photo  # nothing is kept, so that each naming counts
-                continue
             name = self._ledger.name(photo) if self._ledger else photo.path
             started = None if name in self._busy else self._start(photo, name)
             if started is None:
                 self.counts.skipped += 1
+            elif self._is_described(photo):
+                self.counts.skipped += 1
+                self.counts.described += 1
+            elif not self.journal and not self._sidecars and not self._writes_metadata:
+                yield photo  # nothing is kept, so that each naming counts
             else:
                 self._started[photo.path] = started
                 self._busy.add(name)
@@ -214,6 +234,7 @@ class Run:
         if self._ledger is not None:
             self._ledger.append({**row, "path": started.name})
             self._busy.discard(started.name)  # the journal knows it now
+        self._describe(started.photo, row)
 
     def finish(self, *, complete: bool) -> None:
         """Put new records in the places of old ones, and make the other outputs of all of them.
@@ -238,7 +259,7 @@ class Run:
         journal = self._ledger.find(name)
         if journal is None:
             return _Started(photo, name, again=False)
-        if not journal.is_of(name, photo.path):
+        if not journal.is_of(name, photo.path) and not self._only_described(photo, journal.row(name)[FINGERPRINT]):
             self.counts.changed += 1
             return _Started(photo, name, again=True)
         if name in journal.failed:
@@ -248,23 +269,48 @@ class Run:
         if self._sidecars and not self._dry and not self._sidecars.stands(photo):
             # Those of an earlier run, that had none.
             self._sidecars.write(photo, journal.row(name), made=self._made, replace=False)
+        if self._writes_metadata and not self._dry:
+            self._describe(photo, journal.row(name))
         return None
+
+    def _describe(self, photo: Found, row: Row) -> None:
+        """Write a caption into the photo's metadata, if that is wanted."""
+        if self._metadata is None or not self._writes_metadata or row["error"] is not None:
+            return
+        match self._metadata.write(photo, row):
+            case "written":
+                self.counts.written += 1
+            case "foreign":
+                self.counts.foreign += 1
+            case "failed":
+                self.counts.unwritten += 1
+
+    def _is_described(self, photo: Found) -> bool:
+        return (
+            self._metadata is not None and self._metadata.options.skip_described and self._metadata.is_described(photo)
+        )
+
+    def _only_described(self, photo: Found, recorded: Fingerprint | None) -> bool:
+        return only_described(photo.path, recorded, self._receipts)
 
     def _start_sidecar(self, photo: Found, name: str) -> _Started | None:
         """The same where the sidecar is all that there is to see."""
-        assert self._sidecars is not None
-        if not self._sidecars.stands(photo):
+        sidecars = self._sidecars
+        if sidecars is None or not sidecars.stands(photo):
             return _Started(photo, name, again=False)
         if self._existing == "overwrite":
-            if self._sidecars.own(photo):
+            if sidecars.own(photo):
                 return _Started(photo, name, again=True)
             self.counts.kept += 1
             return None
-        recorded = self._sidecars.last(photo).get(FINGERPRINT)
-        if not recorded or not fingerprint.changed(photo.path, recorded) or not self._sidecars.own(photo):
-            return None
-        self.counts.changed += 1
-        return _Started(photo, name, again=True)
+        recorded = sidecars.last(photo).get(FINGERPRINT)
+        changed = recorded and fingerprint.changed(photo.path, recorded) and not self._only_described(photo, recorded)
+        if changed and sidecars.own(photo):
+            self.counts.changed += 1
+            return _Started(photo, name, again=True)
+        if self._writes_metadata and not self._dry and not changed and (row := sidecars.row(photo)):
+            self._describe(photo, row)
+        return None
 
 
 def _refuse(path: Path) -> None:

@@ -5,11 +5,12 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from captioner.errors import OutputError, UsageError
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
-from captioner.folders.naming import shared_stems, text_name
+from captioner.folders.naming import Beside
 from captioner.folders.receipts import Receipts
 
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
@@ -32,9 +33,10 @@ class Sidecars:
     name: str = "{stem}.txt"
     directory: Path | None = None
     receipts: Receipts = field(default_factory=Receipts)
-    _stems: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
+    _beside: Beside = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_beside", Beside(name=self.name, directory=self.directory))
         fields = re.findall(r"\{.*?\}", self.name)
         behind = self.name.rpartition("}")[2]
         suffix = Path(f"x{behind}").suffix.lower()
@@ -54,11 +56,7 @@ class Sidecars:
 
     def path(self, photo: Found) -> Path:
         """The sidecar of a photo."""
-        whole = Path(photo.path) if self.directory is None else self.directory / photo.relative
-        folder = str(Path(photo.path).parent)
-        if folder not in self._stems:
-            self._stems[folder] = _shared_stems(Path(folder))
-        return whole.parent / text_name(whole.name, self._stems[folder], self.name)
+        return self._beside.path(photo)
 
     def stands(self, photo: Found) -> bool:
         """Whether a photo has a sidecar; an empty file is none."""
@@ -75,6 +73,15 @@ class Sidecars:
     def last(self, photo: Found) -> Row:
         """How a photo's sidecar was last written: its `made` and `fingerprint`, as far as they are known."""
         return self.receipts.last(self.path(photo))
+
+    def row(self, photo: Found) -> Row | None:
+        """The record with which a photo's sidecar was written, as far as the sidecar holds it; None if it is not as
+        captioner wrote it.
+        """
+        if not self.own(photo):
+            return None
+        caption = self.path(photo).read_text(encoding="utf-8").partition("\n")[0]
+        return {"caption": caption, "language": (self.last(photo).get(MADE) or {}).get("language"), "error": None}
 
     def write(self, photo: Found, row: Row, *, made: Made | None, replace: bool) -> bool:
         """Write a photo's captions, one a line, at once or not at all; a record of an error writes nothing.
@@ -99,19 +106,9 @@ class Sidecars:
             if self.stands(photo) and not (replace and self.own(photo)):
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            facts = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
+            facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
             with self.receipts.writing(path, **facts) as temporary:
                 temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as problem:
             raise OutputError(f"{path}: the sidecar cannot be written ({problem.strerror or problem}).") from None
         return True
-
-
-def _shared_stems(folder: Path) -> set[str]:
-    """Stems of several photos of a folder, whichever of them are to be captioned: so all runs give a photo the same
-    sidecar.
-    """
-    try:
-        return shared_stems(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    except OSError:
-        return set()
