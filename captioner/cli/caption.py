@@ -81,6 +81,10 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--sidecar-suffix", metavar=".txt", help="the same as --sidecar-name {stem}.txt")
     group.add_argument("--sidecar-dir", type=Path, metavar="DIR", help="not beside the photo: the same tree here")
     group.add_argument(
+        "--append", action="store_true", help="add the sentence to a sidecar that exists, after its text"
+    )
+    group.add_argument("--prepend", action="store_true", help="the same, before its text")
+    group.add_argument(
         "--existing",
         choices=["skip", "overwrite", "error"],
         help="photos with results: skip them, do them again, or refuse to start (default: skip)\n"
@@ -155,6 +159,9 @@ def _check(options: argparse.Namespace) -> None:
         "-0 says how the names of --files-from end; give that too.": options.nul and not options.files_from,
         "--sidecar-name, --sidecar-suffix and --sidecar-dir need --sidecar; give that too.": not beside
         and any(given is not None for given in (options.sidecar_name, options.sidecar_suffix, options.sidecar_dir)),
+        "--append and --prepend add to the texts of --sidecar; give that too.": not options.sidecar
+        and (options.append or options.prepend),
+        "--append adds after a text, --prepend before it; give one of them.": options.append and options.prepend,
         "--sidecar-name and --sidecar-suffix say the same; give one of them.": options.sidecar_name is not None
         and options.sidecar_suffix is not None,
         "- has no name after which a sidecar could be called; give --output.": "-" in options.paths and options.sidecar,
@@ -203,7 +210,11 @@ def _sidecars(options: argparse.Namespace) -> "Sidecars":
     if suffix is not None and (not suffix.startswith(".") or {"{", "}"} & set(suffix)):
         raise UsageError(f"--sidecar-suffix is {suffix!r}; give one such as .txt.")
     name = options.sidecar_name if suffix is None else f"{{stem}}{suffix}"
-    return Sidecars(name="{stem}.txt" if name is None else name, directory=options.sidecar_dir)
+    return Sidecars(
+        name="{stem}.txt" if name is None else name,
+        directory=options.sidecar_dir,
+        add="append" if options.append else "prepend" if options.prepend else None,
+    )
 
 
 class _Screen:

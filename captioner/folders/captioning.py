@@ -249,11 +249,15 @@ class _Work:
         return complete
 
     def _tell_problems(self, tell: Callable[[str], None]) -> None:
-        problems = self.metadata.problems if self.metadata else []
-        for sentence in problems[:_SHOWN_PROBLEMS]:
-            tell(sentence)
-        if len(problems) > _SHOWN_PROBLEMS:
-            tell(f"and {len(problems) - _SHOWN_PROBLEMS:,} more photos whose metadata cannot be written.")
+        sidecars = self.options.sidecars
+        for what, problems in (
+            ("photos whose metadata cannot be written", self.metadata.problems if self.metadata else []),
+            ("texts to which no caption can be added", sidecars.problems if sidecars else []),
+        ):
+            for sentence in problems[:_SHOWN_PROBLEMS]:
+                tell(sentence)
+            if len(problems) > _SHOWN_PROBLEMS:
+                tell(f"and {len(problems) - _SHOWN_PROBLEMS:,} more {what}.")
 
     def _rows(self, photos: Iterable[Found]) -> Iterator[Row]:
         """Records of the photos, from this process or from a cluster."""

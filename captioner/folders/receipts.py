@@ -18,6 +18,8 @@ from captioner.files import replacing
 from captioner.folders import fingerprint
 
 NAME = ".captioner.jsonl"
+ADDED = "added"
+"""The fact of a file that is a person's, to which captioner only added this text."""
 _FOLDERS_IN_MEMORY = 8
 
 
@@ -28,11 +30,15 @@ class Receipts:
         self._folders: dict[Path, dict[str, list[dict[str, Any]]]] = {}
 
     def own(self, path: Path) -> bool:
-        """Whether a file is as captioner once wrote it; of a folder of parts, whether all of them are."""
+        """Whether a file is as captioner once wrote it, with no text of a person's in it; of a folder of parts, whether
+        all of them are.
+        """
         if path.is_dir():
             return all(self.own(part) for part in path.glob("part-*.parquet"))
         found = self._of(path.parent).get(path.name, [])
-        return bool(found) and fingerprint.digest(path) in {receipt["digest"] for receipt in found}
+        return bool(found) and fingerprint.digest(path) in {
+            receipt["digest"] for receipt in found if ADDED not in receipt
+        }
 
     def know(self, path: Path) -> bool:
         """Whether captioner ever wrote a file of that name, or a folder of parts, with receipts."""

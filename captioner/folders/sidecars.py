@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 from captioner.errors import OutputError, UsageError
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
+from captioner.folders.merging import MergeError, Place, add, remove
 from captioner.folders.naming import Beside
-from captioner.folders.receipts import Receipts
+from captioner.folders.receipts import ADDED, Receipts
 
+_PLACE, _CAPTION = "place", "caption"
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 
@@ -24,7 +27,9 @@ class Sidecars:
         name: what each is called: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name,
             which also takes the place of `{stem}` where several photos of a folder have the same.
         directory: the top of their tree; None puts each beside its photo.
+        add: captions to the texts that are there, before or after what a person wrote; None leaves such texts alone.
         receipts: by which captioner's own are known.
+        problems: a sentence about each text to which nothing could be added.
 
     Raises:
         UsageError: the name is none for a sidecar.
@@ -32,7 +37,9 @@ class Sidecars:
 
     name: str = "{stem}.txt"
     directory: Path | None = None
+    add: Place | None = None
     receipts: Receipts = field(default_factory=Receipts)
+    problems: list[str] = field(default_factory=list, init=False)
     _beside: Beside = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,16 +66,23 @@ class Sidecars:
         return self._beside.path(photo)
 
     def stands(self, photo: Found) -> bool:
-        """Whether a photo has a sidecar; an empty file is none."""
+        """Whether a photo has a sidecar, and with `add` one in which captioner once wrote; an empty file is none."""
+        path = self.path(photo)
         try:
-            status = self.path(photo).stat()
+            status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return status.st_size > 0 or not stat.S_ISREG(status.st_mode)
+        if not stat.S_ISREG(status.st_mode):
+            return True
+        return status.st_size > 0 and (self.add is None or bool(self.receipts.all(path)))
 
     def own(self, photo: Found) -> bool:
-        """Whether a photo's sidecar is as captioner wrote it."""
-        return self.receipts.own(self.path(photo))
+        """Whether what captioner wrote in a photo's sidecar is as it was, and may be replaced."""
+        path = self.path(photo)
+        last = self.receipts.last(path)
+        if ADDED in last:
+            return self.add is not None and path.is_file() and _without(path.read_bytes(), last) is not None
+        return self.receipts.own(path)
 
     def last(self, photo: Found) -> Row:
         """How a photo's sidecar was last written: its `made` and `fingerprint`, as far as they are known."""
@@ -80,11 +94,13 @@ class Sidecars:
         """
         if not self.own(photo):
             return None
-        caption = self.path(photo).read_text(encoding="utf-8").partition("\n")[0]
-        return {"caption": caption, "language": (self.last(photo).get(MADE) or {}).get("language"), "error": None}
+        last = self.last(photo)
+        caption = last.get(_CAPTION) or self.path(photo).read_text(encoding="utf-8").partition("\n")[0]
+        return {"caption": caption, "language": (last.get(MADE) or {}).get("language"), "error": None}
 
     def write(self, photo: Found, row: Row, *, made: Made | None, replace: bool) -> bool:
-        """Write a photo's captions, one a line, at once or not at all; a record of an error writes nothing.
+        """Write a photo's captions, one a line, at once or not at all, or add them to the text that is there; a record
+        of an error writes nothing.
 
         Args:
             photo: what the sidecar is of.
@@ -101,14 +117,35 @@ class Sidecars:
         if row["error"] is not None:
             return True
         path = self.path(photo)
-        text = "".join(f"{sentence['caption']}\n" for sentence in row["captions"])
+        facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
         try:
             if self.stands(photo) and not (replace and self.own(photo)):
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
-            with self.receipts.writing(path, **facts) as temporary:
-                temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+            content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+            with self.receipts.writing(path, **facts, **more) as temporary:
+                temporary.write_bytes(content)
+        except MergeError as problem:
+            self.problems.append(f"{path}: {problem}.")
+            return False
         except OSError as problem:
             raise OutputError(f"{path}: the sidecar cannot be written ({problem.strerror or problem}).") from None
         return True
+
+    def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:
+        """What is to be in a sidecar, and what its receipt says about a text of a person's in it.
+
+        Raises:
+            MergeError: nothing can be added to the text that is there.
+        """
+        old = path.read_bytes() if self.add and path.exists() and not self.receipts.own(path) else b""
+        if not self.add or not old:
+            return "".join(f"{caption}\n" for caption in captions).encode("utf-8", "backslashreplace"), {}
+        hers = _without(old, self.receipts.last(path))
+        content, added = add(old if hers is None else hers, captions, self.add)
+        return content, {ADDED: added, _PLACE: self.add, _CAPTION: captions[0]}
+
+
+def _without(data: bytes, receipt: Mapping[str, Any]) -> bytes | None:
+    """A person's text without what captioner added to it; None if that is no longer there, or nothing was added."""
+    return remove(data, receipt[ADDED], receipt[_PLACE]) if ADDED in receipt else None
