@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMES_WITH = {"PIL": "pillow", "pillow_heif": "pillow-heif", "markupsafe": "jinja2"}
+COMES_WITH = {"PIL": "pillow", "pillow_heif": "pillow-heif", "markupsafe": "jinja2", "pillow_jxl": "pillow-jxl-plugin"}
 """Modules that are not named like the package that installs them."""
 DEVELOPMENT = {"pycocoevalcap"}
 """What `evaluate --official` asks for by name."""

@@ -27,6 +27,7 @@ from captioner.interrupt import Interrupt
 if TYPE_CHECKING:
     from captioner.decoding import DecodingOptions
     from captioner.folders.captioning import FolderOptions, Step
+    from captioner.folders.finding import PassedOver
     from captioner.folders.journal import Row
     from captioner.folders.sidecars import Sidecars
 
@@ -140,11 +141,23 @@ def run(options: argparse.Namespace) -> int:
         raise KeyboardInterrupt
     if not result.complete:
         say(f"stopped, because more than {options.max_errors} photos failed (--max-errors); the same command goes on.")
-    unread = result.passed.unread
-    if unread and (options.output or options.sidecar):
+    if options.output or options.sidecar or options.write_metadata or options.xmp_sidecar:
+        _tell_passed(result.passed)
+    return int(counts.failed + counts.skipped_failed + counts.unwritten > 0)
+
+
+def _tell_passed(passed: "PassedOver") -> None:
+    """Say which pictures were left out, and how they can be read."""
+    from captioner.folders.finding import EXTRA
+
+    unread = passed.unread
+    if unread:
         kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in unread.most_common(5))
         say(f"{unread.total():,} files of kinds that are not read were passed over ({kinds})")
-    return int(counts.failed + counts.skipped_failed + counts.unwritten > 0)
+    if any(kinds & unread.keys() for kinds in EXTRA.values()):
+        say("camera raw files and JPEG XL are read after: pip install 'captioner[formats]'")
+    if passed.paired:
+        say(f"{passed.paired:,} camera raw files beside a photo of the same name were left out (see --raw-pairs)")
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -29,6 +29,12 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--hidden", action="store_true", help="also what is hidden, a bin's, a system's, or beside a .nomedia"
     )
+    group.add_argument(
+        "--raw-pairs",
+        choices=["one", "both"],
+        default="one",
+        help="a camera raw file beside IMG_1.JPG in a folder: caption the JPEG alone,\nor both (default: one)",
+    )
     group.add_argument("--files-from", metavar="FILE", help="read names from a file, one a line; - is standard input")
     group.add_argument("-0", dest="nul", action="store_true", help="those names end with NUL, as find -print0 has them")
     group.add_argument("--shard", metavar="I/N", help="only part I of N, 0 ≤ I < N; N runs share the work")
@@ -56,6 +62,7 @@ def photos(options: argparse.Namespace) -> "Photos":
         follow_links=options.follow_links,
         exclude=options.exclude,
         hidden=options.hidden,
+        raw_pairs=options.raw_pairs,
         shard=shard,
         standard_input=_picture(kept=bool(options.output)) if "-" in options.paths else None,
     )

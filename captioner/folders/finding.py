@@ -3,15 +3,17 @@
 Nothing is opened here. Names stay as the system has them, those that are not UTF-8 too (`os.fsdecode`).
 """
 
+import functools
 import glob
 import hashlib
+import importlib.util
 import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from captioner.errors import ImageError, UsageError
 from captioner.files import decode_text
@@ -19,13 +21,13 @@ from captioner.folders.excludes import NO_MEDIA, Excludes
 
 _PHOTOS = """
 .jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs
-.hif
+.hif .jp2 .j2k .jpx .jpf .jpc .j2c
 """
 _RAW = """
 .3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srw .x3f
 """
 _OTHERS = """
-.jp2 .j2k .jpx .jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
+.jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
 """
 SUFFIXES = frozenset(_PHOTOS.split())
 """What the name of a photo in a folder ends with, in small letters; a file that is named itself may be called anything.
@@ -33,7 +35,15 @@ SUFFIXES = frozenset(_PHOTOS.split())
 RAW = frozenset(_RAW.split())
 """What camera raw files are called."""
 UNREAD = RAW | frozenset(_OTHERS.split())
-"""Kinds of pictures and films that are not read."""
+"""Kinds of pictures and films that are not read, some of them only because a package is not installed."""
+EXTRA = {"rawpy": RAW, "pillow_jxl": frozenset([".jxl"])}
+"""Package of the extra `formats` → kinds that it reads."""
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """`SUFFIXES`, and those of the kinds that installed packages read."""
+    return SUFFIXES.union(*(kinds for package, kinds in EXTRA.items() if importlib.util.find_spec(package)))
 
 
 class Found(NamedTuple):
@@ -91,6 +101,7 @@ class PassedOver:
         folders: not searched, because the search was not recursive.
         links: to folders, which were not followed.
         excluded: files and folders that `Excludes` left out.
+        paired: camera raw files beside a photo of the same name.
         kinds: other files, by suffix.
     """
 
@@ -98,11 +109,12 @@ class PassedOver:
     folders: int = 0
     links: int = 0
     excluded: int = 0
+    paired: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
 
     @property
     def unread(self) -> Counter[str]:
-        """Pictures and films of kinds that are not read, by suffix."""
+        """Pictures and films of kinds that are not read here, by suffix."""
         return Counter({suffix: count for suffix, count in self.kinds.items() if suffix in UNREAD})
 
     def reasons(self) -> str:
@@ -113,6 +125,9 @@ class PassedOver:
             f"{_count(self.folders, 'folder')} not searched (--recursive searches them)": self.folders,
             f"{_count(self.links, 'link')} to folders not followed (--follow-links follows them)": self.links,
             f"{_count(total, 'file')} of kinds that are not read ({shown})": total,
+            "camera raw files and JPEG XL are read after: pip install 'captioner[formats]'": any(
+                kinds & self.kinds.keys() for kinds in EXTRA.values()
+            ),
             f"{_count(self.excluded, 'name')} left out (hidden, a system's, or excluded; see --hidden and --exclude)": (
                 self.excluded
             ),
@@ -133,6 +148,8 @@ class Photos:
             that the search ends. Otherwise links to folders are not followed, so that no search leaves its root.
         exclude: patterns of what is left out; see `Excludes`. They hold for files that are named themselves, too.
         hidden: also find what is hidden, and what systems keep for themselves; what is named itself is always found.
+        raw_pairs: a camera raw file in a folder and a photo with the same name are `one` photo, which is the latter, or
+            `both` are found.
         shard: which part is wanted; all if None.
         standard_input: the photo for which the argument `-` stands; None makes it a file of that name.
     """
@@ -144,6 +161,7 @@ class Photos:
     follow_links: bool = False
     exclude: Sequence[str] = ()
     hidden: bool = False
+    raw_pairs: Literal["one", "both"] = "one"
     shard: Shard | None = None
     standard_input: Found | None = None
 
@@ -246,6 +264,7 @@ class _Search:
         if folder.relative and self._excludes.respects([name for name, *_ in listed]):
             self._passed.excluded += 1
             return
+        paired = self._paired(folder, [name for name, is_folder, _ in listed if not is_folder])
         for name, is_folder, is_link in listed:
             relative = f"{folder.relative}/{name}" if folder.relative else name
             if self._excludes.leaves_out(relative, folder=is_folder):
@@ -253,7 +272,9 @@ class _Search:
                 continue
             path = name if folder.path == os.curdir else os.path.join(folder.path, name)
             suffix = os.path.splitext(name)[1].lower()
-            if suffix in SUFFIXES:
+            if name in paired:
+                self._passed.paired += 1
+            elif suffix in suffixes():
                 if is_folder or self._is_new(path):
                     yield Found(path, root)
             elif is_link:
@@ -263,6 +284,19 @@ class _Search:
             if is_folder and self._wanted.recursive:
                 yield _Folder(path, relative)
             self._passed.folders += is_folder and not self._wanted.recursive
+
+    def _paired(self, folder: _Folder, names: list[str]) -> set[str]:
+        """Camera raw files beside a photo of the same name that is found."""
+        if self._wanted.raw_pairs == "both" or not suffixes() & RAW:
+            return set()
+        inside = f"{folder.relative}/" if folder.relative else ""
+        split = [os.path.splitext(name) for name in names]
+        stems = {
+            stem.casefold()
+            for stem, suffix in split
+            if suffix.lower() in SUFFIXES and not self._excludes.leaves_out(f"{inside}{stem}{suffix}", folder=False)
+        }
+        return {stem + suffix for stem, suffix in split if suffix.lower() in RAW and stem.casefold() in stems}
 
     def _kind(self, entry: os.DirEntry[str]) -> tuple[bool, bool]:
         """Whether it is a folder to be searched, and whether it is a link to one that is not followed."""

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from captioner.folders.finding import SUFFIXES, Found
+from captioner.folders.finding import EXTRA, SUFFIXES, Found
 
+_EXTRA = frozenset().union(*EXTRA.values())
 _EXACT = 2**53
 """Below it a whole number is the same in every program that reads JSON."""
 
@@ -134,7 +135,7 @@ class Beside:
 
     name: str
     directory: Path | None = None
-    _stems: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
+    _stems: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict, init=False, repr=False)
 
     def path(self, photo: Found) -> Path:
         """The file that belongs to a photo."""
@@ -142,17 +143,24 @@ class Beside:
         folder = str(Path(photo.path).parent)
         if folder not in self._stems:
             self._stems[folder] = _shared_stems(Path(folder))
-        return whole.parent / text_name(whole.name, self._stems[folder], self.name)
+        usual, all_kinds = self._stems[folder]
+        return whole.parent / text_name(whole.name, usual if is_usual(whole.name) else all_kinds, self.name)
 
 
-def _shared_stems(folder: Path) -> set[str]:
-    """Stems of several photos of a folder, whichever of them are to be captioned: so all runs give a photo the same
-    file.
+def is_usual(name: str) -> bool:
+    """Whether a photo is of a kind that is always read."""
+    return PurePath(name).suffix.lower() not in _EXTRA
+
+
+def _shared_stems(folder: Path) -> tuple[set[str], set[str]]:
+    """Stems of several photos of a folder, of those that are always read, and of all: so all runs give a photo the
+    same file, whichever photos are to be captioned and whichever packages are installed.
     """
     try:
-        return shared_stems(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        names = [path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES | _EXTRA]
     except OSError:
-        return set()
+        names = []
+    return shared_stems(filter(is_usual, names)), shared_stems(names)
 
 
 def _number(name: str) -> int | None:

@@ -7,6 +7,8 @@
     limits.py       what one photo, and all that are decoded at the same time, may ask of the machine
     kinds.py        what a file is, by its first bytes
     containers.py   JPEG, PNG, WebP, GIF and HEIF files without their metadata; the EXIF orientation
+    jpeg2000.py     what JPEG 2000 says about its size
+    raw.py, jxl.py  camera raw files and JPEG XL, whose packages may not be installed
     tiff.py         the same for TIFF, whose tags are the file's structure as well
     tones.py        pixels of any mode → RGB
 """

@@ -25,7 +25,7 @@ class Bare:
         complete: whether the file has its end.
         begun: whether the last of a JPEG's scans is in the file, at least its beginning.
         key: the transparent color of a PNG of 16 bits a channel.
-        size: width and height of a WebP, whose decoder takes memory as soon as it is made.
+        size: width and height where the decoder takes memory as soon as it is made, or relies on another size.
     """
 
     data: bytes
@@ -288,9 +288,9 @@ _CODECS = {
 
 def _boxed(data: bytes) -> Bare:
     """HEIF or AVIF whose items of EXIF are called something else."""
-    for name, start, end in _boxes(data, 0, len(data)):
+    for name, start, end in boxes(data, 0, len(data)):
         if name == b"meta":
-            for inner, first, last in _boxes(data, start + 4, end):
+            for inner, first, last in boxes(data, start + 4, end):
                 if inner == b"iinf":
                     types = set(_ITEM.findall(data, first, last))
                     unread = [_CODECS[kind] for kind in sorted(types & _CODECS.keys())]
@@ -301,7 +301,7 @@ def _boxed(data: bytes) -> Bare:
     return Bare(data=data)
 
 
-def _boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """Type, start and end of the contents of each box."""
     while at + 8 <= stop:
         size, name, start = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], at + 8

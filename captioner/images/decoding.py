@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops
 
-from captioner.images import kinds
+from captioner.images import jpeg2000, kinds
 from captioner.images.containers import Bare, bare, orientation, png_share
-from captioner.images.limits import DECODING, ImageLimits, RefusedError
+from captioner.images.limits import DECODING, ImageLimits, OtherReaderError, RefusedError
 from captioner.images.tiff import Directory, clean, silence_libtiff
 from captioner.images.tones import Tones, to_rgb
 
@@ -32,6 +33,7 @@ _READERS = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
+    "JPEG 2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
 }
 
 # Pillow decodes these in Python, two bytes at a time.
@@ -40,7 +42,7 @@ _MAX_RUN_LENGTHS = 30_000_000
 _BIG = 16_000_000
 # Bytes a pixel while these formats are decoded, measured, with and without alpha; of the others it is what their mode
 # takes. HEIC has 7 as phones write it.
-_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5)}
+_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5), "JPEG 2000": (28, 21)}
 _WORKING = 32_000_000  # bytes that converting strips takes
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
@@ -114,18 +116,21 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
         RefusedError: it is not read, and the reason is known.
         Exception: whatever Pillow and the libraries behind it raise about what is broken.
     """
-    encoded = _encoded(file)
+    try:
+        encoded = _encoded(file)
+    except OtherReaderError as other:
+        return _read_by(other, file.getvalue(), limits, draft, held)
     del file  # what is stripped of metadata is a copy
     cost = 0
     try:
         if encoded.container.size:
             limits.check_size(*encoded.container.size)
-            cost = _DECODING["WEBP"][0] * encoded.container.size[0] * encoded.container.size[1]
+            cost = _DECODING[encoded.kind][0] * encoded.container.size[0] * encoded.container.size[1]
             limits.check_memory(cost)
         image = encoded.open()
         size = image.size
         limits.check_size(*size)
-        _check_time(encoded, image, limits)
+        _check_effort(encoded, image, limits)
         if draft is not None and encoded.kind == "JPEG":  # not HEIF: its draft is another picture, the thumbnail
             image.draft(None, (2 * draft, 2 * draft))
         big = draft is not None and image.width * image.height > _BIG
@@ -141,11 +146,32 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
         raise _explained(error, encoded, cost) from error
 
 
+def _read_by(other: OtherReaderError, data: bytes, limits: ImageLimits, draft: int | None, held: int) -> Photo:
+    """Read a file with a package that may not be installed."""
+    try:
+        picture, size = import_module(f"captioner.images.{other.reader}").read(data, limits, draft, held)
+        if not isinstance(picture, bytes):
+            return _upright(to_rgb(picture), 1, size)
+        photo = decode(io.BytesIO(picture), limits, draft, held=held)
+    except (RefusedError, MemoryError):
+        raise
+    except ImportError:
+        raise RefusedError(
+            f"it is not a photo in a known format but {other.name}; to read it: pip install 'captioner[formats]'"
+        ) from None
+    except Exception as error:
+        raise RefusedError(f"it is {other.name} that cannot be read; save it as JPEG or PNG") from error
+    return photo if other.reader == "jxl" else replace(photo, width=size[0], height=size[1])
+
+
 def _encoded(file: io.BytesIO) -> _Encoded:
     head = file.read(1024)
     kind = kinds.format_of(head)
     if kind is None:
         name = kinds.name_of(head)
+        reader = kinds.reader_of(name)
+        if name and reader:
+            raise OtherReaderError(name, reader)
         what = f" but {name}" if name else ", or its beginning is damaged"
         raise RefusedError(f"it is not a photo in a known format{what}; give a {kinds.KNOWN} file")
     file.seek(0)
@@ -153,12 +179,14 @@ def _encoded(file: io.BytesIO) -> _Encoded:
         directory = clean(file)
         silence_libtiff()
         return _Encoded(kind=kind, file=file, container=Bare(data=b""), directory=directory)
-    container = bare(kind, file.getvalue())
+    container = (jpeg2000.bare if kind == "JPEG 2000" else partial(bare, kind))(file.getvalue())
     return _Encoded(kind=kind, file=io.BytesIO(container.data), container=container)
 
 
-def _check_time(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
-    """Refuse what would take far more time than its size says."""
+def _check_effort(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
+    """Refuse what would take far more time or memory than its size says."""
+    if encoded.kind == "JPEG 2000" and image.size != encoded.container.size:
+        raise RefusedError("it is a JPEG 2000 that says two sizes; get it again from where it came")
     if encoded.directory and encoded.directory.tile > limits.max_pixels:
         raise RefusedError("it is a TIFF of huge tiles; save it again as an ordinary one")
     if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:

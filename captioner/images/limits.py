@@ -14,6 +14,20 @@ class RefusedError(Exception):
     """Why a photo is not read, without its name, which `open_image` adds."""
 
 
+class OtherReaderError(RefusedError):
+    """A file is of a kind that is read by a package of its own.
+
+    Attributes:
+        name: what people call such a file.
+        reader: the module of this room that reads it: `raw` or `jxl`.
+    """
+
+    def __init__(self, name: str, reader: str) -> None:
+        super().__init__(f"it is {name}; save it as JPEG or PNG")
+        self.name = name
+        self.reader = reader
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
     """How much one photo may ask of this machine. All limits are checked before a pixel is decoded.

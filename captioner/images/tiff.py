@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from captioner.images.limits import RefusedError
+from captioner.images.limits import OtherReaderError, RefusedError
 
 # Of these the first value counts, whatever is there; of the others all are needed.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -104,7 +104,8 @@ def clean(file: io.BytesIO) -> Directory:
     """Rewrite the first directory of a TIFF.
 
     Raises:
-        RefusedError: it has none, or is a camera's raw photo.
+        RefusedError: it has none.
+        OtherReaderError: it is a camera's raw photo.
     """
     tiff = _File(file)
     if tiff.big and tiff.order == "big":  # Pillow takes it for a small one
@@ -122,7 +123,7 @@ def clean(file: io.BytesIO) -> Directory:
         raise RefusedError("it is not a photo that can be read: its TIFF header is damaged; give another copy")
     subfile = tiff.values(entries.get(_SUBFILE, b"")) or (0,)
     if _DNG in entries or get(_PHOTOMETRIC, 0) in _RAW_PHOTO or (_SUBIFDS in entries and subfile[0] & 1):
-        raise RefusedError("it is a camera's raw photo (DNG, NEF, ARW or the like); save it as JPEG or PNG")
+        raise OtherReaderError("a camera's raw photo (DNG, NEF, ARW or the like)", "raw")
     bits = get(_BITS, 1)
     inverted = bits > 8 and get(_PHOTOMETRIC, 0) == 0  # Pillow would show a negative
     written = [_rewritten(tiff, entry, tags, inverted=inverted) for entry in kept]
