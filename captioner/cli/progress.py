@@ -99,7 +99,10 @@ class Progress:
             failed = f", {counts.unwritten:,} could not be written" if counts.unwritten else ""
             say(f"{counts.written:,} captions written into metadata{failed}")
         if counts.foreign:
-            say(f"{counts.foreign:,} descriptions of somebody else's were kept; --replace-descriptions replaces them")
+            was, it = ("description that captioner did not write was", "it")
+            if counts.foreign > 1:
+                was, it = "descriptions that captioner did not write were", "them"
+            say(f"{counts.foreign:,} {was} kept; --replace-descriptions replaces {it}")
 
     def _rate(self) -> float:
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)

@@ -144,7 +144,7 @@ def test_a_run_writes_captions_once_and_knows_the_photos_again(
     assert caption(*words) == 1  # 3.jpg is broken
     told = capsys.readouterr().err
     assert "8 captions written into metadata\n" in told
-    assert "1 descriptions of somebody else's were kept" in told
+    assert "1 description that captioner did not write was kept" in told
     assert descriptions(folder / "1.jpg") == {"A photo 9 wide"}
     assert descriptions(folder / "4.jpg") == {"By hand."}
     before = contents(folder)
