@@ -15,7 +15,7 @@ from PIL import Image, ImageChops
 from captioner.images import jpeg2000, kinds
 from captioner.images.containers import Bare, bare, orientation, png_share
 from captioner.images.limits import DECODING, ImageLimits, OtherReaderError, RefusedError
-from captioner.images.tiff import Directory, clean, silence_libtiff
+from captioner.images.tiff import Directory, clean, silence_libtiff, turn_to
 from captioner.images.tones import Tones, to_rgb
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _BIG = 16_000_000
 # Bytes a pixel while these formats are decoded, measured, with and without alpha; of the others it is what their mode
 # takes. HEIC has 7 as phones write it.
 _DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5), "JPEG 2000": (28, 21)}
+_MOST_PAGES = 10  # that are tried
 _WORKING = 32_000_000  # bytes that converting strips takes
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
@@ -110,7 +111,8 @@ def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
 
 
 def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: int = 0) -> Photo:
-    """Make a photo of a file, for which `held` bytes of `DECODING` are held already.
+    """Make a photo of a file, for which `held` bytes of `DECODING` are held already: of its first page, or of the
+    first that is not of one color, as an empty page of a scan is.
 
     Raises:
         RefusedError: it is not read, and the reason is known.
@@ -121,6 +123,26 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
     except OtherReaderError as other:
         return _read_by(other, file.getvalue(), limits, draft, held)
     del file  # what is stripped of metadata is a copy
+    first = photo = _decode(encoded, limits, draft, held)
+    for _ in range(_MOST_PAGES):
+        directory = encoded.directory
+        if not directory or (photo is first and not directory.following) or not _is_blank(photo.image):
+            return photo
+        if not directory.following:
+            break
+        try:
+            encoded = replace(encoded, directory=turn_to(encoded.file, directory.following))
+            photo = _decode(encoded, limits, draft, held)
+        except Exception:  # a broken page costs no page before it
+            break
+    return first
+
+
+def _is_blank(image: Image.Image) -> bool:
+    return image.getcolors(1) is not None
+
+
+def _decode(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int) -> Photo:
     cost = 0
     try:
         if encoded.container.size:
@@ -254,7 +276,8 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
     picture = to_rgb(image, tones, reduce=reduce)
     if picture is image:
         picture = image._new(image.im)  # the pixels without the file
-    image.close()
+    if not (directory and directory.following):  # whose page may be wanted
+        image.close()
     return picture
 
 

@@ -45,6 +45,7 @@ class Directory:
         white: the greatest value that a whole number without sign can have.
         kind: bits, numbers, colors and packing in words.
         usual: whether the packing is one that every build of libtiff knows.
+        following: where the next page's directory is; 0 if there is none.
     """
 
     orientation: int
@@ -54,6 +55,7 @@ class Directory:
     white: int
     kind: str
     usual: bool
+    following: int
 
 
 class _File:
@@ -66,6 +68,7 @@ class _File:
         self.big = 43 in head[2:4]
         self.start = self.number(head[8:16] if self.big else head[4:8])
         self.entry, self.inline, self.counted = (20, 8, 8) if self.big else (12, 4, 2)
+        self.following = 0
 
     def read(self, start: int, size: int) -> bytes:
         self._file.seek(start)
@@ -78,9 +81,10 @@ class _File:
         return value.to_bytes(size, self.order)
 
     def entries(self) -> dict[int, bytes]:
-        """Tag → entry."""
+        """Tag → entry; also sees where the next directory is."""
         count = self.number(self.read(self.start, self.counted))
         data = self.read(self.start + self.counted, min(count, 65_535) * self.entry)
+        self.following = self.number(self.read(self.start + self.counted + count * self.entry, self.inline))
         entries = (data[at : at + self.entry] for at in range(0, len(data) - self.entry + 1, self.entry))
         return {self.number(entry[:2]): entry for entry in entries}
 
@@ -131,7 +135,16 @@ def clean(file: io.BytesIO) -> Directory:
     file.write(tiff.packed(len(written), tiff.counted) + b"".join(written) + bytes(tiff.inline))
     file.seek(0)
     turned = tiff.values(entries.get(_ORIENTATION, b"")) or (1,)
-    return _directory(tags, orientation=turned[0] if turned[0] in range(1, 9) else 1, inverted=inverted)
+    upright = turned[0] if turned[0] in range(1, 9) else 1
+    return _directory(tags, orientation=upright, inverted=inverted, following=tiff.following)
+
+
+def turn_to(file: io.BytesIO, start: int) -> Directory:
+    """Make the page whose directory is at `start` the first one, and rewrite its directory; see `clean`."""
+    tiff = _File(file)
+    file.seek(8 if tiff.big else 4)
+    file.write(tiff.packed(start, 8 if tiff.big else 4))
+    return clean(file)
 
 
 def _first(tags: dict[int, tuple[int, ...]], tag: int, default: int) -> int:
@@ -149,7 +162,7 @@ def _rewritten(tiff: _File, entry: bytes, tags: dict[int, tuple[int, ...]], *, i
     return head + tiff.packed(value, size) + bytes(tiff.inline - size)
 
 
-def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: bool) -> Directory:
+def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: bool, following: int) -> Directory:
     get = functools.partial(_first, tags)
     bits, packing = get(_BITS, 1), get(_COMPRESSION, 1)
     tile = get(_TILE_WIDTH, 1) * get(_TILE_LENGTH, 1)
@@ -165,6 +178,7 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
         white=(1 << min(bits, 64)) - 1,
         kind=f"{bits}-bit {_NUMBERS.get(get(_FORMAT, 1), '')}{colours}{extra}{packed}",
         usual=packing in _ALWAYS_READ,
+        following=following,
     )
 
 

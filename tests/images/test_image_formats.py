@@ -129,3 +129,25 @@ def test_hostile_jpeg_2000(capfd: pytest.CaptureFixture[str]) -> None:
     for damaged in (blob[: len(blob) // 2], blob[:size], blob[:20]):
         assert "JPEG 2000" in refusal(damaged) or "damaged" in refusal(damaged)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_an_empty_first_page_of_a_tiff_is_passed_over(big: bool) -> None:
+    white = Image.new("RGB", (40, 30), "white")
+
+    def pages(*images: Image.Image) -> bytes:
+        copies = [image.copy() for image in images]  # on which no other encoder has left its settings
+        return encode(copies[0], "TIFF", save_all=True, append_images=copies[1:], big_tiff=big)
+
+    assert np.array_equal(np.asarray(open_image(pages(white, white, RGB, LEFT_RED)).image), np.asarray(RGB))
+    assert open_image(pages(RGB, white)).width == 64
+    assert open_image(pages(white, white)).width == 40
+    assert open_image(pages(*[white] * 12, RGB)).width == 40  # no endless search
+    two = pages(white, RGB)
+    assert open_image(two[:-200]).width == 40 or open_image(two[:-200]).width == 64
+    circle = bytearray(pages(white, white))
+    first = int.from_bytes(circle[8:16] if big else circle[4:8], "little")
+    count, size = (8, 20) if big else (2, 12)
+    at = first + count + size * int.from_bytes(circle[first : first + count], "little")
+    circle[at : at + 4] = first.to_bytes(4, "little")
+    assert open_image(bytes(circle)).width == 40
