@@ -84,7 +84,11 @@ class Metadata:
             self._edit(target, values, text)
         except (OSError, ExifToolError) as problem:
             reason = getattr(problem, "strerror", None) or problem
-            advice = "--xmp-sidecar writes a file beside it instead" if target == path else "may its folder be written?"
+            advice = "check that the file is whole"
+            if isinstance(problem, OSError):
+                advice = "check that its folder may be written and has room"
+            elif target == path:
+                advice = "--xmp-sidecar writes a file beside it instead"
             self.problems.append(f"cannot write the metadata of {photo.path!a}: {reason}; {advice}.")
             return "failed"
         return "written"

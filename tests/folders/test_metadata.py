@@ -285,8 +285,19 @@ def test_a_photo_that_cannot_be_written_costs_nothing_but_a_sentence(
 def test_a_folder_that_may_not_be_written(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     folder.chmod(0o555)
     assert caption("--write-metadata") == 1
-    assert "0.jpg': Permission denied; " in capsys.readouterr().err
+    assert "0.jpg': Permission denied; check that its folder may be written" in capsys.readouterr().err
     folder.chmod(0o755)
+
+
+def test_a_damaged_xmp_sidecar_is_left_as_it_is(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "1.xmp").write_text(DARKTABLE[:200])
+    (folder / "2.xmp").mkdir()
+    assert caption("--xmp-sidecar", "--exclude", "3.jpg") == 1
+    assert (folder / "1.xmp").read_text() == DARKTABLE[:200]
+    told = capsys.readouterr().err
+    assert "cannot write the metadata of 'photos/1.jpg': " in told
+    assert "cannot write the metadata of 'photos/2.jpg': " in told
+    assert descriptions(folder / "4.xmp") == {"A photo 12 wide"}
 
 
 def test_a_dry_run_writes_nothing(folder: Path, fake: Fake) -> None:
