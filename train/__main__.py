@@ -17,6 +17,7 @@ NAMES = (
     "label",
     "average",
     "calibrate",
+    "quantize",
     "record",
     "curves",
     "benchmark",

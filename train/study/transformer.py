@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import PADDING
-from captioner.models.interfaces import Forced, Vectors
+from captioner.models.interfaces import Forced, Ranges, Vectors
 from train.loop import Training
 from train.sentences.config import TranslationConfig
 from train.sentences.task import Translating
@@ -90,7 +90,7 @@ class TransformerDecoder(nn.Module):
         logits = self(state.vectors, state.tokens).logits[..., -1, :]
         return torch.log_softmax(logits.float(), dim=-1), state
 
-    def settle(self) -> None:
+    def settle(self, ranges: Ranges | None = None) -> None:
         """Nothing: it is measured as it is."""
 
     def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
