@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     from train.sentences.task import Translating
 
     team = join_team()
-    slow = training_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments.md, "Speed"
+    slow = training_device().type == "cpu" and get_cpu_capability() == "AVX2"  # docs/experiments-log.md, "Speed"
     if slow and config.training.precision == "bf16" and team.leads:
         print("train: this processor is slow at bf16; --set training.precision=float32 is faster.", file=sys.stderr)
     directory = claim(options, config.name)
