@@ -69,8 +69,8 @@ def test_every_study_is_explained_in_a_line(name: str, capsys: pytest.CaptureFix
     [
         (["sharin"], "there is no study 'sharin'. Did you mean sharing?"),
         ([], "name a study, or all; there are: sharing"),
-        (["sharing", "--seeds", "0"], "--seeds 0: give a whole number from 1 to 100"),
-        (["sharing", "--data", "nowhere"], "--data nowhere: there is no such directory"),
+        (["sharing", "--seeds", "0"], "--seeds 0: must be a whole number from 1 to 100"),
+        (["sharing", "--data", "nowhere"], "--data nowhere: no such directory"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_anything_runs(
