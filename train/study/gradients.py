@@ -50,13 +50,13 @@ class Method(NamedTuple):
     name: str
     rate: float
     clipped: bool = True
-    regularised: bool = False
+    regularized: bool = False
 
 
 METHODS = (
     Method("plain", 0.1, clipped=False),
     Method("clipped", 0.1),
-    Method("clipped, Ω", 0.03, regularised=True),
+    Method("clipped, Ω", 0.03, regularized=True),
 )
 
 
@@ -130,7 +130,7 @@ def solve(method: Method, length: int, seed: int, steps: int) -> tuple[Recurrent
         inputs, orders = draw(length, 50, chance)
         states = [state[0] for state in network.states(inputs)]
         loss = F.cross_entropy(classify(states[-1]), orders)
-        if method.regularised:
+        if method.regularized:
             arriving = torch.autograd.grad(loss, states, retain_graph=True)
             loss = loss + WEIGHT * omega(network.cell.weight_hh, states, arriving)
         optimizer.zero_grad(set_to_none=True)
