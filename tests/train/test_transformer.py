@@ -67,9 +67,9 @@ phase = [{{name = "all", epochs = 1, batch_size = 10, learning_rate = 3e-3, enco
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["levers.toml"], "trains a captioner; name a translator's recipe"),
+        (["levers.toml"], "trains a captioner; give a translator's recipe"),
         (["text-en-de-fr-cs.toml", "--width", "30"], "--width a multiple of 4"),
-        (["text-en-de-fr-cs.toml", "--layers", "0"], "--layers must be 1 or more"),
+        (["text-en-de-fr-cs.toml", "--layers", "0"], "--layers must be at least 1"),
     ],
 )
 def test_what_cannot_be_trained_is_said(

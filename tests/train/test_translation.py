@@ -150,9 +150,9 @@ def test_english_captions_get_translations(learned: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("training.select_by=CIDEr", 'of translations there is only "Bleu_4"'),
-        ("phase.0.encoder_learning_rate=0", "the encoder knows nothing yet"),
-        ("phase.0.objective=self-critical", "a translator learns by objective 'captions' only"),
+        ("training.select_by=CIDEr", 'training.select_by: must be "Bleu_4" for a translator'),
+        ("phase.0.encoder_learning_rate=0", "the encoder is not trained yet"),
+        ("phase.0.objective=self-critical", "a translator supports only the objective 'captions'"),
         ('languages=["deutsch"]', "languages.0: string should match pattern"),
         ("languages=[]", "languages: tuple should have at least 1 item"),
         ("encoder.backbone=resnet50", "unknown key 'encoder.backbone'"),
