@@ -82,7 +82,8 @@ class TranslationConfig:
             raise ValueError('training.select_by: must be "Bleu_4" for a translator')
         if not (self.start or self.phase[0].encoder_learning_rate):
             raise ValueError(
-                f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder is not trained yet; set it above 0"
+                f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder is not trained yet; "
+                "set it above 0"
             )
         for phase in self.phase:
             if phase.objective != "captions":
