@@ -114,7 +114,7 @@ def _mark_phases(axes: "Axes", steps: Sequence[Record], epochs: Sequence[Record]
     begins += [(before["step"], epoch["phase"]) for before, epoch in pairwise(epochs) if epoch["epoch"] == 1]
     for step, name in begins:
         if step:
-            axes.axvline(step, color="grey", linestyle=":")
+            axes.axvline(step, color="gray", linestyle=":")
         if named:
-            axes.text(step / end, 0.97, f" {name}", transform=axes.transAxes, va="top", color="grey")
+            axes.text(step / end, 0.97, f" {name}", transform=axes.transAxes, va="top", color="gray")
     axes.set_xlim(0, end)

@@ -34,7 +34,7 @@ class DataSettings:
             each file.
         validation: further files of captioned photos to validate on, whatever their split. Each is scored separately;
             the best checkpoint has the best mean score over the data's validation photos and these files.
-        text: files of captions without photos, for phases whose objective is `text`: one per line, or JSON lines with
+        text: files of captions without photos, for phases whose objective is `text`: one per line, or JSON Lines with
             the key `captions`; `.gz` is unpacked.
         cache: directory for cached features and pixels of the photos; safe to delete.
         min_count: words that occur in fewer training captions become `<unk>`.

@@ -95,7 +95,7 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
 
 
 def read_texts(files: Sequence[str]) -> list[str]:
-    """Read captions without photos: one per line, or JSON lines with the key `captions`; `.gz` is unpacked.
+    """Read captions without photos: one per line, or JSON Lines with the key `captions`; `.gz` is unpacked.
 
     Raises:
         UsageError: a file is missing or damaged.

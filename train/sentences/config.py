@@ -35,7 +35,7 @@ class PairSettings:
         also: directories with further training sentences: `train.en` and the same in one or more of the languages.
         source_size: number of subwords of the source language.
         target_size: number of subwords of all target languages together.
-        subword_dropout: probability of skipping a merge of two pieces, drawn anew each time (BPE-dropout, Provilkov et
+        subword_dropout: probability of skipping a merge of two pieces, drawn again each time (BPE-dropout, Provilkov et
             al. 2020).
         max_length: sentences are truncated to this many subwords.
         limit: train on the first N sentences only; 0 for all.

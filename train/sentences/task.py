@@ -192,7 +192,7 @@ class PairFeed:
         return groups
 
     def batch(self, numbers: list[int], step: int) -> Batch:
-        """Sentences (B, N) and their translations (B, K, T), segmented anew at each step."""
+        """Sentences (B, N) and their translations (B, K, T), segmented again at each step."""
         chance = random.Random(f"{self._seed}/{step}")
         sources, targets = [], []
         for number in numbers:

@@ -2,8 +2,8 @@
 
 A bidirectional LSTM reads the English sentence, and the project's decoder writes the German one. The two models differ
 in one setting of the decoder: with attention `none` it receives the mean of the encoder's vectors at every step, always
-the same vector; with `additive` (Bahdanau et al. 2015) it weights the vectors anew for every word. Both are trained on
-the same sentence pairs in the same order for the same number of steps, and write by greedy search.
+the same vector; with `additive` (Bahdanau et al. 2015) it weights the vectors separately for every word. Both are
+trained on the same sentence pairs in the same order for the same number of steps, and write by greedy search.
 
 Without real data the target language is an artificial one, in which verbs come last and adjectives follow their nouns.
 """

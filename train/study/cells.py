@@ -85,7 +85,7 @@ def study(setting: Setting) -> Finding:
         runs = [describe(kind, data, seed, setting.pick(full=300, quick=60, tiny=2)) for seed in setting.seeds]
         size, (losses, scores[kind], seconds) = runs[0][0], zip(*(run[1:] for run in runs), strict=True)
         rows.append((kind, errors[kind], size, losses, scores[kind], seconds))
-    adding.axhline(1 / 6, color="grey", linestyle=":", label="always 1")
+    adding.axhline(1 / 6, color="gray", linestyle=":", label="always 1")
     adding.set(title=f"adding problem, {length} numbers", xlabel="training steps", ylabel="mean squared error")
     adding.legend()
     chart.bars(captions, KINDS, list(scores.values()), unit="BLEU-4 (%)")

@@ -173,7 +173,7 @@ def study(setting: Setting) -> Finding:
         rows.append((method.name, norms, shares, *right.values()))
         chart.line(task, lengths, list(zip(*right.values(), strict=True)), label=method.name, number=number)
     _draw_norms(after, trained, setting.seeds, f"after training at length {PICTURED}")
-    task.axhline(100 / ORDERS, color="grey", linestyle=":", label="guessing")
+    task.axhline(100 / ORDERS, color="gray", linestyle=":", label="guessing")
     task.set(title="temporal order", xlabel="length of the sequence", ylabel="right answers (%)", ylim=(0, 105))
     task.legend(fontsize="small")
     names = ("training", "largest gradient norm", f"arrives {BACK} steps back")

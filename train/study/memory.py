@@ -130,8 +130,8 @@ def study(setting: Setting) -> Finding:
             means[title, name] = [sum(values) / len(values) for values in zip(*found, strict=True)]
         guesses = [guessing(task, length) for length in lengths]
         rows.append((title, "guessing", 0, task.longest, *guesses))
-        axes.plot(lengths, guesses, color="grey", linestyle="--", label="guessing")
-        axes.axvline(task.longest, color="grey", linestyle=":")
+        axes.plot(lengths, guesses, color="gray", linestyle="--", label="guessing")
+        axes.axvline(task.longest, color="gray", linestyle=":")
         axes.set(title=title, xlabel="length (dotted: longest trained)", ylabel="bits wrong", ylim=(0, None))
         axes.legend()
     assert copier

@@ -49,7 +49,7 @@ class RasterLSTM(nn.Module):
 
 
 def read_digits(seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Training, validation and test images, (B, 8, 8) each, split anew for each seed.
+    """Training, validation and test images, (B, 8, 8) each, split separately for each seed.
 
     Raises:
         UsageError: scikit-learn is not installed.

@@ -88,8 +88,8 @@ def study(setting: Setting) -> Finding:
         at = {length: tuple(found[length - 1] for found in values) for length in (5, TRAINED, TRAINED + 1, 20, TESTED)}
         rows.append((name, runs[0][0], *at.values()))
         at_end[name] = sum(at[TESTED]) / len(values)
-    axes.axvspan(1, TRAINED, color="grey", alpha=0.12, label="lengths trained on")
-    axes.axhline(100 / DIGITS, color="grey", linestyle=":", label="guessing")
+    axes.axvspan(1, TRAINED, color="gray", alpha=0.12, label="lengths trained on")
+    axes.axhline(100 / DIGITS, color="gray", linestyle=":", label="guessing")
     axes.set(xlabel="symbols in the sequence", ylabel="right answers (%)", ylim=(0, 105))
     axes.legend(loc="center left", fontsize="small")
     seen = (
