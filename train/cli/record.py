@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
             also=options.also,
         )
     except CaptionerError as problem:
-        raise type(problem)(str(problem).replace(ALLOW, "use --allow-missing to skip them")) from None
+        raise type(problem)(str(problem).replace(ALLOW, "--allow-missing skips them")) from None
     print(outcome.to_table())
 
 
