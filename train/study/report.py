@@ -102,7 +102,7 @@ def to_page(study: Study, finding: Finding, setting: Setting, command: str) -> s
     seeds = len(setting.seeds)
     spread = f"Mean ± standard deviation over {seeds} seeds." if seeds > 1 else "One seed."
     parts = [
-        f"# {study.name}",
+        f"# {study.name.capitalize()}",
         title,
         f"{_item('Claim', study.claim)}\n{_item('Result', finding.seen)}",
         f"![{title}]({study.name}.png)",
