@@ -32,7 +32,7 @@ examples:
   python -m train average runs/photo-en/best runs/photo-en-reward/best --out runs/mean
   python -m train study cells --quick
 
-"python -m train VERB --help" describes the options of a verb.
+"python -m train COMMAND --help" describes the options of a command.
 """
 UNWRITABLE = {errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 

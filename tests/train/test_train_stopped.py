@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or left alone goes on as if nothing had been."""
+"""A run that is killed, interrupted or finished without a break gives the same result."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_kill_leaves_what_was_copied(run: Path, data: Path, copies: Path, tmp_path: Path) -> None:
-    """The tests above go on from copies of one run; these are runs that were really killed."""
+    """The tests above resume copies of one run; these runs were really killed."""
     kill_runs(data, tmp_path, KILLED, recipe="recipe.toml")
     for moment in KILLED:
         killed, copied = tmp_path / moment, copies / moment
