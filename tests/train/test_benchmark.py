@@ -208,7 +208,7 @@ def test_a_missing_matplotlib_is_said_before_anything_is_measured(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setattr(everything, "run", lambda *_, **__: pytest.fail("measured"))
     assert main(["benchmark", "--quick", "--plot", "g.png"]) == 2
-    assert "--plot draws a picture, and matplotlib is missing; it comes with: pip" in capsys.readouterr().err
+    assert "--plot draws a picture, but matplotlib is missing; install it with: pip" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot"])
