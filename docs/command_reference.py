@@ -28,17 +28,29 @@ def _verbs(command: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
 def _verb(verb: argparse.ArgumentParser) -> Iterator[str]:
     yield f"\n## {verb.prog}\n"
     yield _text(verb.description or "")
-    yield f"\n```text\n{verb.format_usage().removeprefix('usage: ').rstrip()}\n```\n"
+    yield f"\n```text\n{_usage(verb)}\n```\n"
     for group in verb._action_groups:
-        actions = [action for action in group._group_actions if action.help is not argparse.SUPPRESS]
+        actions = [action for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
         if actions:
-            yield f"\n**{_text((group.title or '').capitalize())}**\n"
-        if group.description:
-            yield f"{_text(group.description)}\n"
+            yield f"\n**{_text(_title(group))}**\n"
+            yield f"{_text(group.description or '')}\n"
         for action in actions:
             yield from _option(verb, action)
     if verb.epilog:
         yield f"\n```text\n{verb.epilog.strip()}\n```\n"
+
+
+def _usage(verb: argparse.ArgumentParser) -> str:
+    """As `--help` prints it, but with less indentation and as wide on every terminal."""
+    formatter = argparse.HelpFormatter(verb.prog, width=80)
+    formatter.add_usage(verb.usage, verb._actions, verb._mutually_exclusive_groups, prefix="")
+    first, *more = formatter.format_help().rstrip().splitlines()
+    return "\n    ".join([first, *(line.strip() for line in more)])
+
+
+def _title(group: argparse._ArgumentGroup) -> str:
+    title = group.title or ""
+    return "Arguments" if title == "positional arguments" else title[:1].upper() + title[1:]
 
 
 def _option(verb: argparse.ArgumentParser, action: argparse.Action) -> Iterator[str]:

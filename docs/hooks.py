@@ -30,7 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Point relative links at pages of the site, and write the command reference at its marker."""
     here = page.file.src_uri
     source = ELSEWHERE.get(here, f"docs/{here}")
