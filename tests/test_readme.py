@@ -46,12 +46,12 @@ def test_every_make_target_is_there() -> None:
 
 
 @pytest.mark.parametrize(("program", "least"), [("captioner", 15), ("python -m captioner", 0), ("python -m train", 5)])
-def test_every_command_is_understood(program: str, least: int) -> None:
-    understood = parser() if program == "python -m train" else _parser()
+def test_every_command_parses(program: str, least: int) -> None:
+    command = parser() if program == "python -m train" else _parser()
     found = [words for page in PAGES for words in commands(program, page)]
     assert len(found) > least
     for words in found:
-        options = understood.parse_args(words)
+        options = command.parse_args(words)
         assert "config" not in options or (ROOT / options.config).is_file()
 
 
