@@ -25,7 +25,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from elsewhere, and replace the patterns in `nav`."""
     for page, source in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
-    pages = sorted(file.src_uri for file in files.documentation_pages())
+    pages = sorted((file.src_uri for file in files.documentation_pages()), key=lambda uri: uri.removesuffix(".md"))
     config.nav = _expanded(config.nav, pages, named=set(_paths(config.nav)))
     return files
 
