@@ -70,7 +70,8 @@ def test_the_readme_has_examples() -> None:
 
 
 def test_links_and_pictures_are_there() -> None:
-    assert len(re.findall(r'(?:src|srcset)="', README)) == 2
+    for page in ("README.md", "docs/index.md"):
+        assert len(re.findall(r'(?:src|srcset)="', PAGES[page])) == 2
     for page, text in PAGES.items():
         for target in re.findall(r"\]\((?!http)([^)#]+)|(?:src|srcset)=\"([^\"]+)", text):
             assert ((ROOT / page).parent / "".join(target)).exists(), (page, target)
