@@ -4,13 +4,14 @@ BIN := .venv/bin
 SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray check format app screenshots load study bench clean
+.PHONY: help demo test test-ray check format docs app screenshots load study bench clean
 
 help:
 	@echo "make demo     set everything up and caption five sample photos"
 	@echo "make test     set everything up and run the tests"
 	@echo "make test-ray install Ray and run the tests of captioning on a cluster"
 	@echo "make check    lint and type-check"
+	@echo "make docs     build the documentation into build/site"
 	@echo "make app      open the web page"
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
 	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
@@ -38,6 +39,9 @@ check: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 app: .venv/demo
 	$(BIN)/captioner app

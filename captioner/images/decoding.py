@@ -173,7 +173,7 @@ def _orientation(encoded: _Encoded, image: ImageFile) -> int:
 
 
 def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: bool, turned: bool) -> int:
-    """Bytes of memory at the worst moment, the file included; see docs/batch.md for how they were measured.
+    """Bytes of memory at the worst moment, the file included; see docs/folders.md for how they were measured.
 
     Args:
         encoded: the file.
