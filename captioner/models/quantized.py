@@ -177,7 +177,8 @@ class QuantizedBlock(nn.Module):
         outputs: list[Affine | None] = [*affine[1:], None]
         if excitation:
             outputs[-2] = None  # it scales float32
-        self.excitation, self.residual, self.entered, self.excited = excitation, residual, affine[0], affine[-1]
+        self.excitation = [one.double() for one in excitation]
+        self.residual, self.entered, self.excited = residual, affine[0], affine[-1]
         self.convs = nn.ModuleList()
         for layer, inputs, after in zip(layers, affine, outputs, strict=True):
             self.convs.append(conv := QuantizedConv(layer, size=size, inputs=inputs, outputs=after))
@@ -194,10 +195,14 @@ class QuantizedBlock(nn.Module):
         return hidden.add_(grid) if self.residual else hidden
 
     def _gates(self, hidden: Tensor) -> Tensor:
-        """Squeeze-and-excitation's gates, (B, C, 1, 1) (Hu et al. 2018)."""
+        """Squeeze-and-excitation's gates, (B, C, 1, 1) (Hu et al. 2018).
+
+        In float64, whose sums do not depend on their order once rounded: products of one row are summed differently
+        from those of several, and a last bit that differs would become a step of uint8.
+        """
         squeeze, squeeze_bias, excite, excite_bias = self.excitation
-        squeezed = F.silu(F.linear(hidden.mean((2, 3)), squeeze.flatten(1), squeeze_bias))
-        return F.linear(squeezed, excite.flatten(1), excite_bias).sigmoid()[..., None, None]
+        squeezed = F.silu(F.linear(hidden.mean((2, 3), dtype=torch.float64), squeeze.flatten(1), squeeze_bias))
+        return F.linear(squeezed, excite.flatten(1), excite_bias).sigmoid().float()[..., None, None]
 
 
 class QuantizedImageEncoder(nn.Module):
