@@ -138,7 +138,7 @@ class Album {
       const share = status.total ? Math.round((100 * status.done) / status.total) : 0;
       return [
         make("progress", { max: status.total, value: status.done, "aria-label": status.text }),
-        make("span", { class: "share" }, `${share}%`),
+        make("span", { class: "share" }, `${share} %`),
         status.uploading
           ? button("Stop uploading", "stop-uploading", () => this.uploads.stop())
           : status.paused

@@ -123,7 +123,7 @@ class Detail {
       "div",
       { class: "words" },
       unsure
-        ? make("p", { class: "maybe" }, tile.nothing ? "The model did not recognize anything in this photo. Its guess:" : "Not sure. The model's best guess:")
+        ? make("p", { class: "maybe" }, tile.nothing ? "The model did not recognize anything in this photo. Its guess:" : "Not sure. Maybe:")
         : make("p", { class: `word ${tile.tone}` }, tile.word),
       this.editing ? this.box(tile) : make("p", { class: "caption" }, ...this.marked(tile)),
       this.editing ? null : this.choices(tile),

@@ -75,12 +75,12 @@ def show(outcome: Outcome, names: list[str]) -> None:
         {
             "metric": LABELS[name],
             "score": f"{100 * value:.1f}",
-            "95% interval": "{:.1f} to {:.1f}".format(*(100 * end for end in intervals[name])),
+            "95 % interval": "{:.1f} to {:.1f}".format(*(100 * end for end in intervals[name])),
         }
         for name, value in outcome.scores.as_dict().items()
     ]
     left, right = st.columns(2, gap="large")
-    left.table(rows, hide_index=True, alt="Scores with 95% intervals")
+    left.table(rows, hide_index=True, alt="Scores with 95 % intervals")
     left.caption("All scores ×100. The interval shows how much a score would vary with other photos of the same kind.")
     right.image(standalone(cider_histogram(outcome)), alt="Histogram of CIDEr-D per photo", width="stretch")
     groups = chosen(outcome, _no_picture)

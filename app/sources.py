@@ -82,7 +82,7 @@ def offer_samples(turn: int) -> list[Incoming]:
                 if st.button(name, key=f"sample/{turn}/{number}", width="stretch"):
                     chosen.append(Incoming(path.name, path.stat().st_size, path.read_bytes, lambda: None))
                 if name == HARD_SAMPLE:
-                    st.caption("difficult", text_alignment="center")
+                    st.caption("hard for the model", text_alignment="center")
     return chosen
 
 

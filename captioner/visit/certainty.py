@@ -41,11 +41,11 @@ def explanation(caption: "Caption") -> str:
     rating = certainty(caption)
     if rating is Certainty.CHECK:
         tenths = round(10 * caption.confidence)
-        return f"The model estimates the chance that people would describe the photo like this at about {tenths} in 10."
+        return f"Estimated chance that people would describe it like this: about {tenths} in 10."
     if rating is Certainty.UNSURE:
-        return "The model estimates the chance that people would describe the photo like this at less than 1 in 4."
+        return "Estimated chance that people would describe it like this: less than 1 in 4."
     if MEASURED is None:
         return "The model is confident in this caption. It can still be wrong."
     right, judged = MEASURED
-    share = f"{100 * right / judged:.0f}%"
+    share = f"{100 * right / judged:.0f} %"
     return f"The model is confident. Of {judged} captions like this one, people judged {right} right ({share})."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from captioner.predict import Captioner
 
 _SIDE = 7  # cells in each row and column of the grid
-_LEAST_DROP = 0.5  # in nats: the caption becomes 40% less probable
+_LEAST_DROP = 0.5  # in nats: the caption becomes 40 % less probable
 _ABOVE_OTHERS = 3.0  # times the median drop
 _TOGETHER = 0.6  # a neighbor with at least this share of the largest drop joins the area
 

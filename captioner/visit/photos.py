@@ -154,7 +154,7 @@ def alt_text_hint(text: str) -> str | None:
     """A hint for captions that are too long for alt text; None for others."""
     if len(text) <= MAX_ALT:
         return None
-    return f"{len(text)} characters. Keep alt text to {MAX_ALT}: some screen readers stop there."
+    return f"{len(text)} characters. Alt text should have at most {MAX_ALT}: some screen readers stop there."
 
 
 def samples() -> dict[str, Path]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.browsing import FOCUSED, MARKS, finish, playwright_api, press, settle, upload
+from tests.evaluation.test_report import files_of, outcome
 
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 pytestmark = MARKS
@@ -57,6 +58,15 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
     assert small == []
     colour = visit.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
     assert max(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) < 60
+
+
+def test_the_report_fits_a_phone(browser: "playwright_api.Browser") -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.set_content(files_of(outcome())["report.html"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator("#scores").evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
+    assert page.locator("#scores tr").evaluate_all("rows => Math.max(...rows.map((row) => row.offsetHeight))") < 40
+    page.close()
 
 
 def tab_to(page: "playwright_api.Page", label: str) -> None:

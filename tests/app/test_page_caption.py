@@ -234,7 +234,7 @@ def test_a_sample_can_be_tried(page: AppTest, photos: dict[str, Path], model: ca
 
 def test_one_sample_is_called_hard(page: AppTest) -> None:
     assert visit_photos.HARD_SAMPLE in visit_photos.samples()
-    assert [caption.value for caption in page.caption].count("difficult") == 1
+    assert [caption.value for caption in page.caption].count("hard for the model") == 1
 
 
 @pytest.mark.parametrize("way", ["Folder", "Camera"])

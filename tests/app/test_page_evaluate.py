@@ -33,7 +33,7 @@ def test_scores_intervals_histogram_best_and_worst(page: AppTest) -> None:
     evaluate(page, ANNOTATIONS, [*RESULTS, {"image_id": 3, "caption": "![x](http://example.org/y.png)"}])
     assert page.subheader[0].value == "Scores of 4 captions"
     assert list(page.table[0].value["metric"]) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"]
-    assert all(" to " in interval for interval in page.table[0].value["95% interval"])
+    assert all(" to " in interval for interval in page.table[0].value["95 % interval"])
     assert alts(page) == ["Histogram of CIDEr-D per photo"]
     assert [subheader.value for subheader in page.subheader[1:]] == [
         "Highest-scoring captions",

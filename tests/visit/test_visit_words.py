@@ -40,15 +40,17 @@ def test_the_help_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(words, "MEASURED", None)
     assert "can still be wrong" in explanation(caption(confidence=LOOKS_RIGHT))
     monkeypatch.setattr(words, "MEASURED", (46, 50))
-    assert "Of 50 captions like this one, people judged 46 right (92%)." in explanation(caption(confidence=LOOKS_RIGHT))
+    assert "Of 50 captions like this one, people judged 46 right (92 %)." in explanation(
+        caption(confidence=LOOKS_RIGHT)
+    )
 
 
 @pytest.mark.parametrize(
     ("confidence", "chance"),
-    [(0.94, "at about 9 in 10"), (0.47, "at about 5 in 10"), (0.26, "at about 3 in 10"), (0.24, "at less than 1 in 4")],
+    [(0.94, "about 9 in 10"), (0.47, "about 5 in 10"), (0.26, "about 3 in 10"), (0.24, "less than 1 in 4")],
 )
 def test_the_help_agrees_with_the_calibrated_confidence(confidence: float, chance: str) -> None:
-    assert explanation(caption(confidence=confidence)).endswith(f" {chance}.")
+    assert explanation(caption(confidence=confidence)).endswith(f": {chance}.")
 
 
 def photo_bytes(size: tuple[int, int]) -> bytes:
