@@ -177,8 +177,8 @@ def test_one_photo_has_no_cider(evaluate: Any, results: Any, coco: Path, tmp_pat
     report = tmp_path / "report"
     code, out, err = evaluate("--results", results(), "--limit", 1, "--format", "json", "--report", report)
     assert (code, json.loads(out)["CIDEr"]) == (0, 0)
-    assert "CIDEr of one photo is 0 by its definition" in err
-    assert "CIDEr of one photo is 0 by its definition" in (report / "report.html").read_text()
+    assert "CIDEr is always 0 for a single photo" in err
+    assert "CIDEr is always 0 for a single photo" in (report / "report.html").read_text()
 
 
 def test_empty_references_are_named(evaluate: Any, results: Any, coco: Path) -> None:

@@ -23,7 +23,7 @@ from captioner.evaluation.outcome import KnownCaptions, Outcome
 from captioner.evaluation.per_image import COLUMNS, read_csv
 from captioner.evaluation.reliability import confidence_groups, rank_correlation
 from captioner.evaluation.report import report_files
-from captioner.evaluation.scores import METRICS, score
+from captioner.evaluation.scores import LABELS, METRICS, score
 
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 SPECIES = ("dog", "cat", "bird", "horse", "crab", "fox", "owl", "cow", "pig", "hen", "elk", "ant")
@@ -99,18 +99,18 @@ def test_the_pages_numbers_are_those_of_the_json() -> None:
     files = files_of(found)
     figures = json.loads(files["scores.json"])
     assert figures == json.loads(json.dumps(found.to_json()))
-    rows = re.findall(r"<tr><th>(\w+)</th>(.*?)</tr>", files["report.html"])
+    rows = re.findall(r"<tr><th>([\w-]+)</th>(.*?)</tr>", files["report.html"])
     cells = {name: re.findall(r"<td[^>]*>(.*?)</td>", row) for name, row in rows}
     for name in METRICS:
         low, high = figures["confidence_intervals"][name]
         expected = [f"{100 * figures[name]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", "12"]
-        assert cells[name] == expected
+        assert cells[LABELS[name]] == expected
     assert cells["METEOR"] == ["12.3", "", "12"]
     page = Page(files["report.html"])
     ours, people = figures["language"]["captions"], figures["language"]["references"]
     assert f"{ours['mean_words']:.1f} ({ours['shortest']} to {ours['longest']})" in page.text
     assert f"{people['mean_words']:.1f} ({people['shortest']} to {people['longest']})" in page.text
-    assert f"confidence and CIDEr over 12 photos: {figures['confidence']['rank_correlation']:.2f}" in page.text
+    assert f"confidence and CIDEr-D over 12 photos: {figures['confidence']['rank_correlation']:.2f}" in page.text
     assert "decoding.beam_size" in page.text
     assert "limit" not in page.text  # what was not given is no setting
 
@@ -138,7 +138,7 @@ def test_strangers_text_stays_text() -> None:
     assert caption in page.text
     assert "49" not in page.text
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert [attributes["alt"] for attributes in pictures] == ["A person's description: \"><svg onload=alert(2)>"]
+    assert [attributes["alt"] for attributes in pictures] == ['Reference caption: "><svg onload=alert(2)>']
     assert "script" not in {tag for tag, _ in page.tags}
 
 
@@ -227,7 +227,7 @@ def test_the_histogram_stands_alone() -> None:
     svg = files_of(outcome())["cider_histogram.svg"]
     root = ET.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "How many of 12 photos" in svg
+    assert "(12 photos)" in svg
 
 
 @pytest.mark.parametrize(("least", "step"), [(0, 1), (1, 1), (1.01, 2), (0.03, 0.05), (51, 100), (5, 5)])
