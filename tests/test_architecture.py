@@ -15,6 +15,8 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 LIBRARY = {
     "captioner.cli": {
         "search",
+        "serve",
+        "visit",
         "folders",
         "evaluation",
         "datasets",
@@ -43,6 +45,7 @@ LIBRARY = {
         "spreadsheet",
         "errors",
     },
+    "captioner.serve": {"folders", "predict", "checkpoint", "decoding", "images", "text", "errors", "_version"},
     "captioner.search": {"datasets", "folders", "images", "database", "errors"},
     "captioner.folders": {
         "predict",

@@ -1,0 +1,90 @@
+"""captioner serve: caption photos that are sent over HTTP.
+
+POST a photo to /caption and get its record as JSON; GET / describes the rest. It is served to this computer alone
+unless --host says otherwise. If the environment has CAPTIONER_TOKEN, requests must bear that token. SIGTERM and Ctrl-C
+end the server when it has answered the requests that it has.
+"""
+
+import argparse
+import os
+from importlib import metadata
+from ipaddress import ip_address
+
+from captioner.cli.options import not_negative, port, positive
+from captioner.cli.progress import say
+from captioner.errors import UsageError
+
+TOKEN = "CAPTIONER_TOKEN"
+_PACKAGES = ("fastapi", "uvicorn", "python-multipart")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=port, default=8000, metavar="N", help="port to listen on (default: 8000)")
+    parser.add_argument(
+        "--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)"
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="photos at once (default: one a processor, 2 to 8)"
+    )
+    parser.add_argument(
+        "--queue", type=not_negative, default=64, metavar="N", help="requests that may wait (default: 64)"
+    )
+    parser.add_argument(
+        "--timeout", type=positive, default=60, metavar="SECONDS", help="most time for a photo (default: 60)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until the process is stopped.
+
+    Raises:
+        UsageError: a package is missing, or the address cannot be had.
+        ModelError: there is no usable model.
+    """
+    token = _token()
+    for package in _PACKAGES:
+        try:
+            metadata.distribution(package)
+        except metadata.PackageNotFoundError:
+            raise UsageError(
+                f"captioner serve needs {package}; install it with: pip install 'captioner[serve]'."
+            ) from None
+    from captioner.serve.server import listen, serve
+
+    address = listen(options.host, options.port)
+    if not token and not _is_local(address.getsockname()[0]):
+        say(f"everybody who reaches {options.host} can use this server; set {TOKEN} to ask for a token.")
+    import captioner
+    from captioner.folders.batch import processors
+    from captioner.serve.api import ServeOptions, create_app
+    from captioner.visit.memory import give_back_large_blocks
+
+    give_back_large_blocks()  # before the first of them is freed
+    model = captioner.load(options.model, device=options.device)
+    workers = options.workers or min(8, max(2, processors()))
+    app = create_app(model, ServeOptions(workers=workers, queue=options.queue, seconds=options.timeout, token=token))
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    serve(
+        app,
+        address,
+        seconds=options.timeout,
+        ready=lambda: say(f"serving captions on http://{host}:{options.port} (Ctrl-C ends it)"),
+    )
+    return 0
+
+
+def _token() -> str:
+    token = os.environ.get(TOKEN)
+    if token is None:
+        return ""
+    if not (token.isascii() and token.isprintable() and token) or " " in token:
+        raise UsageError(f"{TOKEN} is empty, or has a character that is none of ASCII's; set a token, or unset it.")
+    return token
+
+
+def _is_local(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_loopback
