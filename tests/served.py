@@ -34,12 +34,18 @@ class Server:
     pid: int
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def served() -> Iterator[Server]:
     """Serve the page on a free port of this machine alone until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "captioner", "app", "--host", "127.0.0.1", "--port", str(port)],
         cwd=ROOT,

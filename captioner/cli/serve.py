@@ -9,10 +9,14 @@ import argparse
 import os
 from importlib import metadata
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from captioner.cli.options import not_negative, port, positive
 from captioner.cli.progress import say
 from captioner.errors import UsageError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 TOKEN = "CAPTIONER_TOKEN"
 _PACKAGES = ("fastapi", "uvicorn", "python-multipart")
@@ -55,26 +59,30 @@ def run(options: argparse.Namespace) -> int:
             ) from None
     from captioner.serve.server import listen, serve
 
-    address = listen(options.host, options.port)
-    if not token and not _is_local(address.getsockname()[0]):
-        say(f"everybody who reaches {options.host} can use this server; set {TOKEN} to ask for a token.")
-    import captioner
+    with listen(options.host, options.port) as address:  # before the model is loaded
+        if not token and not _is_local(address.getsockname()[0]):
+            say(f"everybody who reaches {options.host} can use this server; set {TOKEN} to ask for a token.")
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        serve(
+            _app(options, token),
+            address,
+            seconds=options.timeout,
+            ready=lambda: say(f"serving captions on http://{host}:{options.port} (Ctrl-C ends it)"),
+        )
+    return 0
+
+
+def _app(options: argparse.Namespace, token: str) -> "FastAPI":
     from captioner.folders.batch import processors
+    from captioner.predict import Captioner
     from captioner.serve.api import ServeOptions, create_app
     from captioner.visit.memory import give_back_large_blocks
 
     give_back_large_blocks()  # before the first of them is freed
-    model = captioner.load(options.model, device=options.device)
+    model = Captioner.load(options.model, device=options.device)
     workers = options.workers or min(8, max(2, processors()))
-    app = create_app(model, ServeOptions(workers=workers, queue=options.queue, seconds=options.timeout, token=token))
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    serve(
-        app,
-        address,
-        seconds=options.timeout,
-        ready=lambda: say(f"serving captions on http://{host}:{options.port} (Ctrl-C ends it)"),
-    )
-    return 0
+    terms = ServeOptions(workers=workers, queue=options.queue, seconds=options.timeout, token=token)
+    return create_app(model, terms)
 
 
 def _token() -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ def serve(app: FastAPI, address: socket.socket, *, seconds: float, ready: Callab
         proxy_headers=False,
         timeout_graceful_shutdown=round(seconds),
     )
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form, its sender is told
     with _no_harm():
         _Server(config, ready).run([address])
 
