@@ -13,7 +13,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,23 +24,18 @@ from captioner.cli import main
 from captioner.folders.results import COLUMNS
 from captioner.serve import health
 from captioner.serve.api import MAX_BODY, CaptionedRecord
-from tests.served import free_port
+from tests.served import Server, free_port, serving
 
 RAW = {"Content-Type": "image/png"}
 PNG = io.BytesIO()
 Image.effect_noise((64, 64), 99).save(PNG, "PNG")
 
 
-@dataclass(frozen=True)
 class Service:
     """A server, and requests to it."""
 
-    port: int
-    process: "subprocess.Popen[str]"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def __init__(self, server: Server) -> None:
+        self.url, self.pid = server.url, server.pid
 
     def ask(
         self, path: str = "/caption", body: bytes | None = None, headers: dict[str, str] | None = None
@@ -57,45 +51,21 @@ class Service:
     @contextlib.contextmanager
     def begun(self, head: str, some: bytes) -> Iterator[socket.socket]:
         """A request that has sent its head and the beginning of its body."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+        with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=60) as connection:
             connection.sendall(f"POST /caption HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode() + some)
             yield connection
-
-
-@contextlib.contextmanager
-def serving(*arguments: str, number: int = signal.SIGTERM, **environment: str) -> Iterator[Service]:
-    """Serve until the block ends; the server ends well, and has nothing to complain about."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "captioner", "serve", "--port", str(port), *arguments],
-        env=os.environ | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr
-        said = process.stderr.readline()
-        assert said == f"captioner: serving captions on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
-        yield Service(port, process)
-        if process.poll() is None:
-            process.send_signal(number)
-        assert (process.wait(timeout=60), process.stderr.read()) == (0, "")
-    finally:
-        process.kill()
-        process.wait()
-        if process.stderr:
-            process.stderr.close()
 
 
 @pytest.fixture(scope="module")
 def service(photos: dict[str, Path]) -> Iterator[Service]:
     """A server; a photo that is on its way when the server is told to end gets its caption."""
     content = photos["chelsea"].read_bytes()
-    with serving() as started:
+    with serving() as server:
+        started = Service(server)
         yield started
         with started.begun(f"Content-Length: {len(content)}", content[:99]) as connection:
             assert started.ask("/health")[0] == 200
-            started.process.send_signal(signal.SIGTERM)
+            os.kill(started.pid, signal.SIGTERM)
             while health.answers(f"{started.url}/health"):
                 time.sleep(0.01)
             connection.sendall(content[99:])
@@ -107,8 +77,8 @@ def service(photos: dict[str, Path]) -> Iterator[Service]:
 def narrow() -> Iterator[Service]:
     """A server that takes one photo at once, for two seconds at most, from those who know the token."""
     words = ("--workers", "1", "--queue", "0", "--timeout", "2")
-    with serving(*words, number=signal.SIGINT, CAPTIONER_TOKEN="open-sesame") as started:
-        yield started
+    with serving(*words, number=signal.SIGINT, CAPTIONER_TOKEN="open-sesame") as server:
+        yield Service(server)
 
 
 def answer_of(connection: socket.socket) -> bytes:
