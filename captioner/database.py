@@ -126,6 +126,12 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise UsageError(f"{path} cannot be read as a database of captions: {problem}.") from None
 
 
+def is_being_changed(path: Path) -> bool:
+    """Whether a database has changes that are not in its file yet: a program has it open, or has left them behind."""
+    beside = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))
+    return path.suffix.lower() in SUFFIXES and any(file.is_file() and file.stat().st_size for file in beside)
+
+
 def is_indexed(connection: sqlite3.Connection) -> bool:
     """Whether a database has the index of this module."""
     made_by: int = connection.execute("PRAGMA application_id").fetchone()[0]

@@ -57,6 +57,22 @@ def test_it_is_made_again_by_a_rerun_and_kept_where_a_person_changed_it(
     assert found("c.sqlite", "mimi") == []
 
 
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_changes_that_another_program_has_not_saved_yet_are_not_lost(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str], existing: str
+) -> None:
+    assert caption("--output", "c.sqlite") == 1
+    with closing(sqlite3.connect("c.sqlite")) as program:
+        program.execute("PRAGMA journal_mode = WAL")
+        program.execute("UPDATE captions SET caption = 'Mimi'")
+        program.commit()
+        seen = fake.seen
+        assert caption("--output", "c.sqlite", "--existing", existing) == 4
+        assert "c.sqlite: another program has unsaved changes of it" in capsys.readouterr().err
+        assert fake.seen == seen
+    assert ask("c.sqlite", "SELECT DISTINCT caption FROM captions") == [("Mimi",)]
+
+
 def test_the_index_follows_what_a_person_changes(folder: Path, fake: Fake) -> None:
     caption("--output", "c.sqlite", "--num-captions", "2")
     ask("c.sqlite", "UPDATE captions SET caption = 'Mimi at the café' WHERE path = 'photos/4.jpg'")
