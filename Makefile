@@ -13,7 +13,7 @@ help:
 	@echo "make check    lint and type-check, the Dockerfile too"
 	@echo "make app      open the web page"
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
-	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
+	@echo "make load     50 visitors at once, of the page and of captioner serve: waiting times and memory (Linux)"
 	@echo "make study    try what the lecture notes claim, in three minutes"
 	@echo "make bench    captioning beside other models and the machine's limits (Linux, about 10 minutes);"
 	@echo "              PHOTOS=DIR takes your JPEG files, JSON=FILE writes what was measured"

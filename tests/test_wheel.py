@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMES_WITH = {"PIL": "pillow", "pillow_heif": "pillow-heif", "markupsafe": "jinja2", "starlette": "fastapi"}
+COMES_WITH = {
+    "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
+    "markupsafe": "jinja2",
+    "starlette": "fastapi",
+    "python_multipart": "python-multipart",
+}
 """Modules that are not named like the package that installs them."""
 DEVELOPMENT = {"pycocoevalcap"}
 """What `evaluate --official` asks for by name."""

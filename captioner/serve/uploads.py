@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -78,10 +79,9 @@ async def _of_form(request: Request, body: AsyncGenerator[bytes, None]) -> Uploa
     parser.spool_max_size = 2**40  # in memory, which is bounded; nothing on the disk
     try:
         form = await parser.parse()
-    except MultiPartException as problem:
-        raise RefusalError(
-            400, f"the form cannot be read ({problem.message.rstrip('.')}); send one photo as a file."
-        ) from None
+    except (MultiPartException, FormParserError) as problem:
+        detail = problem.message.rstrip(".") if isinstance(problem, MultiPartException) else "Invalid multipart data"
+        raise RefusalError(400, f"the form cannot be read ({detail}); send one photo as a file.") from None
     try:
         return await _only_file(form)
     finally:
