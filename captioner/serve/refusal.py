@@ -40,8 +40,8 @@ class Refusal(JSONResponse):
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                while not scope[_ARRIVED].is_set():
-                    await receive()
+                while not scope[_ARRIVED].is_set() and (await receive()).get("more_body"):
+                    pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
