@@ -1,8 +1,8 @@
 """captioner serve: caption photos that are sent over HTTP.
 
-POST a photo to /caption and get its record as JSON; GET / describes the rest. It is served to this computer alone
-unless --host says otherwise. If the environment has CAPTIONER_TOKEN, requests must bear that token. SIGTERM and Ctrl-C
-end the server when it has answered the requests that it has.
+POST a photo to /caption to get its record as JSON; the page at / describes the rest. The server listens on this
+computer only, unless --host says otherwise. If the environment variable CAPTIONER_TOKEN is set, requests must send it
+as a bearer token. On SIGTERM or Ctrl-C, the server answers the requests it has, then exits.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
     with listen(options.host, options.port) as address:  # before the model is loaded
         if not token and not _is_local(address.getsockname()[0]):
-            say(f"everybody who reaches {options.host} can use this server; set {TOKEN} to ask for a token.")
+            say(f"anyone who can reach {options.host} can use this server; set {TOKEN} to require a token.")
         host = f"[{options.host}]" if ":" in options.host else options.host
         serve(
             _app(options, token),
@@ -90,7 +90,7 @@ def _token() -> str:
     if token is None:
         return ""
     if not (token.isascii() and token.isprintable() and token) or " " in token:
-        raise UsageError(f"{TOKEN} is empty, or has a character that is none of ASCII's; set a token, or unset it.")
+        raise UsageError(f"{TOKEN} is empty or has characters other than printable ASCII; set a token, or unset it.")
     return token
 
 

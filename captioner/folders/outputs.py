@@ -71,7 +71,7 @@ class Outputs:
 
     def _refuse_changed(self, path: Path) -> None:
         if database.is_being_changed(path):
-            raise OutputError(f"{path}: another program has unsaved changes of it; close that, and run this again.")
+            raise OutputError(f"{path}: another program has unsaved changes to it; close it there, and run this again.")
         if self._overwrite or path in self._may_move or not path.exists() or self._receipts.own(path):
             return
         raise OutputError(

@@ -276,7 +276,7 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def own_up(_: Request, __: Exception) -> Response:
-        return Refusal(RefusalError(500, "the server made a mistake, which its log explains."))
+        return Refusal(RefusalError(500, "internal error; see the server's log."))
 
 
 def _sentence(problem: RequestValidationError) -> str:

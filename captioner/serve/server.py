@@ -15,7 +15,7 @@ from captioner.errors import UsageError
 _REASONS = {
     errno.EADDRINUSE: "the port is in use; give another --port",
     errno.EADDRNOTAVAIL: "this machine has no such address; give another --host",
-    errno.EACCES: "that needs the rights of an administrator; give a --port above 1023",
+    errno.EACCES: "ports below 1024 need administrator rights; give a higher --port",
 }
 
 

@@ -52,11 +52,13 @@ async def read_upload(request: Request, place: Place, *, most: int, seconds: flo
             elif kind in _RAW or kind.startswith("image/"):
                 upload = Upload(UNNAMED, b"".join([chunk async for chunk in body]))
             else:
-                raise RefusalError(415, f"a body of type {kind[:80]!r} is no photo; send its bytes, or a form.")
+                raise RefusalError(
+                    415, f"a body of type {kind[:80]!r} is not a photo; send the photo's bytes, or a form."
+                )
     except TimeoutError:
         raise RefusalError(408, f"the photo did not arrive within {seconds:g} seconds.") from None
     if not upload.content:
-        raise RefusalError(400, "the body has no photo in it: it is empty.")
+        raise RefusalError(400, "the photo is empty (0 bytes).")
     return upload
 
 
@@ -93,7 +95,7 @@ async def _only_file(form: FormData) -> Upload:
     for name, value in form.multi_items():
         if not isinstance(value, UploadFile):
             field = name[:80]
-            raise RefusalError(400, f"the form has a field {field!r}; options belong into the URL: ?{field}=…")
+            raise RefusalError(400, f"the form has a field {field!r}; options belong in the URL: ?{field}=…")
         upload = Upload((value.filename or UNNAMED)[:_LONGEST_NAME], await value.read())
     if upload is None:
         raise RefusalError(400, "the form has no file; send one photo as a file.")

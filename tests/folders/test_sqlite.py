@@ -68,7 +68,7 @@ def test_changes_that_another_program_has_not_saved_yet_are_not_lost(
         program.commit()
         seen = fake.seen
         assert caption("--output", "c.sqlite", "--existing", existing) == 4
-        assert "c.sqlite: another program has unsaved changes of it" in capsys.readouterr().err
+        assert "c.sqlite: another program has unsaved changes to it" in capsys.readouterr().err
         assert fake.seen == seen
     assert ask("c.sqlite", "SELECT DISTINCT caption FROM captions") == [("Mimi",)]
 

@@ -37,4 +37,4 @@ def test_a_mistake_of_ours_is_one_sentence_and_is_not_hidden(small_checkpoint: P
         asyncio.run(asyncio.wait_for(app(scope, receive, send), 20))
     assert sent[0]["status"] == 500
     answer = json.loads(b"".join(message["body"] for message in sent[1:]))
-    assert answer == {"error": "the server made a mistake, which its log explains."}
+    assert answer == {"error": "internal error; see the server's log."}

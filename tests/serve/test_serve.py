@@ -160,9 +160,15 @@ def test_health(service: Service) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "headers", "status", "sentence"),
     [
-        ("", b"", RAW, 400, "the body has no photo in it: it is empty."),
+        ("", b"", RAW, 400, "the photo is empty (0 bytes)."),
         ("", b"%PDF-1.4 ...", RAW, 415, "cannot read the image: it is not a photo in a known format but a PDF"),
-        ("", b'{"url": "http://x/a.jpg"}', {"Content-Type": "application/json"}, 415, "'application/json' is no photo"),
+        (
+            "",
+            b'{"url": "http://x/a.jpg"}',
+            {"Content-Type": "application/json"},
+            415,
+            "'application/json' is not a photo",
+        ),
         ("", b"url=http://x/a.jpg", {}, 415, "but a text"),
         ("", b"x", {"Content-Encoding": "gzip"}, 415, "without a Content-Encoding"),
         (
@@ -180,12 +186,12 @@ def test_health(service: Service) -> None:
         ("", b"--y\r\n", {"Content-Type": "multipart/form-data; boundary=x"}, 400, "the form cannot be read (Invalid"),
         ("", *form(), 400, "the form has no file; send one photo as a file."),
         ("", *form(a=("a.jpg", b"x"), b=("b.jpg", b"x")), 400, "the form cannot be read (Too many files"),
-        ("", *form(a=("a.jpg", b"")), 400, "it is empty"),
+        ("", *form(a=("a.jpg", b"")), 400, "the photo is empty (0 bytes)."),
         (
             "",
             *form(a=("a.jpg", b"x"), language=("", b"de")),
             400,
-            "'language'; options belong into the URL: ?language=",
+            "'language'; options belong in the URL: ?language=",
         ),
         ("/x", b"x", RAW, 404, "POST /caption/x: Not Found; POST a photo to /caption."),
         ("", None, {}, 405, "GET /caption: Method Not Allowed; POST a photo to /caption."),
@@ -281,7 +287,7 @@ def test_an_address_that_cannot_be_had_is_one_sentence(
     for token in ("", "two words", "é", "\n"):
         monkeypatch.setenv("CAPTIONER_TOKEN", token)
         assert main(["serve"]) == 2
-        assert capsys.readouterr().err.startswith("captioner: CAPTIONER_TOKEN is empty, or has a character")
+        assert capsys.readouterr().err.startswith("captioner: CAPTIONER_TOKEN is empty or has characters")
 
 
 def test_without_the_extra_the_sentence_says_how_to_install_it(
@@ -305,6 +311,6 @@ def test_a_server_for_everybody_without_a_token_is_warned_about(capsys: pytest.C
     assert main(["serve", "--host", "0.0.0.0", "--port", str(free_port()), "--model", "nothing"]) == 3
     warning, problem = capsys.readouterr().err.splitlines()
     assert warning == (
-        "captioner: everybody who reaches 0.0.0.0 can use this server; set CAPTIONER_TOKEN to ask for a token."
+        "captioner: anyone who can reach 0.0.0.0 can use this server; set CAPTIONER_TOKEN to require a token."
     )
     assert "nothing" in problem
