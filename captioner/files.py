@@ -110,21 +110,22 @@ def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
                 torn.unlink()
 
 
-def write_files(directory: Path, files: Mapping[str, str]) -> None:
-    """Write files of text, each at once or not at all, into a directory that is made if need be.
+def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files, each at once or not at all, into a directory that is made if need be.
 
     Args:
         directory: where to.
-        files: name → text; none only make the directory.
+        files: name → text or bytes; none only make the directory.
 
     Raises:
         OutputError: it cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
+        for name, content in files.items():
+            data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
             with replacing(directory / name) as temporary:
-                temporary.write_bytes(text.encode(errors="backslashreplace"))
+                temporary.write_bytes(data)
     except OSError as problem:
         raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None
 

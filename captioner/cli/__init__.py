@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from captioner._version import __version__
-from captioner.cli import app, caption, evaluate, info, translate
+from captioner.cli import app, caption, evaluate, info, search, serve, translate
 from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
@@ -18,7 +18,15 @@ exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 outp
 TRAINING = """\
 To train a model, run python -m train in a checkout of the repository; see "Train on your own photos" in its README.
 """
-VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate, "app": app}
+VERBS = {
+    "caption": caption,
+    "search": search,
+    "evaluate": evaluate,
+    "info": info,
+    "translate": translate,
+    "app": app,
+    "serve": serve,
+}
 INTERRUPTED = 130
 
 

@@ -10,12 +10,12 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from captioner.cli.options import port
 from captioner.errors import UsageError
 
 _PACKAGE = Path(__file__).parents[1]
 PLACES = (_PACKAGE / "page" / "main.py", _PACKAGE.parent / "app" / "main.py")
 """Where the page's entry may be: in an installed wheel, in a checkout."""
-MAX_PORT = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address to listen on; 0.0.0.0 lets others in your network use the page (default: localhost)",
     )
     parser.add_argument(
-        "--port", type=_port, metavar="N", help="port to listen on (default: 8501, or the next one that is free)"
+        "--port", type=port, metavar="N", help="port to listen on (default: 8501, or the next one that is free)"
     )
 
 
@@ -50,9 +50,3 @@ def run(options: argparse.Namespace) -> int:
     if os.name == "posix":
         os.execv(sys.executable, command)  # signals reach the server itself
     return subprocess.call(command)
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PORT):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {MAX_PORT}")
-    return int(text)

@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 from captioner.cli import finding
 from captioner.cli.options import (
@@ -18,7 +17,7 @@ from captioner.cli.options import (
     not_negative,
     positive,
 )
-from captioner.cli.output import abandon_output, write_line
+from captioner.cli.output import abandon_output, one_line, write_line
 from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
 from captioner.folders import results
@@ -215,7 +214,7 @@ class _Screen:
     def show_name(self, step: "Step") -> None:
         """One more photo of a dry run."""
         if step.record:
-            write_line(_one_line(step.record["path"]))
+            write_line(one_line(step.record["path"]))
 
     def show(self, step: "Step") -> None:
         """The work begins, or one more photo is done."""
@@ -266,9 +265,4 @@ class _Screen:
         elif self._format == "text":
             for sentence in row["captions"]:
                 text = sentence["caption"]
-                write_line(text if self._alone else f"{_one_line(row['path'])}\t{text}")
-
-
-def _one_line(path: str) -> str:
-    """A name without tabs, line ends and their kind, which are escaped; bytes that are not UTF-8 stay as they are."""
-    return "".join(c.encode("unicode_escape").decode() if category(c) in {"Cc", "Zl", "Zp"} else c for c in path)
+                write_line(text if self._alone else f"{one_line(row['path'])}\t{text}")

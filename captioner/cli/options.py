@@ -21,6 +21,7 @@ LIMIT_FLAGS = {
     "max_memory": ("refuse photos that take more memory to decode, in bytes", 1_000_000_000),
 }
 """What is said about the limits on photos, and their defaults, repeated here as well."""
+MAX_PORT = 65535
 _FACTORS = {"k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -111,6 +112,13 @@ def amount(text: str) -> int:
 
 def _short(value: int) -> str:
     return f"{value // 10**6}M" if value % 10**9 else f"{value // 10**9}G"
+
+
+def port(text: str) -> int:
+    """A port of TCP, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {MAX_PORT}")
+    return int(text)
 
 
 def positive(text: str) -> int:

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from unicodedata import category
 
 from captioner.errors import OutputError
 
@@ -24,6 +25,11 @@ def write_line(text: str) -> None:
     except OSError as problem:
         abandon_output()
         raise OutputError(f"standard output cannot be written ({problem.strerror}).") from None
+
+
+def one_line(path: str) -> str:
+    """A name without tabs, line ends and their kind, which are escaped; bytes that are not UTF-8 stay as they are."""
+    return "".join(c.encode("unicode_escape").decode() if category(c) in {"Cc", "Zl", "Zp"} else c for c in path)
 
 
 def abandon_output() -> None:

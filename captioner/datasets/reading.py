@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from captioner import database
 from captioner.datasets.coco import coco_photos, karpathy_photos
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos, gather
-from captioner.datasets.rows import Row, is_token_line, object_row, read_json_lines, read_token_file
+from captioner.datasets.rows import Row, is_token_line, object_row, read_database, read_json_lines, read_token_file
 from captioner.datasets.sidecars import read_sidecars
 from captioner.datasets.structure import count_and_first, read_each, read_json, read_lines, refuse_all, refuse_twice
 from captioner.datasets.tables import has_header, read_table
@@ -23,6 +24,7 @@ _CAPTIONS = (
     "captions.csv",
     "captions.jsonl",
     "captions.json",
+    "captions.sqlite",
     "dataset*.json",  # Karpathy's splits
     "captions_*.json",  # COCO's own
     "annotations.json",
@@ -44,7 +46,8 @@ def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPho
 
     Args:
         path: a file, or a directory with a file of captions by one of the usual names, or with a text file beside each
-            photo. Tables and JSON lines are known by their names' endings, the others by what is in them.
+            photo. Tables, JSON lines and SQLite databases are known by their names' endings, the others by their
+            content.
         problems: takes one sentence for each photo and each caption that is then left out, instead of an error.
 
     Raises:
@@ -93,6 +96,8 @@ def _read_file(path: Path, problems: list[str] | None) -> CaptionedPhotos:
         return _from_rows(path, read_table(path, problems).values(), problems)
     if kind in {".jsonl", ".ndjson"}:
         return _from_rows(path, read_json_lines(path, problems).values(), problems)
+    if kind in database.SUFFIXES:
+        return _from_rows(path, read_database(path, problems).values(), problems)
     if kind == ".token":
         return _from_rows(path, read_token_file(path, problems).values(), problems)
     return _from_json(path, problems)
@@ -115,7 +120,7 @@ def _from_json(path: Path, problems: list[str] | None) -> CaptionedPhotos:
         return _from_rows(path, read_each(path, "photos", data, object_row, problems), problems)
     raise UsageError(
         f"{path} is not a file of captioned photos: expected COCO's captions JSON, Karpathy's dataset JSON, "
-        'a list of {"file", "split", "captions"}, or a name that ends in .csv or .jsonl.'
+        'a list of {"file", "split", "captions"}, or a name that ends in .csv, .jsonl or .sqlite.'
     )
 
 

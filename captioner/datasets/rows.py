@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from captioner import database
 from captioner.datasets.structure import as_id, as_text, read_lines, refuse
 
 FILE = ("file", "path", "filename", "image", "imagename")
@@ -95,6 +96,25 @@ def read_json_lines(path: Path, problems: list[str] | None) -> dict[str, Row]:
     return join_rows(path, read_lines(path), _json_row, problems)
 
 
+def read_database(path: Path, problems: list[str] | None) -> dict[str, Row]:
+    """Reads the table of captions in an SQLite database, as we write it or with other columns of these names."""
+    with database.opened(path) as connection:
+        return join_rows(path, enumerate(database.rows(connection), start=1), database_row, problems, unit="row")
+
+
+def database_row(values: dict[str, object]) -> Row:
+    """Reads what a row of that table says about a photo; see `object_row`."""
+    several = values.get(CAPTIONS)
+    if isinstance(several, list) and several and _text(several[0]) == values.get("caption"):
+        values = {name: value for name, value in values.items() if name != "caption"}  # it stands in the list as well
+    elif several is not None and not isinstance(several, list):
+        values = {**values, CAPTIONS: [several]}
+    try:
+        return object_row(values)
+    except TypeError:
+        raise ValueError("lacks a file or a caption") from None
+
+
 def read_token_file(path: Path, problems: list[str] | None) -> dict[str, Row]:
     """Reads Flickr8k's or Flickr30k's captions as their authors published them."""
     return join_rows(path, read_lines(path), _token_row, problems)
@@ -122,7 +142,12 @@ def _token_row(line: str) -> Row:
 
 
 def join_rows(
-    path: Path, lines: Iterable[tuple[int, _Line]], read: Callable[[_Line], Row], problems: list[str] | None
+    path: Path,
+    lines: Iterable[tuple[int, _Line]],
+    read: Callable[[_Line], Row],
+    problems: list[str] | None,
+    *,
+    unit: str = "line",
 ) -> dict[str, Row]:
     """One row a photo, from all its rows, in the order of the first of them.
 
@@ -131,6 +156,7 @@ def join_rows(
         lines: numbers and what stands there.
         read: one line's reader; a ValueError of it says what is wrong with the line.
         problems: takes a sentence for each line that is left out.
+        unit: what a line is called in messages.
 
     Raises:
         UsageError: without `problems`, a line is wrong.
@@ -142,9 +168,9 @@ def join_rows(
             found[row.file] = _joined(found[row.file], row) if row.file in found else row
         except UncaptionedError as problem:
             if problems is not None:
-                problems.append(f"{path}, line {number} {problem}")
+                problems.append(f"{path}, {unit} {number} {problem}")
         except ValueError as problem:
-            refuse(f"{path}, line {number} {problem}.", problems)
+            refuse(f"{path}, {unit} {number} {problem}.", problems)
     return found
 
 

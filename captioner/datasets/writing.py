@@ -5,6 +5,7 @@ jsonl         captions.jsonl: {"file": ..., "captions": [...], "split": ...}
 json          a list of the same objects
 coco          COCO's captions JSON, which has no splits
 karpathy      Karpathy's dataset JSON
+sqlite        captions.sqlite: an SQLite database with a full-text index
 imagefolder   Hugging Face's metadata.csv, in the directory of the photos
 flickr8k      Flickr8k's text files, in a directory
 sidecars      a text file beside each photo, in the directory of the photos
@@ -13,17 +14,18 @@ sidecars      a text file beside each photo, in the directory of the photos
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from captioner import spreadsheet
+from captioner import database, spreadsheet
 from captioner.datasets.coco import as_number
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos
 from captioner.datasets.structure import count_and_first
 from captioner.errors import OutputError, UsageError
 from captioner.files import write_files
 
-_Files = Mapping[str, str]
+_Files = Mapping[str, str | bytes]
 
 
 def write(
@@ -41,7 +43,7 @@ def write(
     Args:
         photos: at least one, each id once.
         path: a file, or a directory for the kinds `imagefolder`, `flickr8k` and `sidecars`.
-        kind: the format; if None it is told by the suffix: `.csv`, `.jsonl` or `.json`.
+        kind: the format; if None it is told by the suffix: `.csv`, `.jsonl`, `.json` or `.sqlite`.
         overwrite: replace files that are there already.
 
     Raises:
@@ -124,6 +126,22 @@ def _karpathy(photos: Sequence[CaptionedPhoto]) -> _Files:
     return {"": _to_json({"images": images})}
 
 
+def _sqlite(photos: Sequence[CaptionedPhoto]) -> _Files:
+    rows = (
+        {
+            "path": photo.file,
+            "caption": photo.captions[0],
+            "captions": list(photo.captions),
+            "split": photo.split or None,
+        }
+        for photo in photos
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "captions.sqlite")
+        database.create(file, rows, ("path", "caption", "captions", "split")).close()
+        return {"": file.read_bytes()}
+
+
 def _flickr8k(photos: Sequence[CaptionedPhoto]) -> _Files:
     _refuse_lines(photos)
     odd = [photo.file for photo in photos if "#" in photo.file or "\t" in photo.file]
@@ -167,6 +185,7 @@ _WRITERS: dict[str, Callable[[Sequence[CaptionedPhoto]], _Files]] = {
     "json": _json,
     "coco": _coco,
     "karpathy": _karpathy,
+    "sqlite": _sqlite,
     "imagefolder": _imagefolder,
     "flickr8k": _flickr8k,
     "sidecars": _sidecars,

@@ -163,7 +163,7 @@ def caption_prepared(
     except SentenceError:  # one of them cannot be translated: find out which, so that the others have their captions
         captions = (_alone(model, photo, options) for photo in photos)
     for name, photo, known in zip(names, opened, fingerprints, strict=True):
-        yield _record(name, photo if isinstance(photo, ImageError) else next(captions), known)
+        yield record_of(name, photo if isinstance(photo, ImageError) else next(captions), known)
 
 
 def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | None) -> Caption | SentenceError:
@@ -173,7 +173,8 @@ def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | No
         return problem
 
 
-def _record(path: str, result: Caption | ImageError | SentenceError, known: Fingerprint | None) -> Record:
+def record_of(path: str, result: Caption | ImageError | SentenceError, known: Fingerprint | None = None) -> Record:
+    """The record of a photo with the caption that it got, or why it got none."""
     if isinstance(result, SentenceError):
         error = f"cannot translate the caption of {path}: {result}"
         return Record(path=path, error=error, fingerprint=known)

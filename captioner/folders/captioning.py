@@ -118,8 +118,8 @@ def caption_folder(
         model: a loaded model, or what `captioner.load` takes; it is loaded only if there is something to do.
         photos: folders, files or patterns, or a whole search.
         options: how they are captioned.
-        output: files for the results, made as their suffixes say: `.jsonl`, `.csv`, `.json` (COCO results) or
-            `.parquet`.
+        output: files for the results, made as their suffixes say: `.jsonl`, `.csv`, `.json` (COCO results),
+            `.parquet` or `.sqlite`.
         recursive: also look into the folders of a folder.
         progress: called when the work begins and after each photo.
         tell: takes a sentence about each thing worth knowing.

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from captioner import database
 from captioner.errors import OutputError
 from captioner.folders import results
 from captioner.folders.journal import Journal
@@ -39,9 +40,10 @@ class Outputs:
         Raises:
             OutputError: an output is there without its journal, or was changed.
         """
-        if self._overwrite:
-            return
         for path in filter(Path.exists, self.paths):
+            if self._overwrite:
+                self._refuse_changed(path)
+                continue
             if not journal.exists():
                 raise OutputError(
                     f"{path} exists, but its journal {journal} does not, so the run cannot be resumed; "
@@ -68,6 +70,8 @@ class Outputs:
             results.write(path, whole, self._receipts)
 
     def _refuse_changed(self, path: Path) -> None:
+        if database.is_being_changed(path):
+            raise OutputError(f"{path}: another program has unsaved changes to it; close it there, and run this again.")
         if self._overwrite or path in self._may_move or not path.exists() or self._receipts.own(path):
             return
         raise OutputError(

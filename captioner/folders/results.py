@@ -1,12 +1,15 @@
-"""What other programs want of a run's records: CSV, COCO's results JSON, JSON lines, Parquet; made from the journal."""
+"""What other programs want of a run's records: CSV, COCO's results JSON, JSON lines, Parquet, SQLite; made from the
+journal.
+"""
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from captioner import spreadsheet
+from captioner import database, spreadsheet
 from captioner.errors import OutputError, UsageError
 from captioner.folders.journal import Row, write_rows
 from captioner.folders.naming import coco_ids
@@ -20,22 +23,31 @@ ROWS_A_PART = 100_000
 """Records in one file of a Parquet folder."""
 
 
+def _nothing() -> None:
+    """What most kinds of output need besides Python."""
+
+
 class Kind(NamedTuple):
-    """How a kind of output is written, and what people call it."""
+    """How a kind of output is written, what people call it, and a check that this installation can write it."""
 
     write: Callable[[Path, Iterable[Row], Receipts], None]
     label: str
+    require: Callable[[], None] = _nothing
 
 
 def kind(path: Path) -> str:
     """What is to be written to a file, by its suffix.
 
     Raises:
-        UsageError: no such kind is known.
+        UsageError: no such kind is known, or a package that writes it is missing.
     """
     if path.suffix.lower() not in KINDS:
         *others, last = KINDS
         raise UsageError(f"--output {path}: the suffix says what it will be: {', '.join(others)} or {last}.")
+    try:
+        KINDS[path.suffix.lower()].require()
+    except UsageError as problem:
+        raise UsageError(f"--output {path}: {problem}") from None
     return path.suffix.lower()
 
 
@@ -84,12 +96,20 @@ def _write_coco(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         file.write("\n]\n")
 
 
+def _write_sqlite(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
+    with receipts.writing(path) as temporary:
+        database.create(temporary, rows, COLUMNS).close()
+
+
+def _require_parquet() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.")
+
+
 def _write_parquet(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError:
-        raise UsageError(f"{path}: Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.") from None
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     path.mkdir(exist_ok=True)
     written = set()
     for number, part in enumerate(_parts(rows)):
@@ -129,6 +149,7 @@ KINDS = {
     ".jsonl": Kind(_write_jsonl, "JSON lines"),
     ".csv": Kind(_write_csv, "CSV"),
     ".json": Kind(_write_coco, "COCO results"),
-    ".parquet": Kind(_write_parquet, "a folder"),
+    ".parquet": Kind(_write_parquet, "a folder", _require_parquet),
+    ".sqlite": Kind(_write_sqlite, "a database to search", database.require_full_text),
 }
 """By suffix. A new one is its function here and its line; the command's help follows."""

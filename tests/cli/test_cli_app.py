@@ -16,15 +16,9 @@ from pathlib import Path
 import pytest
 
 from captioner.cli import app, main
+from tests.served import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")

@@ -30,6 +30,8 @@ NUMBERED = (CaptionedPhoto("42", "val/a.jpg", ("A dog.\nIt runs.",)), CaptionedP
         ("mine.json", "coco", NUMBERED),
         ("mine.json", "karpathy", SPLIT),
         ("mine.json", "karpathy", NUMBERED),
+        ("mine.sqlite", None, SPLIT),
+        ("mine.sqlite", None, UNSPLIT),
         ("mine", "imagefolder", SPLIT),
         ("mine", "flickr8k", SPLIT),
         ("mine", "sidecars", UNSPLIT),
