@@ -50,12 +50,12 @@ class DecodingOptions:
     # As `captioner.config.STRICT`; that module imports pydantic, for which `--help` need not wait.
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
-    beam_size: int = _number(3, 1, 100, "sentences kept at each step; 1 is fastest")
+    beam_size: int = _number(3, 1, 100, "candidate sentences kept at each step; 1 (greedy search) is fastest")
     num_captions: int = _number(1, 1, 100)
-    max_length: int = _number(20, 1, 1000, "most words in a sentence")
-    min_length: int = _number(0, 0, 1000, "fewest words in a sentence")
-    length_penalty: float = _number(0.7, 0, 5, "how much longer sentences are favoured; 0 favours short ones")
-    no_repeat_ngram: int = _number(2, 0, 100, "no run of so many words stands twice; 0 allows all")
+    max_length: int = _number(20, 1, 1000, "most words in a caption")
+    min_length: int = _number(0, 0, 1000, "fewest words in a caption")
+    length_penalty: float = _number(0.7, 0, 5, "higher values favor longer captions")
+    no_repeat_ngram: int = _number(2, 0, 100, "never repeat a run of N words; 0 turns this off")
     repeat_words: bool = True
 
     def __post_init__(self) -> None:

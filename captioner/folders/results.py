@@ -126,9 +126,9 @@ def _schema() -> "pyarrow.Schema":
 
 
 KINDS = {
-    ".jsonl": Kind(_write_jsonl, "JSON lines"),
+    ".jsonl": Kind(_write_jsonl, "JSON Lines"),
     ".csv": Kind(_write_csv, "CSV"),
     ".json": Kind(_write_coco, "COCO results"),
-    ".parquet": Kind(_write_parquet, "a folder"),
+    ".parquet": Kind(_write_parquet, "Parquet folder"),
 }
 """By suffix. A new one is its function here and its line; the command's help follows."""

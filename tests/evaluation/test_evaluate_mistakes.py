@@ -135,18 +135,18 @@ def test_truncated_annotations(evaluate: Any, results: Any, coco: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--results", "r.json", "--sweep-beams", "1,3"], 2, "--sweep-beams needs the model"),
+        (["--results", "r.json", "--sweep-beams", "1,3"], 2, "--sweep-beams needs captions of the model"),
         (["--images", "nowhere"], 2, "nowhere: no such directory"),
         (["--images", ".", "--sweep-beams", "1,x"], 2, "--sweep-beams"),
-        (["--images", ".", "--sweep-beams", "0"], 2, "0 is below 1"),
+        (["--images", ".", "--sweep-beams", "0"], 2, "0 is too small; give at least 1"),
         (["--images", ".", "--sweep-beams", "1000"], 2, "beam_size"),
         (["--results", "r.json", "--results-out", "nowhere/out.json"], 4, "no such directory"),
         (["--results", "r.json", "--report", "/dev/null/report"], 4, "cannot be written"),
         (["--images", ".", "--model", "photo-xx"], 3, "photo-xx"),
         (["--compare", "a", "b"], 2, "not allowed with argument"),
-        (["--results", "r.json", "--split", "dev"], 2, "the photos of --annotations have no splits"),
-        (["--results", "r.json", "--model", "photo-en", "--beam-size", "1"], 2, "leave --model, --beam-size away"),
-        (["--results", "r.json", "--no-repeat-words"], 2, "leave --repeat-words away"),
+        (["--results", "r.json", "--split", "dev"], 2, "--annotations has no splits"),
+        (["--results", "r.json", "--model", "photo-en", "--beam-size", "1"], 2, "leave out --model, --beam-size"),
+        (["--results", "r.json", "--no-repeat-words"], 2, "leave out --repeat-words"),
     ],
 )
 def test_mistakes_are_told_at_once(arguments: list[str], code: int, message: str, evaluate: Any) -> None:
@@ -170,7 +170,7 @@ def test_comparing_refuses_what_it_would_ignore(
     given: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", "--compare", "a", "b", *given]) == 2
-    assert capsys.readouterr().err == f"captioner: --compare only reads two reports; leave {named} away.\n"
+    assert capsys.readouterr().err == f"captioner: --compare only reads two reports; leave out {named}.\n"
 
 
 def test_one_photo_has_no_cider(evaluate: Any, results: Any, coco: Path, tmp_path: Path) -> None:

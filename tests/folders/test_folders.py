@@ -300,4 +300,4 @@ def test_kinds_that_are_not_read_are_counted(folder: Path, fake: Fake, capsys: p
     for name in ("a.CR3", "b.cr3", "c.jp2", "notes.txt"):
         (folder / name).touch()
     assert caption("--output", "c.jsonl") == 1
-    assert "3 files of kinds that are not read were passed over (2 .cr3, 1 .jp2)" in capsys.readouterr().err
+    assert "ignored 3 files of unsupported formats (2 .cr3, 1 .jp2)" in capsys.readouterr().err

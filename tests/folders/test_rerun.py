@@ -233,7 +233,7 @@ def test_a_photo_that_was_exchanged_under_its_name_is_done_again_where_it_stood(
     assert records("c.jsonl")[3]["error"] is None
     assert (folder / "4.txt").read_text() == "A photo 99 wide\n"
     assert "99 wide" in Path("c.csv").read_text()
-    assert "2 photos were exchanged since the last run, and done again" in capsys.readouterr().err
+    assert "captioned 2 again, because the file changed since the last run" in capsys.readouterr().err
     assert "made" in records("c.jsonl")[0]
     assert not Path("c.jsonl.retry").exists()
 
@@ -364,7 +364,7 @@ def test_two_photos_from_standard_input_are_two(
     assert capsys.readouterr().out == "A photo 9 wide\nA photo 10 wide\n"  # the third was the first one again
     pipe(monkeypatch, b"")
     assert main(["caption", "-", "--sidecar"]) == 2
-    assert "- has no name after which a sidecar could be called" in capsys.readouterr().err
+    assert "a photo from standard input has no name for a sidecar" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------- tables as such

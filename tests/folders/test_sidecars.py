@@ -32,7 +32,7 @@ def test_a_sidecar_that_stands_there_is_kept_and_overwriting_is_for_captioners_o
     assert fake.seen == 8
     assert caption("--sidecar", "--output", "c.jsonl") == 1
     assert (folder / "2.txt").read_text() == "By hand."
-    assert "9 sidecars stood there already and were kept" in capsys.readouterr().err
+    assert "kept 9 existing sidecars that captioner did not write" in capsys.readouterr().err
     assert caption("--sidecar", "--existing", "error") == 4
     (folder / "4.txt").write_text("Corrected.")
     fake.word = "picture"
@@ -41,9 +41,7 @@ def test_a_sidecar_that_stands_there_is_kept_and_overwriting_is_for_captioners_o
         assert (folder / "1.txt").read_text() == "A picture 9 wide\n"
         assert (folder / "2.txt").read_text() == "By hand."
         assert (folder / "4.txt").read_text() == "Corrected."
-        assert (
-            "2 sidecars stood there already and were kept; captioner replaces only its own" in capsys.readouterr().err
-        )
+        assert "kept 2 existing sidecars that captioner did not write" in capsys.readouterr().err
 
 
 def test_a_rewritten_sidecar_keeps_its_mode_and_its_link(folder: Path, fake: Fake) -> None:
