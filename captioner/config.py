@@ -125,7 +125,9 @@ class DecoderSettings:
         if self.attention == "multi-head" and self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         if self.attention == "none" and self.sentinel:
-            raise ValueError("a sentinel does nothing where attention is 'none'")
+            raise ValueError(
+                "sentinel needs attention; set sentinel to false, or attention to another value than 'none'"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -223,7 +225,7 @@ def _sentence(kind: type[Any], problem: ValidationError) -> str:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         value = first["input"] if isinstance(first["input"], str | int | float | bool) else None
         text = f"{field}: {message[:1].lower()}{message[1:]}" + (f", not {value!r}." if value is not None else ".")
-    return text + (f" ({len(others)} more like it)" if others else "")
+    return text + (f" ({len(others)} more errors)" if others else "")
 
 
 def _known_keys(kind: type[Any], path: list[str]) -> list[str]:

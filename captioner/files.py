@@ -55,9 +55,7 @@ def decode_text(data: bytes, source: str, *, errors: str = "strict") -> str:
         return data.decode(encoding, errors)
     except UnicodeDecodeError as problem:
         name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-        raise UsageError(
-            f"{source} is not {name} text (byte {problem.start}); save it as UTF-8, or convert it with iconv."
-        ) from None
+        raise UsageError(f"{source} is not {name} text (byte {problem.start}); save it as UTF-8.") from None
 
 
 def encoding_of(start: bytes) -> str:
@@ -152,7 +150,9 @@ def locked(path: Path) -> Iterator[bool]:
             os.close(descriptor)  # its owner deleted it between our opening and our locking it
     except BlockingIOError:
         os.close(descriptor)
-        raise OutputError(f"{path}: another run is writing it; wait for its end or give another name.") from None
+        raise OutputError(
+            f"{path}: another run is writing it; wait until that run ends, or give another name."
+        ) from None
     except OSError as problem:
         raise OutputError(f"{path}: cannot be written ({problem.strerror}).") from None
     try:

@@ -51,7 +51,7 @@ def coco_photos(path: Path, data: object, problems: list[str] | None = None) -> 
         refuse_twice(str(path), (key for key, _ in images))
     captions: dict[str, list[str]] = {key: [] for key, _ in images}
     stray = list(dict.fromkeys(key for key, _ in annotations if key not in captions))
-    refuse_all(f"{path}: annotations name", stray, "id", "not among its images", problems)
+    refuse_all(f"{path}: annotations refer to", stray, "id", "missing from its images", problems)
     for key, caption in annotations:
         if key in captions:
             captions[key].append(caption)
@@ -87,7 +87,7 @@ def read_results(path: str | Path) -> dict[str, str]:
         path, "results", read_json(path), lambda item: (as_id(item["image_id"]), as_text(item["caption"]))
     )
     if not pairs:
-        raise UsageError(f"{path} holds no results.")
+        raise UsageError(f"{path} contains no results.")
     refuse_twice(str(path), (key for key, _ in pairs))
     return dict(pairs)
 

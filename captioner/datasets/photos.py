@@ -45,7 +45,7 @@ class CaptionedPhotos:
 
     def __post_init__(self) -> None:
         if not self.photos:
-            raise UsageError(f"{self.source} holds no captioned photos.")
+            raise UsageError(f"{self.source} contains no captioned photos.")
         refuse_twice(self.source, (photo.id for photo in self.photos))
         bare = [photo.id for photo in self.photos if not photo.captions]
         if bare:
@@ -67,7 +67,7 @@ class CaptionedPhotos:
         chosen = tuple(photo for photo in self.photos if _SAME_SPLIT.get(photo.split, photo.split) == wanted)
         if not chosen:
             known = ", ".join(sorted({photo.split for photo in self.photos} - {""})) or "none"
-            raise UsageError(f"{self.source} has no photos of the split {split!r}; its splits: {known}.")
+            raise UsageError(f"{self.source} has no split {split!r}; available splits: {known}.")
         return CaptionedPhotos(self.source, chosen)
 
     def sample(self, count: int, *, seed: int = 0) -> "CaptionedPhotos":
@@ -93,10 +93,10 @@ def gather(source: object, photos: Iterable[CaptionedPhoto], problems: list[str]
         return CaptionedPhotos(str(source), tuple(photos))
     first: dict[str, CaptionedPhoto] = {}
     again = [photo.id for photo in photos if first.setdefault(photo.id, photo) is not photo]
-    refuse_all(f"{source}:", again, "id", "there more than once", problems)
+    refuse_all(f"{source}:", again, "id", "listed more than once", problems)
     bare = [photo.id for photo in first.values() if not photo.captions]
     refuse_all(f"{source}:", bare, "photo", "without a caption", problems)
     usable = tuple(photo for photo in first.values() if photo.captions)
     if problems and not usable:
-        raise UsageError(f"{source} holds no photo with a caption that can be used. The last problem: {problems[-1]}")
+        raise UsageError(f"{source} contains no usable photo with a caption. The last problem: {problems[-1]}")
     return CaptionedPhotos(str(source), usable)

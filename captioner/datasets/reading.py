@@ -64,14 +64,14 @@ def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPho
     if photos := read_sidecars(images, problems):
         return photos
     names = ", ".join((*_CAPTIONS, *_OTHER_CAPTIONS))
-    raise UsageError(f"{path} holds no captions; looked for {names}, and for a text file beside each photo.")
+    raise UsageError(f"{path} contains no captions; expected one of {names}, or a text file beside each photo.")
 
 
 def read_flickr8k(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
     """Reads Flickr8k, or any photos with splits, in any format that says them."""
     photos = read(path, problems=problems)
     if not any(photo.split for photo in photos):
-        raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
+        raise UsageError(f"{path} has no splits, which Flickr8k needs; COCO's captions have none.")
     return photos
 
 
@@ -79,7 +79,7 @@ def _find(directory: Path, names: Iterable[str]) -> Path | None:
     found = sorted({file for name in names for file in directory.glob(name)})
     if len(found) > 1:
         listed = ", ".join(file.name for file in found)
-        raise UsageError(f"{directory} holds several files of captions ({listed}); keep one of them, or name it.")
+        raise UsageError(f"{directory} contains several caption files ({listed}); give the path of one of them.")
     return found[0] if found else None
 
 
@@ -114,8 +114,8 @@ def _from_json(path: Path, problems: list[str] | None) -> CaptionedPhotos:
     if isinstance(data, list):
         return _from_rows(path, read_each(path, "photos", data, object_row, problems), problems)
     raise UsageError(
-        f"{path} is not a file of captioned photos: expected COCO's captions JSON, Karpathy's dataset JSON, "
-        'a list of {"file", "split", "captions"}, or a name that ends in .csv or .jsonl.'
+        f"{path} is not a known captions file; expected COCO captions JSON, Karpathy's dataset JSON, "
+        'a list of {"file", "split", "captions"}, or a file name that ends in .csv or .jsonl.'
     )
 
 

@@ -150,5 +150,5 @@ def join_rows(
 
 def _joined(before: Row, row: Row) -> Row:
     if before.split and row.split and before.split != row.split:
-        raise ValueError(f"puts {row.file} into the split {row.split!r}, an earlier line into {before.split!r}")
+        raise ValueError(f"puts {row.file} in split {row.split!r}, but an earlier line puts it in {before.split!r}")
     return Row(row.file, before.captions + row.captions, before.split or row.split)

@@ -64,5 +64,5 @@ def _captions(path: Path, problems: list[str] | None) -> tuple[str, ...]:
         refuse(str(problem), problems)
         return ()
     if not captions:
-        refuse(f"{path} holds no caption.", problems)
+        refuse(f"{path} contains no caption.", problems)
     return captions

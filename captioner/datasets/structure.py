@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 def count_and_first(offenders: Sequence[object], noun: str) -> str:
     """How many, and which come first: ``3 photos (the first: 'a', 'b', 'c')``."""
     shown = ", ".join(_shortened(repr(offender)) for offender in offenders[:3])
-    return f"{len(offenders)} {noun}{'' if len(offenders) == 1 else 's'} (the first: {shown})"
+    return f"{len(offenders)} {noun}{'' if len(offenders) == 1 else 's'} (first: {shown})"
 
 
 def refuse(sentence: str, problems: list[str] | None) -> None:
@@ -64,13 +64,13 @@ def read_json(path: Path) -> object:
     try:
         return json.loads(text)
     except RecursionError:
-        raise UsageError(f"{path} is nested too deeply to be a file of captions.") from None
+        raise UsageError(f"{path} is nested too deeply for a captions file.") from None
     except json.JSONDecodeError as error:
         truncated = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        problem = "ends too early, as if truncated" if truncated else "is not JSON"
+        problem = "is truncated" if truncated else "is not JSON"
         raise UsageError(f"{path} {problem} (line {error.lineno}, column {error.colno}).") from None
     except ValueError:  # a number of thousands of digits
-        raise UsageError(f"{path} holds a number that is too long.") from None
+        raise UsageError(f"{path} contains a number with too many digits.") from None
 
 
 def member(path: Path, data: object, name: str) -> object:
@@ -80,7 +80,7 @@ def member(path: Path, data: object, name: str) -> object:
         UsageError: `data` is not an object or lacks the name.
     """
     if not isinstance(data, dict) or name not in data:
-        raise UsageError(f"{path} is not a JSON object with {name!r}.")
+        raise UsageError(f"{path} is not a JSON object with the key {name!r}.")
     return data[name]
 
 
@@ -112,7 +112,7 @@ def read_each(
             found.append(read(item))
         except (KeyError, TypeError, ValueError):
             wrong.append(item)
-    refuse_all(f"{path}: in {name},", wrong, "item", "of another form than expected", problems)
+    refuse_all(f"{path}: in {name},", wrong, "item", "with missing or invalid fields", problems)
     return found
 
 
@@ -148,7 +148,7 @@ def refuse_twice(source: str, ids: Iterable[str]) -> None:
     """
     twice = [key for key, times in Counter(ids).items() if times > 1]
     if twice:
-        raise UsageError(f"{source}: {count_and_first(twice, 'id')} there more than once.")
+        raise UsageError(f"{source}: {count_and_first(twice, 'id')} listed more than once.")
 
 
 def _shortened(text: str) -> str:

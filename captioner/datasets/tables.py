@@ -60,7 +60,7 @@ def read_table(path: Path, problems: list[str] | None) -> dict[str, Row]:
     if header is None:
         raise UsageError(
             f"{path}: the first line is {lines[first][:80]!r}; expected file,caption or file,caption,split "
-            f"(a file may also be called {', '.join(FILE[1:])}, a caption {', '.join(CAPTION[1:])})."
+            f"(other names for file: {', '.join(FILE[1:])}; for caption: {', '.join(CAPTION[1:])})."
         )
     return join_rows(path, _records(lines, first + 1, header), lambda text: _row(text, header), problems)
 
@@ -122,15 +122,15 @@ def _row(text: str, header: _Header) -> Row:
     if header.separator == "|" and len(cells) == len(header.names) - 1:  # one line of Flickr30k lacks its second bar
         cells[-1:] = next(iter(_NUMBERED.findall(cells[-1])), cells[-1:])
     if len(cells) > len(header.names):
-        raise ValueError("has too many fields; a caption with a comma stands between double quotes")
+        raise ValueError("has too many fields; put captions that contain commas in double quotes")
     values: dict[str, object] = {}
     for name, cell in zip(header.names, cells, strict=False):
         if cell:
             values.setdefault(name, from_cell(cell))
     if not ({*FILE} & {*values} and {*CAPTION, CAPTIONS, "error"} & {*values}):
-        raise ValueError("lacks a file or a caption")
+        raise ValueError("has no file or no caption")
     if "split" in header.names[len(cells) :]:
-        raise ValueError("lacks only its split; put a comma at its end if it is in none")
+        raise ValueError("has no split column; end the line with a comma if the photo belongs to no split")
     if CAPTIONS in values:
         values[CAPTIONS] = _several(str(values[CAPTIONS]))
     if "edited" in values:
@@ -138,7 +138,7 @@ def _row(text: str, header: _Header) -> Row:
     try:
         return object_row(values)
     except TypeError:
-        raise ValueError("lacks a file or a caption") from None
+        raise ValueError("has no file or no caption") from None
 
 
 def _several(cell: str) -> list[object]:

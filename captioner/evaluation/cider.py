@@ -44,7 +44,7 @@ class CiderD(Generic[PhotoKey]):
             UsageError: no photos, or a photo without references.
         """
         if not references or not all(references.values()):
-            raise UsageError("CIDEr needs at least one photo and at least one reference for each photo.")
+            raise UsageError("CIDEr needs at least one photo, and at least one reference for each photo.")
         self._photos = {key: row for row, key in enumerate(references)}
         per_photo = np.array([len(captions) for captions in references.values()])
         self._first = np.concatenate(
@@ -90,7 +90,7 @@ class CiderD(Generic[PhotoKey]):
         pairs = list(candidates.items()) if isinstance(candidates, Mapping) else candidates
         unknown = [key for key, _ in pairs if key not in self._photos]
         if unknown:
-            raise UsageError(f"There are no references for {len(unknown)} photos, the first: {unknown[0]!r}.")
+            raise UsageError(f"{len(unknown)} photos have no references (first: {unknown[0]!r}).")
         if not pairs:
             return np.zeros(0)
         photos = np.array([self._photos[key] for key, _ in pairs])

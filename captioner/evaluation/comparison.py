@@ -93,7 +93,7 @@ class Comparison:
             lines.append(f"{metric:10}{values}   {interval:18}{self.photos:7,}")
         for name, contrasts in zip("AB", (self.first_wins, self.second_wins), strict=True):
             if contrasts:
-                lines += ["", f"{name} wins most on (CIDEr ×100 of each)"]
+                lines += ["", f"photos where {name} leads by most (CIDEr ×100)"]
             for photo in contrasts:
                 lines.append(f"  {photo.image_id}")
                 lines.append(f"    A {100 * photo.first_cider:6.1f}  {photo.first}")
@@ -103,12 +103,12 @@ class Comparison:
     def sentence(self) -> str:
         """What follows from all this, in CIDEr."""
         cider, (first, neither, second) = self.differences["CIDEr"], self.wins
-        counts = f"photo by photo A is ahead on {first:,}, B on {second:,}, neither on {neither:,} of {self.photos:,}."
+        counts = f"of {self.photos:,} photos, A leads on {first:,}, B on {second:,}, and {neither:,} are tied."
         if cider.may_be_chance:
-            return f"In CIDEr the difference of {100 * cider.difference:+.1f} may be chance; {counts}"
+            return f"The difference of {100 * cider.difference:+.1f} CIDEr is not significant; {counts}"
         better = "B" if cider.difference > 0 else "A"
         size, ends = 100 * abs(cider.difference), sorted((100 * abs(cider.low), 100 * abs(cider.high)))
-        return f"{better} is better in CIDEr by {size:.1f} (95 % interval {ends[0]:.1f} to {ends[1]:.1f}); {counts}"
+        return f"{better} leads by {size:.1f} CIDEr (95 % interval {ends[0]:.1f} to {ends[1]:.1f}); {counts}"
 
 
 def compare(first: Path, second: Path, *, resamples: int = 1000, seed: int = 0) -> Comparison:
@@ -168,12 +168,12 @@ def _check_same(first: Path, second: Path, ours: ScoredPhotos, theirs: ScoredPho
         alone = [photo for photo in here.captions if photo not in there.captions]
         if alone:
             raise UsageError(
-                f"{path} holds {count_and_first(alone, 'photo')} that {other} does not;"
-                " reports are compared on the same photos."
+                f"{path} contains {count_and_first(alone, 'photo')} missing from {other}; "
+                "compare reports on the same photos."
             )
     digests = [_references_digest(directory) for directory in (first, second)]
     if digests[0] != digests[1]:
-        raise UsageError(f"{first} and {second} were scored against different references; score both against the same.")
+        raise UsageError(f"{first} and {second} use different references; score both against the same references.")
 
 
 def _references_digest(directory: Path) -> object:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # loads torch, which mistakes need not wait for
     from captioner.folders.batch import Record
     from captioner.predict import Captioner
 
-ALLOW = "allow_missing leaves them out"
+ALLOW = "allow_missing skips them"
 """How errors about missing photos and captions end."""
 
 _THUMBNAIL = 320  # longer side in pixels
@@ -60,7 +60,7 @@ class EvaluationOptions:
         """Stop because something is missing, or only tell so where that is allowed."""
         if not self.allow_missing:
             raise problem
-        self.say(str(problem).replace(ALLOW, "they are left out"))
+        self.say(str(problem).replace(ALLOW, "skipping them"))
 
     def say(self, sentence: str) -> None:
         """Tell something, if anybody listens."""

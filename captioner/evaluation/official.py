@@ -20,9 +20,7 @@ def require_official() -> None:
     if importlib.util.find_spec("pycocoevalcap") is None:
         needs.append("pycocoevalcap (pip install pycocoevalcap)")
     if needs:
-        raise UsageError(
-            f"--official computes METEOR, which needs {' and '.join(needs)}; all other scores need neither."
-        )
+        raise UsageError(f"--official (METEOR) needs {' and '.join(needs)}; leave it out for the other scores.")
 
 
 def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
@@ -52,7 +50,7 @@ def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str
         with scorer.meteor_p:  # ends the program and closes its pipes, which pycocoevalcap leaves open
             corpus, _ = scorer.compute_score(given, results)
     except (OSError, ValueError):  # a broken pipe, or an answer that is no number
-        raise CaptionerError("METEOR's Java program failed; without --official the other scores need none.") from None
+        raise CaptionerError("METEOR's Java program failed; leave out --official for the other scores.") from None
     finally:
         if scorer.lock.locked():  # by a computation that failed; the scorer's own end would wait for it for ever
             scorer.lock.release()

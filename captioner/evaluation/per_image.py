@@ -76,7 +76,7 @@ def read_csv(path: Path) -> ScoredPhotos:
     except csv.Error as problem:
         raise UsageError(f"{path} is not CSV ({problem}).") from None
     if not rows or tuple(rows[0]) != COLUMNS:
-        raise UsageError(f"{path} is not the per_image.csv of a report: it has other columns.")
+        raise UsageError(f"{path} is not the per_image.csv of a report; it has other columns.")
     captions: list[tuple[str, str]] = []
     numbers: list[list[float]] = []
     wrong: list[int] = []
@@ -92,7 +92,7 @@ def read_csv(path: Path) -> ScoredPhotos:
     if wrong:
         raise UsageError(f"{path}: {count_and_first(wrong, 'row')} damaged.")
     if not captions:
-        raise UsageError(f"{path} holds no photos.")
+        raise UsageError(f"{path} contains no photos.")
     refuse_twice(str(path), (key for key, _ in captions))
     scores, matches, guesses, lengths = np.split(np.array(numbers), np.cumsum([len(METRICS), ORDERS, ORDERS]), axis=1)
     return ScoredPhotos(dict(captions), scores, BleuStatistics(matches, guesses, lengths[:, 0], lengths[:, 1]))

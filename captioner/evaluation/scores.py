@@ -181,12 +181,12 @@ def score(
 def _check(predictions: Mapping[PhotoKey, str], references: Mapping[PhotoKey, Sequence[str]]) -> None:
     missing = [photo for photo in references if photo not in predictions]
     if missing:
-        raise UsageError(f"There is no prediction for {count_and_first(missing, 'photo')}.")
+        raise UsageError(f"{count_and_first(missing, 'photo')} without a prediction.")
     stray = [photo for photo in predictions if photo not in references]
     if stray:
-        raise UsageError(f"There are no references for {count_and_first(stray, 'photo')} in the predictions.")
+        raise UsageError(f"predictions for {count_and_first(stray, 'photo')} without references.")
     bare = [photo for photo, captions in references.items() if not captions]
     if bare:
         raise UsageError(f"{count_and_first(bare, 'photo')} without a reference.")
     if not references:
-        raise UsageError("There are no photos to score.")
+        raise UsageError("there are no photos to score.")

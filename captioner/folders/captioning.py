@@ -154,7 +154,7 @@ class _Work:
         else:
             self.model, self.read, self.language = model, model.checkpoint, model.language
             if options.language not in {"", model.language}:
-                raise UsageError(f"the model was loaded to write {model.language!r}, not {options.language!r}.")
+                raise UsageError(f"the model was loaded for language {model.language!r}, not {options.language!r}.")
         if self.language != ENGLISH:
             checkpoint.read_translator().check_language(self.language)
         self.photos, self.options, self.progress, self.stop = photos, options, progress, stop
@@ -175,8 +175,8 @@ class _Work:
         self.total = self.target.survey(itertools.takewhile(lambda _: not self.stop(), self.photos.search(passed)))
         if not self.stop():
             if not passed.photos:
-                reasons = passed.reasons() or "there is nothing in it"
-                raise UsageError(f"{self.photos.described}: no photo found; {reasons}.")
+                reasons = passed.reasons() or "the folder is empty"
+                raise UsageError(f"{self.photos.described}: no photos found; {reasons}.")
             with self.target:
                 complete = self._dry() if self.options.dry_run else self._captioned(tell)
         return FolderResult(
@@ -208,10 +208,12 @@ class _Work:
         """Caption what is to be captioned; returns whether all of it is done."""
         target, options = self.target, self.options
         if not target.locked:
-            tell(f"{target.journal}: this file system knows no locks; let no second run write there.")
+            tell(
+                f"{target.journal}: this file system has no file locks; do not start a second run with the same output."
+            )
         if target.taken_over is not None:
             many, path = len(target.taken_over), target.taken_over.path
-            tell(f"goes on with {many:,} records of a run that was stopped; delete {path} to begin anew.")
+            tell(f"resuming a stopped run with {many:,} records; to start over, delete {path}.")
         todo = itertools.takewhile(lambda _: not self.stop(), target.todo(self.photos))
         first = next(todo, None)  # where nothing is to be done, no model is loaded
         rows = iter(()) if first is None else self._rows(itertools.chain([first], todo))
@@ -227,7 +229,7 @@ class _Work:
         complete = not (stopped or self.stop())
         target.finish(complete=complete)
         for path, aside in target.set_aside.items():
-            tell(f"{path} was not as captioner had written it; what it held is kept as {aside}.")
+            tell(f"{path} was changed after captioner wrote it; the changed file is kept as {aside}.")
         return complete
 
     def _rows(self, photos: Iterable[Found]) -> Iterator[Row]:

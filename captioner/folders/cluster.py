@@ -87,7 +87,9 @@ def caption_photos(
                     yield record
     except ray.exceptions.RayError as problem:
         reason = str(problem).strip().splitlines()[-1]
-        raise CaptionerError(f"Ray gave up ({reason}); what is written stays, the same command goes on.") from problem
+        raise CaptionerError(
+            f"Ray failed ({reason}); finished photos are kept; run the same command to resume."
+        ) from problem
     finally:
         ray.shutdown()
 
@@ -109,7 +111,7 @@ def _start(pool: Pool) -> Any:
         ray.init(address=pool.address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, ValueError) as problem:
         raise UsageError(
-            f"--ray-address {pool.address}: no Ray cluster ({problem}); start one with: ray start."
+            f"--ray-address {pool.address}: no Ray cluster found ({problem}); start one with: ray start --head."
         ) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -127,7 +129,7 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, OverflowError) as problem:
         raise UsageError(
-            f"--ray-address {address}: nobody answers ({problem}); start a cluster with: ray start."
+            f"--ray-address {address}: no answer ({problem}); start a Ray cluster with: ray start --head."
         ) from None
 
 

@@ -42,7 +42,9 @@ class _Pattern:
         body = text.removeprefix("!").removeprefix("\\").casefold()
         segments = tuple(segment for segment in body.split("/") if segment)
         if not segments:
-            raise UsageError(f"--exclude {text!r} names nothing; give a pattern such as '*.png', 'drafts/' or '/2019'.")
+            raise UsageError(
+                f"--exclude {text!r} matches nothing; give a pattern such as '*.png', 'drafts/' or '/2019'."
+            )
         anywhere = "/" not in body.rstrip("/")
         return cls(("**", *segments) if anywhere else segments, text.startswith("!"), body.endswith("/"))
 

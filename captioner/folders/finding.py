@@ -69,7 +69,7 @@ class Shard:
         """
         index, slash, count = text.partition("/")
         if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-            raise UsageError(f"--shard is {text!r}; give i/n with 0 ≤ i < n, such as 0/8.")
+            raise UsageError(f"--shard is {text!r}; give I/N with 0 ≤ I < N, such as 0/8.")
         return cls(int(index), int(count))
 
     def holds(self, photo: Found) -> bool:
@@ -106,10 +106,10 @@ class PassedOver:
         shown = ", ".join(suffix or "no suffix" for suffix, _ in self.kinds.most_common(4))
         total = self.kinds.total()
         reasons = {
-            f"{_count(self.folders, 'folder')} not searched (--recursive searches them)": self.folders,
-            f"{_count(self.links, 'link')} to folders not followed (--follow-links follows them)": self.links,
-            f"{_count(total, 'file')} of kinds that are not read ({shown})": total,
-            f"{_count(self.excluded, 'name')} left out (hidden, a system's, or excluded; see --hidden and --exclude)": (
+            f"{_count(self.folders, 'folder')} not searched (use --recursive)": self.folders,
+            f"{_count(self.links, 'link')} to folders not followed (use --follow-links)": self.links,
+            f"{_count(total, 'file')} of unsupported formats ({shown})": total,
+            f"{_count(self.excluded, 'name')} skipped (hidden, system or excluded; see --hidden and --exclude)": (
                 self.excluded
             ),
         }
@@ -236,7 +236,7 @@ class _Search:
             with os.scandir(folder.path) as entries:
                 listed = sorted((entry.name, *self._kind(entry)) for entry in entries)
         except OSError as problem:
-            reason = f"cannot read the folder {folder.path!a}: {problem.strerror}; check that it exists and may be read"
+            reason = f"cannot read the folder {folder.path!a}: {problem.strerror}; check that it exists and is readable"
             yield Found(folder.path, root, ImageError(reason))
             return
         if folder.relative and self._excludes.respects([name for name, *_ in listed]):
@@ -309,9 +309,7 @@ def read_names(data: bytes, *, ends_with_nul: bool, source: str = "the list of n
         return [os.fsdecode(name) for name in data.split(b"\0") if name]
     text = decode_text(data, source, errors="surrogateescape")
     if "\0" in text:
-        raise UsageError(
-            f"{source} has names that end with NUL, or text without a byte-order mark; give -0 or save it as UTF-8."
-        )
+        raise UsageError(f"{source} contains NUL characters; add -0 if they end the names, otherwise save it as UTF-8.")
     return [_unquoted(line) for line in (line.rstrip("\r") for line in text.split("\n")) if line]
 
 

@@ -188,7 +188,9 @@ class Journal:
             raise self._foreign(number)
         self._unended = not whole
         if row["path"] in self._records:
-            raise OutputError(f"{self.path}: line {number} is a second record of {row['path']!a}; remove one.")
+            raise OutputError(
+                f"{self.path}: line {number} is a second record of {row['path']!a}; remove one of the two lines."
+            )
         self._add(row, len(line))
 
     def _add(self, row: Row, length: int) -> None:
@@ -203,12 +205,12 @@ class Journal:
         self._end += length
 
     def _foreign(self, number: int) -> OutputError:
-        return OutputError(f"{self.path}: line {number} is no record of captioner's; give another name.")
+        return OutputError(f"{self.path}: line {number} was not written by captioner; give another output name.")
 
     def _not_written(self, problem: OSError) -> OutputError:
         reason = problem.strerror or problem
         return OutputError(
-            f"{self.path}: cannot be written ({reason}); what it holds is whole, the same command goes on."
+            f"{self.path}: cannot be written ({reason}); finished photos are kept; run the same command to resume."
         )
 
 
@@ -217,8 +219,8 @@ def difference(made: Made, asked: Made) -> str | None:
     for name in sorted(asked.keys() & made.keys() - _NOT_SETTINGS):
         if asked[name] != made[name]:
             if name in _MODELS:
-                return f"was made with another {_MODELS[name]} than the one that is asked for"
-            return f"was made with {name} {made[name]!r}, and now {name} {asked[name]!r} is asked for"
+                return f"was made with another {_MODELS[name]}"
+            return f"was made with {name} {made[name]!r}, not {asked[name]!r}"
     return None
 
 

@@ -43,7 +43,7 @@ class Ledger:
         differs = self._now.difference(made)
         if differs and not overwrite:
             raise UsageError(
-                f"{path} {differs}; use the same settings, another --output, or --existing overwrite to do all again."
+                f"{path} {differs}; use the same settings, another --output, or --existing overwrite to start over."
             )
         try:
             if not dry and grows.exists():

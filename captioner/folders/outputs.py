@@ -45,7 +45,7 @@ class Outputs:
             if not journal.exists():
                 raise OutputError(
                     f"{path} exists, but its journal {journal} does not, so the run cannot be resumed; "
-                    "give another name, or --existing overwrite."
+                    "give another name, or --existing overwrite to replace it."
                 )
             if not self._receipts.know(path):
                 self._may_move.add(path)
@@ -71,8 +71,8 @@ class Outputs:
         if self._overwrite or path in self._may_move or not path.exists() or self._receipts.own(path):
             return
         raise OutputError(
-            f"{path} was changed after captioner wrote it; rename it to keep the changes, and the same command "
-            "writes a new one, or give another --output."
+            f"{path} was changed after captioner wrote it; rename it and run the same command again, "
+            "or give another --output."
         )
 
 

@@ -35,7 +35,7 @@ def kind(path: Path) -> str:
     """
     if path.suffix.lower() not in KINDS:
         *others, last = KINDS
-        raise UsageError(f"--output {path}: the suffix says what it will be: {', '.join(others)} or {last}.")
+        raise UsageError(f"--output {path}: unknown suffix; use {', '.join(others)} or {last}.")
     return path.suffix.lower()
 
 

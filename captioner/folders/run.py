@@ -158,16 +158,16 @@ class Run:
                 other = owners.setdefault(path, photo.path)
                 if other != photo.path and not _same(other, photo.path):
                     raise UsageError(
-                        f"{other!a} and {photo.path!a} would both have the sidecar {path}; "
-                        "do them in two runs with different --sidecar-dir, or rename one."
+                        f"{other!a} and {photo.path!a} would share the sidecar {path}; "
+                        "rename one, or caption them in two runs with different --sidecar-dir."
                     )
         return total
 
     def _check_sidecar(self, sidecars: Sidecars, photo: Found, path: Path) -> None:
         if path == Path(photo.path):
             raise UsageError(
-                f"{str(path)!a} is where a photo's sidecar belongs, so it is no photo to caption; "
-                "name the folder, or the photos by a pattern such as *.jpg."
+                f"{str(path)!a} is the sidecar of another photo, not a photo; "
+                "give the folder, or a pattern such as *.jpg."
             )
         if self._existing == "overwrite" or not sidecars.stands(photo):
             return
@@ -176,8 +176,8 @@ class Run:
         differs = difference(sidecars.last(photo).get(MADE) or {}, self._made)
         if differs and sidecars.own(photo):
             raise UsageError(
-                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to do all "
-                "again."
+                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to start "
+                "over."
             )
 
     def todo(self, photos: Iterable[Found]) -> Iterator[Found]:
@@ -269,7 +269,9 @@ class Run:
 
 def _refuse(path: Path) -> None:
     if path.exists():
-        raise OutputError(f"{path}: stands there already; --existing skip goes on with it, overwrite replaces it.")
+        raise OutputError(
+            f"{path} already exists; use --existing skip to resume, or --existing overwrite to replace it."
+        )
 
 
 def _same(one: str, other: str) -> bool:

@@ -40,16 +40,15 @@ class Sidecars:
         suffix = Path(f"x{behind}").suffix.lower()
         if fields not in (["{stem}"], ["{name}"]) or "/" in self.name or os.sep in self.name or suffix in {"", "."}:
             raise UsageError(
-                f"the name of sidecars is {self.name!r}; give one such as {{stem}}.txt or {{name}}.txt to "
-                "--sidecar-name."
+                f"invalid sidecar name {self.name!r}; give a --sidecar-name such as {{stem}}.txt or {{name}}.txt."
             )
         if suffix in SUFFIXES:
             raise UsageError(
-                f"sidecars cannot end with {suffix}, which is a photo's; a sidecar could take a photo's place."
+                f"sidecars cannot end in {suffix}, because they could replace photos; choose a suffix such as .txt."
             )
         if suffix in _OTHERS:
             raise UsageError(
-                f"sidecars cannot end with {suffix}: they are plain text; choose another suffix, such as .txt."
+                f"sidecars cannot end in {suffix}, because they are plain text; choose a suffix such as .txt."
             )
 
     def path(self, photo: Found) -> Path:
@@ -103,7 +102,7 @@ class Sidecars:
             with self.receipts.writing(path, **facts) as temporary:
                 temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as problem:
-            raise OutputError(f"{path}: the sidecar cannot be written ({problem.strerror or problem}).") from None
+            raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
         return True
 
 

@@ -92,7 +92,7 @@ def _jpeg(data: bytes) -> Bare:
         if code == _SOS:
             scans.append(body)
             if len(scans) > _MAX_SCANS:
-                raise RefusedError(f"it is a JPEG of more than {_MAX_SCANS} scans; save it again as an ordinary one")
+                raise RefusedError(f"it is a JPEG with more than {_MAX_SCANS} scans; save it again as a standard JPEG")
             several = several or body[:1] != frame[5:6]
             if not several:  # all pixels are in this scan: its end is the file's
                 eoi = len(data) - 2 if data.endswith(b"\xff\xd9") else data.find(b"\xff\xd9", end)
@@ -150,7 +150,7 @@ def _png(data: bytes) -> Bare:
     while at + 8 <= len(data):
         name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
         if name == b"CgBI":
-            raise RefusedError("it is a PNG as Xcode packs it for iPhones, which is not supported; give the original")
+            raise RefusedError("it is a PNG optimized by Xcode for iPhones, which is not supported; use the original")
         if not name.isalpha() or name == b"IEND" or end > len(data):
             break
         if name == b"IHDR":
@@ -259,7 +259,7 @@ def _gif(data: bytes) -> Bare:
     canvas = [int.from_bytes(data[n : n + 2], "little") for n in (6, 8)]
     sides = max(canvas[0], left + width), max(canvas[1], top + height)
     if max(sides) > 65_535:
-        raise RefusedError("its first frame lies outside what a GIF can hold; get it again from where it came")
+        raise RefusedError("its first frame exceeds the GIF's size limits; download or copy it again")
     head = data[:6] + b"".join(side.to_bytes(2, "little") for side in sides) + data[10:13]
     return Bare(data=b"".join([head, *kept, data[at:]]))
 
@@ -295,7 +295,7 @@ def _boxed(data: bytes) -> Bare:
                     types = set(_ITEM.findall(data, first, last))
                     unread = [_CODECS[kind] for kind in sorted(types & _CODECS.keys())]
                     if unread and not types & {b"hvc1", b"av01"}:
-                        what = f"HEIF that uses an encoding that is not supported ({unread[0]})"
+                        what = f"HEIF file with an unsupported encoding ({unread[0]})"
                         raise RefusedError(f"it is a {what}; save it again as JPEG or PNG")
                     return Bare(data=data[:first] + data[first:last].replace(b"Exif", b"none") + data[last:])
     return Bare(data=data)

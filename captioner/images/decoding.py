@@ -146,8 +146,8 @@ def _encoded(file: io.BytesIO) -> _Encoded:
     kind = kinds.format_of(head)
     if kind is None:
         name = kinds.name_of(head)
-        what = f" but {name}" if name else ", or its beginning is damaged"
-        raise RefusedError(f"it is not a photo in a known format{what}; give a {kinds.KNOWN} file")
+        what = f" but {name}" if name else ", or its header is damaged"
+        raise RefusedError(f"it is not a photo in a supported format{what}; use {kinds.KNOWN}")
     file.seek(0)
     if kind == "TIFF":
         directory = clean(file)
@@ -160,9 +160,11 @@ def _encoded(file: io.BytesIO) -> _Encoded:
 def _check_time(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
     """Refuse what would take far more time than its size says."""
     if encoded.directory and encoded.directory.tile > limits.max_pixels:
-        raise RefusedError("it is a TIFF of huge tiles; save it again as an ordinary one")
+        raise RefusedError("it is a TIFF with huge tiles; save it again as a standard TIFF")
     if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:
-        raise RefusedError(f"it is a run-length BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG")
+        raise RefusedError(
+            f"it is a run-length encoded BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG"
+        )
 
 
 def _orientation(encoded: _Encoded, image: ImageFile) -> int:
@@ -261,7 +263,7 @@ def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> Ima
     noise: where the pictures differ, something is missing.
     """
     if not encoded.container.begun:
-        raise OSError("the file ends early")
+        raise OSError("the file is truncated")
     data = encoded.container.data.rstrip(b"\xff")
     noise = random.Random(0).randbytes(4096 + size[0] * size[1] // 4).replace(b"\xff", b"\0")  # enough for most of it
     pictures = []
@@ -275,7 +277,7 @@ def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> Ima
     missing = difference.histogram()[255] / (difference.width * difference.height)
     few = missing * len(data) < _FEW_BYTES and missing < _FEW_BLOCKS
     if not (few or missing < _INVISIBLE):
-        raise OSError(f"the file ends early, {missing:.0%} of the picture are missing")
+        raise OSError(f"the file is truncated, {missing:.0%} of the picture is missing")
     return pictures[0]
 
 
@@ -286,13 +288,11 @@ def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:
     detail, directory = str(error), encoded.directory
     unusual = directory is not None and not directory.usual
     if _UNSUPPORTED.search(detail) or unusual:
-        what = f"{encoded.kind} that uses an encoding that is not supported"
+        what = f"{encoded.kind} with an unsupported encoding"
         why = directory.kind if directory else detail
         return RefusedError(f"it is a {what} ({why}); save it again as JPEG or PNG")
     if isinstance(error, SyntaxError):
-        return RefusedError(
-            f"it is not a photo that can be read: its {encoded.kind} header is damaged; get it again from where it came"
-        )
+        return RefusedError(f"its {encoded.kind} header is damaged; download or copy it again")
     if "memory" in detail.lower():
         return MemoryError()
     try:

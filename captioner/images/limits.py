@@ -47,16 +47,16 @@ class ImageLimits:
     def check_bytes(self, size: int) -> None:
         """Refuse a file of more bytes."""
         if size > self.max_bytes:
-            raise RefusedError(f"it is bigger than the {self.max_bytes / 1e6:g} MB allowed; make it smaller")
+            raise RefusedError(f"it is larger than the limit of {self.max_bytes / 1e6:g} MB; make it smaller")
 
     def check_size(self, width: int, height: int) -> None:
         """Refuse sides and pixels beyond the limits."""
         if min(width, height) < self.min_side:
-            wrong = f"a side below the {self.min_side} pixels required; give a bigger one"
+            wrong = f"a side below the minimum of {self.min_side} pixels; use a larger photo"
         elif max(width, height) > self.max_side:
-            wrong = f"a side above the {self.max_side} pixels allowed; make it smaller"
+            wrong = f"a side above the limit of {self.max_side} pixels; make it smaller"
         elif width * height > self.max_pixels:
-            wrong = f"more than the {self.max_pixels / 1e6:g} million allowed; make it smaller"
+            wrong = f"more than the limit of {self.max_pixels / 1e6:g} million; make it smaller"
         else:
             return
         raise RefusedError(f"it has {width} × {height} pixels, {wrong}")
@@ -65,7 +65,9 @@ class ImageLimits:
         """Refuse what takes more memory to decode."""
         if cost > self.max_memory:
             needed, allowed = _bytes(cost), _bytes(self.max_memory)
-            raise RefusedError(f"decoding it would take {needed} of memory, {allowed} are allowed; make it smaller")
+            raise RefusedError(
+                f"decoding it would take {needed} of memory, above the limit of {allowed}; make it smaller"
+            )
 
 
 def _bytes(number: float) -> str:

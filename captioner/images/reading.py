@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 """What a user may call a photo."""
 
-_NO_MEMORY = "there is not enough memory for it; make it smaller or free some memory"
+_NO_MEMORY = "there is not enough memory for it; make it smaller, or free some memory"
 
 
 def open_image(
@@ -52,7 +52,7 @@ def open_image(
         TypeError: `source` is none of the above.
     """
     if draft is not None and draft < 1:
-        raise UsageError(f"draft is {draft}; give a side in pixels, at least 1")
+        raise UsageError(f"draft is {draft}; give a length of at least 1 pixel")
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
@@ -102,16 +102,16 @@ def _reason(error: Exception, limits: ImageLimits) -> str:
             reason = str(error)
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             allowed = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
-            reason = f"it has more than the {allowed / 1e6:g} million pixels allowed; make it smaller"
+            reason = f"it has more pixels than the limit of {allowed / 1e6:g} million; make it smaller"
         case MemoryError():
             reason = _NO_MEMORY
         case ImportError():
-            reason = f"its format needs the package {error.name}; install that"
+            reason = f"its format needs the Python package {error.name}; install it with pip"
         case OSError(strerror=str(cause)):  # the system's; Pillow's have none
-            reason = f"{_one_line(cause)}; check that it exists and may be read"
+            reason = f"{_one_line(cause)}; check that it exists and is readable"
         case _:
             detail = _one_line(str(error) or type(error).__name__)[:100]
-            reason = f"it is damaged, incomplete or unreadable ({detail}); get it again from where it came"
+            reason = f"it is damaged or incomplete ({detail}); download or copy it again"
     return reason
 
 
@@ -125,7 +125,7 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: ImageLimits
         data = _read_stream(source, limits)
     limits.check_bytes(len(data))
     if not data:
-        raise RefusedError("it is empty (0 bytes); get it again from where it came")
+        raise RefusedError("it is empty (0 bytes); download or copy it again")
     return data
 
 
@@ -162,6 +162,6 @@ def _read_stream(stream: BinaryIO, limits: ImageLimits) -> bytes:
 
 def _check_status(status: os.stat_result, limits: ImageLimits) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, a device or the like"
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
         raise RefusedError(f"it is {kind}, not a file; give the path of a photo")
     limits.check_bytes(status.st_size)

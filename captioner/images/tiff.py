@@ -119,10 +119,10 @@ def clean(file: io.BytesIO) -> Directory:
             kept.append(entry)
     get = functools.partial(_first, tags)
     if not get(_WIDTH, 0) or not get(_LENGTH, 0):
-        raise RefusedError("it is not a photo that can be read: its TIFF header is damaged; give another copy")
+        raise RefusedError("its TIFF header is damaged; download or copy it again")
     subfile = tiff.values(entries.get(_SUBFILE, b"")) or (0,)
     if _DNG in entries or get(_PHOTOMETRIC, 0) in _RAW_PHOTO or (_SUBIFDS in entries and subfile[0] & 1):
-        raise RefusedError("it is a camera's raw photo (DNG, NEF, ARW or the like); save it as JPEG or PNG")
+        raise RefusedError("it is a camera's raw photo (such as DNG, NEF or ARW); save it as JPEG or PNG")
     bits = get(_BITS, 1)
     inverted = bits > 8 and get(_PHOTOMETRIC, 0) == 0  # Pillow would show a negative
     written = [_rewritten(tiff, entry, tags, inverted=inverted) for entry in kept]

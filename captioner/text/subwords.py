@@ -34,7 +34,7 @@ class Subwords:
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise ModelError("not a sentencepiece model; the file is damaged or made for something else.") from None
+            raise ModelError("not a sentencepiece model; the file is damaged or belongs to another program.") from None
         self.pieces: tuple[str, ...] = tuple(self._processor.IdToPiece(list(range(len(self)))))
         if self.pieces[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS:
             raise ModelError(f"the pieces begin with {list(self.pieces[:4])}; expected {list(SPECIAL_TOKENS)}.")
@@ -80,7 +80,9 @@ class Subwords:
                 minloglevel=2,
             )
         except RuntimeError:
-            raise UsageError(f"{size} subwords are too few to spell these sentences; allow more.") from None
+            raise UsageError(
+                f"{size} subwords are too few to spell these sentences; choose a larger vocabulary."
+            ) from None
         return cls(bytes(model))
 
     def __len__(self) -> int:
@@ -107,7 +109,7 @@ class Subwords:
         """
         index = int(self._processor.PieceToId(f"<{language}>"))
         if not self.is_control(index) or index == UNK:
-            raise ModelError(f"there is no token for the language {language!r}.")
+            raise ModelError(f"the vocabulary has no token for language {language!r}.")
         return index
 
 

@@ -28,7 +28,7 @@ class Vocabulary:
     def __post_init__(self) -> None:
         for token in self.tokens:
             if not isinstance(token, str) or not token:
-                raise ModelError(f"The vocabulary holds {token!r}; every token must be a string that is not empty.")
+                raise ModelError(f"The vocabulary contains {token!r}; every token must be a non-empty string.")
         if self.tokens[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS:
             raise ModelError(
                 f"The vocabulary begins with {list(self.tokens[:4])}; it must begin with {list(SPECIAL_TOKENS)}."
@@ -36,7 +36,7 @@ class Vocabulary:
         ids = {token: index for index, token in enumerate(self.tokens)}
         if len(ids) != len(self.tokens):
             twice = next(token for index, token in enumerate(self.tokens) if ids[token] != index)
-            raise ModelError(f"The vocabulary holds {twice!r} twice; every token must be there once.")
+            raise ModelError(f"The vocabulary contains {twice!r} twice; every token must be unique.")
         object.__setattr__(self, "_ids", ids)
 
     @classmethod
@@ -110,6 +110,6 @@ class Vocabulary:
         """
         if not isinstance(data, dict) or set(data) != {"tokens"} or not isinstance(data["tokens"], list):
             raise ModelError(
-                'The vocabulary is not an object {"tokens": [...]}; the file is damaged or made for something else.'
+                'The vocabulary is not an object {"tokens": [...]}; the file is damaged or belongs to another program.'
             )
         return cls(tuple(data["tokens"]))

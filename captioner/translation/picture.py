@@ -27,7 +27,7 @@ def draw_words(translation: Translation) -> Image.Image:
         UsageError: the translation came without attention.
     """
     if translation.attention is None:
-        raise UsageError("this translation came without attention; ask for it with attention=True.")
+        raise UsageError("this translation has no attention weights; translate with attention=True.")
     found = _find_font()
     font = found or ImageFont.load_default(_SIZE)
     written, read = (

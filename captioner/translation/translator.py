@@ -195,7 +195,7 @@ class Translator:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise SentenceError(f"{text[:40]!a} holds bytes that are not UTF-8; convert it.") from None
+            raise SentenceError(f"{text[:40]!a} is not valid UTF-8; convert it.") from None
         return [self._read_one(sentence) for sentence in split_sentences(normalize(text))]
 
     def _read_one(self, sentence: str) -> "_Read":
@@ -204,10 +204,10 @@ class Translator:
         ids = self.checkpoint.source.encode(hidden)
         shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
         if not ids:
-            raise SentenceError(f"{shown!r} holds no words to translate.")
+            raise SentenceError(f"{shown!r} contains no words to translate.")
         if len(ids) > LONGEST:
             raise SentenceError(
-                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); make shorter sentences of it."
+                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); split it into shorter sentences."
             )
         return _Read(written, [*ids, EOS], copied)
 
