@@ -175,7 +175,7 @@ class _Work:
         self.total = self.target.survey(itertools.takewhile(lambda _: not self.stop(), self.photos.search(passed)))
         if not self.stop():
             if not passed.photos:
-                reasons = passed.reasons() or "the folder is empty"
+                reasons = passed.reasons() or "it is empty"
                 raise UsageError(f"{self.photos.described}: no photos found; {reasons}.")
             with self.target:
                 complete = self._dry() if self.options.dry_run else self._captioned(tell)

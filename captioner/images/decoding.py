@@ -147,7 +147,7 @@ def _encoded(file: io.BytesIO) -> _Encoded:
     if kind is None:
         name = kinds.name_of(head)
         what = f" but {name}" if name else ", or its header is damaged"
-        raise RefusedError(f"it is not a photo in a supported format{what}; use {kinds.KNOWN}")
+        raise RefusedError(f"it is not a photo in a known format{what}; use {kinds.KNOWN}")
     file.seek(0)
     if kind == "TIFF":
         directory = clean(file)

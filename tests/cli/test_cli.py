@@ -233,7 +233,7 @@ def test_help_shows_the_limits_on_photos() -> None:
     ("words", "sentence"),
     [
         (["--max-pixels", "63"], "8 × 8 pixels, more than"),
-        (["--max-bytes", "100"], "it is bigger than the 0.0001 MB allowed"),
+        (["--max-bytes", "100"], "it is larger than the limit of 0.0001 MB"),
         (["--max-memory", "1k"], "decoding it would take"),
         (["--max-pixels", "64", "--max-bytes", "1M", "--max-memory", "1G"], ""),
     ],

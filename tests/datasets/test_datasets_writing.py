@@ -53,9 +53,9 @@ def test_what_is_written_is_read_back(
     ("name", "kind", "photos", "message"),
     [
         ("mine.xml", None, SPLIT, "'xml' is no format of captions to write; known: csv, jsonl, json, coco"),
-        ("mine.csv", None, (), "holds no captioned photos"),
+        ("mine.csv", None, (), "contains no captioned photos"),
         ("mine.json", "coco", SPLIT, "has no splits"),
-        ("mine", "flickr8k", UNSPLIT, r"3 photos \(the first: 'a.jpg', .*\) with a # or a tab in the name, or in none"),
+        ("mine", "flickr8k", UNSPLIT, r"3 photos \(first: 'a.jpg', .*\) with a # or a tab in the name, or in none"),
         ("mine", "flickr8k", NUMBERED, "with a caption that is empty or of several lines"),
         ("mine", "sidecars", NUMBERED, "with a caption that is empty or of several lines"),
         ("mine", "sidecars", (replace(SPLIT[0], file="../a.jpg"),), "outside of the directory"),

@@ -199,7 +199,7 @@ def test_cider_refuses_photos_without_references() -> None:
         CiderD({"A": []})
     with pytest.raises(UsageError, match="at least one photo"):
         CiderD({})
-    with pytest.raises(UsageError, match="no references for 1 photos, the first: 'C'"):
+    with pytest.raises(UsageError, match="1 photos have no references .first: 'C'"):
         CiderD(REFERENCES).score({"A": ["a"], "C": ["a"]})
 
 
@@ -240,11 +240,11 @@ def test_perfect_captions() -> None:
     ("predictions", "references", "message"),
     [
         ({}, {}, "There are no photos to score."),
-        ({}, {"a": ["x"], "b": ["x"]}, "no prediction for 2 photos (the first: 'a', 'b')."),
-        ({1: "x", 2: "x"}, {1: ["x"]}, "no references for 1 photo (the first: 2) in the predictions."),
-        ({1: "x"}, {1: []}, "1 photo (the first: 1) without a reference."),
-        ({}, {n: ["x"] for n in range(9)}, "9 photos (the first: 0, 1, 2)"),
-        ({"1": "x"}, {1: ["x"]}, "no prediction for 1 photo (the first: 1)."),
+        ({}, {"a": ["x"], "b": ["x"]}, "2 photos (first: 'a', 'b') without a prediction."),
+        ({1: "x", 2: "x"}, {1: ["x"]}, "predictions for 1 photo (first: 2) without references."),
+        ({1: "x"}, {1: []}, "1 photo (first: 1) without a reference."),
+        ({}, {n: ["x"] for n in range(9)}, "9 photos (first: 0, 1, 2)"),
+        ({"1": "x"}, {1: ["x"]}, "1 photo (first: 1) without a prediction."),
     ],
 )
 def test_photos_must_be_the_same(

@@ -80,7 +80,7 @@ def test_a_loaded_model_captions_and_keeps_its_language(
 
 def test_where_there_is_no_photo_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
-    with pytest.raises(UsageError, match=r"no photo found; 1 folder not searched"):
+    with pytest.raises(UsageError, match=r"no photos found; 1 folder not searched"):
         caption_folder(None, tmp_path)
-    with pytest.raises(UsageError, match=r"no photo found; there is nothing in it"):
+    with pytest.raises(UsageError, match=r"no photos found; it is empty"):
         caption_folder(None, tmp_path, recursive=True)

@@ -278,12 +278,12 @@ def test_a_search_that_finds_nothing_says_why(
         Path(name).touch()
     Path("list").touch()
     for words, reason in (
-        (["deep"], "deep: no photo found; 2 folders not searched (--recursive searches them)."),
+        (["deep"], "deep: no photos found; 2 folders not searched (use --recursive)."),
         (["other"], "2 files of kinds that are not read (.jp2, .cr3)"),
-        (["junk"], "1 name left out (hidden, a system's, or excluded; see --hidden and --exclude)"),
-        (["deep", "--recursive", "--exclude", "*.jpg"], "2 names left out"),
+        (["junk"], "1 name skipped (hidden, system or excluded; see --hidden and --exclude)"),
+        (["deep", "--recursive", "--exclude", "*.jpg"], "2 names skipped"),
         (["empty/x", "--sidecar"], "1 file of kinds that are not read (no suffix)"),
-        (["--files-from", "list"], "--files-from list: no photo found; there is nothing in it."),
+        (["--files-from", "list"], "--files-from list: no photos found; it is empty."),
     ):
         for more in ([], ["--output", "c.jsonl"], ["--dry-run"]):
             assert main(["caption", *words, *more]) == 2

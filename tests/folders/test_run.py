@@ -123,7 +123,7 @@ def test_results_that_stand_there_can_be_an_error(folder: Path, fake: Fake, caps
     caption("--output", "c.jsonl")
     before = Path("c.jsonl").read_bytes()
     assert caption("--output", "c.jsonl", "--existing", "error") == 4
-    assert "stands there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     Path("own.csv").write_text("mine")
     assert caption("--output", "own.csv") == 4
     assert Path("own.csv").read_text() == "mine"

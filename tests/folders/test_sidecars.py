@@ -85,7 +85,7 @@ def test_sidecars_in_another_language_are_not_mixed_with_those_that_are_there(
 ) -> None:
     assert main(["caption", str(folder / "1.jpg"), "--sidecar"]) == 0
     assert caption("--sidecar", "--language", "de") == 2
-    assert "1.txt was made with language 'en', and now language 'de' is asked for" in capsys.readouterr().err
+    assert "1.txt was made with language 'en', not 'de'" in capsys.readouterr().err
     assert caption("--sidecar", "--language", "de", "--existing", "overwrite") == 1
 
 
