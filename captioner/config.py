@@ -43,7 +43,7 @@ Scale = Annotated[float, Field(gt=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ImageConfig:
-    """How a photo becomes the encoder's input: squashed to a square, scaled to [0, 1], normalised per channel.
+    """How a photo becomes the encoder's input: squashed to a square, scaled to [0, 1], normalized per channel.
 
     Attributes:
         size: side of the square in pixels.

@@ -38,7 +38,7 @@ class DecodingOptions:
         max_length: most tokens in a sentence, its end not counted, 1 to 1000.
         min_length: fewest tokens in a sentence, its end not counted; a sentence has one at least, also where this is 0.
         length_penalty: α in ((5 + n) / 6)^α, by which the log-probability of n tokens (the end counted) is divided
-            (Wu et al. 2016, equation 14), 0 to 5; 0 favours short sentences.
+            (Wu et al. 2016, equation 14), 0 to 5; 0 favors short sentences.
         no_repeat_ngram: no run of so many tokens stands twice in a sentence, 0 to 100; 0 allows all.
         repeat_words: whether a word may stand twice in a sentence that people seldom repeat; see
             `captioner.text.english.REPEATABLE`.

@@ -7,7 +7,7 @@ departs from coco-caption, coco-caption is followed:
 - A caption shorter than n words has no n-grams and adds nothing to the denominator; nltk adds one.
 - Without any matching n-gram nltk warns and returns 0 or a number next to it; coco-caption adds 1e-15 to each
   numerator and 1e-9 to each denominator and so needs no exception. The brevity penalty has the same constants.
-- A candidate as long as its reference is not penalised in either, but with those constants the ratio is a hair below 1.
+- A candidate as long as its reference is not penalized in either, but with those constants the ratio is a hair below 1.
 """
 
 from collections.abc import Sequence

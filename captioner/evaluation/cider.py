@@ -135,7 +135,7 @@ class CiderD(Generic[PhotoKey]):
 
 
 def _length(tokens: Sequence[str]) -> int:
-    """Length for the length penalty: coco-caption counts pairs of neighbours, not words."""
+    """Length for the length penalty: coco-caption counts pairs of neighbors, not words."""
     return max(0, len(tokens) - 1)
 
 

@@ -116,9 +116,9 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
         In [-1, 1]; None where one of the two is the same for all photos.
     """
     ranks = np.stack([_ranks(np.asarray(first, dtype=float)), _ranks(np.asarray(second, dtype=float))])
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    spread = np.sqrt((centred**2).sum(axis=1)).prod()
-    return float((centred[0] * centred[1]).sum() / spread) if spread else None
+    centered = ranks - ranks.mean(axis=1, keepdims=True)
+    spread = np.sqrt((centered**2).sum(axis=1)).prod()
+    return float((centered[0] * centered[1]).sum() / spread) if spread else None
 
 
 def _group(confidences: NDArray[np.float64], scores: NDArray[np.float64]) -> ConfidenceGroup:

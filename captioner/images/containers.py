@@ -1,6 +1,6 @@
 """Files without their metadata: pixels, what decoding them needs, and the EXIF orientation.
 
-Text, colour profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and broken
+Text, color profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and broken
 in any way. Decoders parse some of them, fail on a few faults, and warn about others, which is an error where an
 application made it one. So no decoder gets to see them. Of XMP nothing is read: like browsers, we take the orientation
 from EXIF only (and from HEIF's and AVIF's own boxes, which their decoders apply).
@@ -131,7 +131,7 @@ def _all_begun(frame: bytes, scans: list[bytes]) -> bool:
 
 
 def _samples(frame: bytes) -> float:
-    """Samples a pixel, by a JPEG's frame header: 1 of grey, 1.5 of most photos, 3 of colours that are not
+    """Samples a pixel, by a JPEG's frame header: 1 of gray, 1.5 of most photos, 3 of colors that are not
     subsampled.
     """
     factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
@@ -177,8 +177,8 @@ def png_share(data: bytes) -> float:
     whole.
     """
     width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    depth, colours, interlaced = data[24], data[25], data[28]
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
+    depth, colors, interlaced = data[24], data[25], data[28]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colors, 1)
     wanted = height * (1 + (width * channels * depth + 7) // 8)
     decoder, found, at = zlib.decompressobj(), 0, 8
     while at + 8 <= len(data) and not interlaced:
@@ -191,16 +191,16 @@ def png_share(data: bytes) -> float:
 
 
 def _transparency(header: bytes, body: bytes) -> tuple[bytes, tuple[int, int, int] | None]:
-    """A PNG's tRNS chunk as Pillow understands it, which scales greys of 2 and 4 bits but not their transparent one."""
-    depth, colours = header[8:9], header[9:10]
+    """A PNG's tRNS chunk as Pillow understands it, which scales grays of 2 and 4 bits but not their transparent one."""
+    depth, colors = header[8:9], header[9:10]
     bits = depth[0] if depth else 8
     values = [int.from_bytes(body[at : at + 2]) & ((1 << bits) - 1) for at in range(0, 6, 2)]
-    if colours == b"\x03":
+    if colors == b"\x03":
         return _chunk(b"tRNS", body), None
-    if colours == b"\0" and len(body) >= 2:
+    if colors == b"\0" and len(body) >= 2:
         scale = 255 // ((1 << bits) - 1) if bits in {2, 4} else 1
         return _chunk(b"tRNS", (values[0] * scale).to_bytes(2)), None
-    if colours == b"\x02" and len(body) >= 6:
+    if colors == b"\x02" and len(body) >= 6:
         if bits == 16:  # of which Pillow keeps 8
             return b"", (values[0], values[1], values[2])
         return _chunk(b"tRNS", b"".join(value.to_bytes(2) for value in values)), None

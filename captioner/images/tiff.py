@@ -27,7 +27,7 @@ _WHOLE = frozenset((1, 3, 4, 16))  # types of whole numbers
 _MOST_VALUES = 1_000_000  # strips or tiles; of 250 megapixels there are seldom more than some ten thousand
 
 _RAW_PHOTO = 32803, 34892
-_COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
+_COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
 _PACKINGS = {34661: "JBIG", 34712: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL", 34892: "lossy JPEG"}
 _NUMBERS = {1: "", 2: "signed ", 3: "float ", 4: "", 5: "complex ", 6: "complex "}
 _ALWAYS_READ = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
@@ -153,7 +153,7 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
     bits, packing = get(_BITS, 1), get(_COMPRESSION, 1)
     tile = get(_TILE_WIDTH, 1) * get(_TILE_LENGTH, 1)
     strip = get(_WIDTH, 0) * min(get(278, get(_LENGTH, 0)), get(_LENGTH, 0))
-    colours = _COLOURS.get(get(_PHOTOMETRIC, 0), "unknown colors")
+    colors = _COLOURS.get(get(_PHOTOMETRIC, 0), "unknown colors")
     extra = " with further channels" if tags.get(_EXTRA) else ""
     packed = f", packed as {_PACKINGS[packing]}" if packing in _PACKINGS else ""
     return Directory(
@@ -162,7 +162,7 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
         strip=0 if packing == 1 else max(tile, strip) * bits * get(_SAMPLES, 1) // 8,
         inverted=inverted,
         white=(1 << min(bits, 64)) - 1,
-        kind=f"{bits}-bit {_NUMBERS.get(get(_FORMAT, 1), '')}{colours}{extra}{packed}",
+        kind=f"{bits}-bit {_NUMBERS.get(get(_FORMAT, 1), '')}{colors}{extra}{packed}",
         usual=packing in _ALWAYS_READ,
     )
 

@@ -28,7 +28,7 @@ class Tones:
 
     Attributes:
         inverted: the lowest value is white.
-        white: the greatest value of 16-bit greys; those with fewer bits are not scaled by the decoder.
+        white: the greatest value of 16-bit grays; those with fewer bits are not scaled by the decoder.
         frame: the box (left, top, right, bottom) outside of which nothing is; None if there is no such place.
         low: the low bytes of a picture of 16 bits a channel, of which Pillow keeps the high ones, and `key`, the color
             that is transparent; None if all is opaque.
@@ -91,13 +91,13 @@ def _converter(image: Image.Image, tones: Tones) -> Callable[[Image.Image, Box],
 
 def _hides_a_picture(image: Image.Image) -> bool:
     """Whether alpha is 0 everywhere, and the colors are not all the same."""
-    colours: set[tuple[int, int]] = set()
+    colors: set[tuple[int, int]] = set()
     for box in _strips(image):
         *channels, alpha = image.crop(box).convert("RGBA").split()
         if alpha.getextrema() != (0, 0):
             return False
-        colours |= {(number, value) for number, channel in enumerate(channels) for value in _ends(channel)}
-    return len(colours) > 3
+        colors |= {(number, value) for number, channel in enumerate(channels) for value in _ends(channel)}
+    return len(colors) > 3
 
 
 def _ends(channel: Image.Image) -> tuple[int, int]:
@@ -148,7 +148,7 @@ class _Keyed:
 
 
 class _Scaled:
-    """Grey of 16 or 32 bits or floats, scaled to 8 bits.
+    """Gray of 16 or 32 bits or floats, scaled to 8 bits.
 
     Only of 16 bits (I;16) the range is known. Otherwise white is the first of the usual values (1 for floats, 255,
     65535) that nothing exceeds; where none fits, or something is below 0, the lowest value is black, the highest white.
@@ -171,12 +171,12 @@ class _Scaled:
         values = _values(part)
         with np.errstate(all="ignore"):  # infinities
             scaled = np.nan_to_num((values - self._black) / (self._white - self._black or 1.0), nan=0.0).clip(0, 1)
-        grey = (scaled * 255 + 0.5).astype(np.uint8)
+        gray = (scaled * 255 + 0.5).astype(np.uint8)
         if self._inverted:
-            grey = 255 - grey
+            gray = 255 - gray
         if self._key is not None:
-            grey = np.where(values == self._key, np.uint8(255), grey)
-        return Image.fromarray(grey).convert("RGB")
+            gray = np.where(values == self._key, np.uint8(255), gray)
+        return Image.fromarray(gray).convert("RGB")
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

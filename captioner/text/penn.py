@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 
-# Abbreviations that keep their full stop, whatever follows and however they are capitalised.
+# Abbreviations that keep their full stop, whatever follows and however they are capitalized.
 ABBREVIATIONS = """
     mr mrs ms dr drs prof profs sen sens rep reps atty attys lt col gen messrs gov govs adm rev maj sgt cpl pvt mt capt
     st ste ave pres lieut hon brig cmdr comdr pfc spc supt supts det jr sr bros esq inc co cos corp pty ltd plc bancorp
@@ -19,10 +19,10 @@ ABBREVIATIONS = """
     vt wis wisc wyo etc al seq bldg vs alex wm jos cie cf treas ft blvd rd sq dept est tel ext mlle mme rt adj adv asst
     ens insp
 """
-# ... only when capitalised ("mass." in lower case ends a sentence, "Mass." is a state), and only in front of a number.
+# ... only when capitalized ("mass." in lower case ends a sentence, "Mass." is a state), and only in front of a number.
 ABBREVIATIONS_CAPITALIZED = "Az Ark Del Ill La Mass Miss Ore Pa Tex Wash"
 ABBREVIATIONS_BEFORE_NUMBERS = "no nos prop fig figs pp op"
-# "plan b. The" is two sentences, "t. Smith" is a name: capitalised, these words open a sentence after a single letter.
+# "plan b. The" is two sentences, "t. Smith" is a name: capitalized, these words open a sentence after a single letter.
 _OPENERS = """
     a about according additionally after an as at but he her here however if in it last many more now one other our she
     since so some such that the their then there these they this we what when while yet you

@@ -23,7 +23,7 @@ def hide(sentence: str, subwords: Subwords) -> tuple[str, list[str]]:
     piece; and a word with a character that the vocabulary lacks.
 
     Args:
-        sentence: normalised, see `subwords.normalize`.
+        sentence: normalized, see `subwords.normalize`.
         subwords: of its language.
 
     Returns:

@@ -47,9 +47,9 @@ def draw_words(translation: Translation) -> Image.Image:
         middle = top + row * _CELL + _CELL // 2
         pen.text((left - 8, middle), word, fill="black", font=font, anchor="rm")
         for column, share in enumerate(shares):
-            colour = tuple(round(255 + min(1.0, share) * (dark - 255)) for dark in _DARK)
+            color = tuple(round(255 + min(1.0, share) * (dark - 255)) for dark in _DARK)
             x, y = left + column * _CELL, top + row * _CELL
-            pen.rectangle((x, y, x + _CELL - 2, y + _CELL - 2), fill=colour, outline=(225, 225, 225))
+            pen.rectangle((x, y, x + _CELL - 2, y + _CELL - 2), fill=color, outline=(225, 225, 225))
     return picture
 
 

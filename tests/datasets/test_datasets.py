@@ -190,9 +190,7 @@ def test_text_files_beside_photos(tmp_path: Path, folder: str) -> None:
     (place / "readme.txt").write_text("No photo has this name.")
     problems: list[str] = []
     assert read(tmp_path, problems) == {"a.jpg": ("A dog", "Dogs"), "a.png": ("A drawing",), "b/c.jpg": ("A cat",)}
-    assert [any(word in one for one in problems) for word in ("d.txt is not UTF-8", "(first: 'e.jpg')")] == [
-        True
-    ] * 2
+    assert [any(word in one for one in problems) for word in ("d.txt is not UTF-8", "(first: 'e.jpg')")] == [True] * 2
     with pytest.raises(UsageError, match=r"d\.txt is not UTF-8"):
         read(tmp_path)
 

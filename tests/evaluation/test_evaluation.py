@@ -150,7 +150,7 @@ REFERENCES = {"A": tokens("a b"), "B": tokens("a c")}  # a: in both photos, so w
     ("candidate", "expected"),
     [
         ("a b", 10 * 2 / 4),  # n = 1 and n = 2 match, there is no n = 3 and 4
-        ("b", 10 * 1 / 4 * math.exp(-1 / 72)),  # one pair of neighbours less
+        ("b", 10 * 1 / 4 * math.exp(-1 / 72)),  # one pair of neighbors less
         ("a b d", 10 * (2 / math.sqrt(2)) / 4 * math.exp(-1 / 72)),
         ("b b", 10 * (1 / 2) / 4),  # the second b is clipped but lengthens the vector
         ("a c", 0),
@@ -199,7 +199,7 @@ def test_cider_refuses_photos_without_references() -> None:
         CiderD({"A": []})
     with pytest.raises(UsageError, match="at least one photo"):
         CiderD({})
-    with pytest.raises(UsageError, match="1 photos have no references .first: 'C'"):
+    with pytest.raises(UsageError, match=r"1 photos have no references \(first: 'C'\)"):
         CiderD(REFERENCES).score({"A": ["a"], "C": ["a"]})
 
 
