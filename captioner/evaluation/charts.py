@@ -1,4 +1,4 @@
-"""Two kinds of plot as SVG: bars and points. Text that stands in a page by itself, without scripts, fonts or colors
+"""Two kinds of plot as SVG: bars and points. Text that stands in a page by itself, without scripts, fonts or colours
 from elsewhere.
 """
 

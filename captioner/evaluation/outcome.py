@@ -96,14 +96,15 @@ class Outcome:
             found.append(f"{count_and_first(bare, 'photo')} {photos} with an empty reference, which lowers CIDEr.")
         if len(self.photos) == 1:
             found.append(
-                "CIDEr is always 0 for a single photo, because it weights words by how few photos they describe; "
-                "score several photos, or use BLEU and ROUGE-L."
+                "CIDEr of one photo is 0 by its definition: words count by how few of the photos have them. "
+                "Score several photos, or look at BLEU and ROUGE-L."
             )
         unspaced = [photo.id for photo in self.photos if any(map(_UNSPACED.search, photo.captions))]
         if unspaced:
             found.append(
-                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces, "
-                "where a whole clause counts as one word; put spaces between words in captions and references."
+                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces: words "
+                "are not "
+                "told apart there, and a whole clause counts as one word. Put spaces between words on both sides."
             )
         return found
 
