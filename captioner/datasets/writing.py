@@ -1,4 +1,4 @@
-"""Captioned photos in every format that `captioner.datasets.read` reads.
+"""Write captioned photos in every format that `captioner.datasets.read` reads.
 
 csv           captions.csv: file,caption,split, a row for each caption
 jsonl         captions.jsonl: {"file": ..., "captions": [...], "split": ...}
@@ -33,20 +33,19 @@ def write(
     kind: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write captioned photos so that `read` gives them back: files, captions and splits, and ids where the format has
-    them.
+    """Write captioned photos so that `read` reads back the same files, captions, splits and, if stored, ids.
 
-    In formats without ids a photo's id is its file. Spaces around captions are not kept.
+    In formats without ids, the id of a photo is its file. Spaces around captions are not kept.
 
     Args:
-        photos: at least one, each id once.
-        path: a file, or a directory for the kinds `imagefolder`, `flickr8k` and `sidecars`.
-        kind: the format; if None it is told by the suffix: `.csv`, `.jsonl` or `.json`.
-        overwrite: replace files that are there already.
+        photos: at least one, with unique ids.
+        path: a file, or a directory for the formats `imagefolder`, `flickr8k` and `sidecars`.
+        kind: the format; if None, determined by the suffix: `.csv`, `.jsonl` or `.json`.
+        overwrite: replace existing files.
 
     Raises:
-        UsageError: no format is known by that name or suffix, or the format cannot hold these photos.
-        OutputError: a file is there already, or cannot be written.
+        UsageError: the format is unknown, or cannot represent these photos.
+        OutputError: a file exists already, or cannot be written.
     """
     path = Path(path)
     kind = kind or path.suffix.lower().removeprefix(".")
