@@ -59,7 +59,7 @@ def write(
     there = [name for name in files if (directory / name).exists()]
     if there and not overwrite:
         raise OutputError(
-            f"{directory}: {count_and_first(there, 'file')} already there; set overwrite to replace them."
+            f"{directory}: {count_and_first(there, 'file')} already there; set overwrite to replace."
         )
     for name in files:
         if "/" in name:

@@ -116,14 +116,12 @@ def test_captions_are_found_by_their_usual_names(tmp_path: Path, name: str) -> N
 
 def test_no_captions_and_several_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"holds no captions; looked for captions\.csv, captions\.jsonl, captions\.json,"
+        UsageError, match=r"contains no captions; expected one of captions\.csv, captions\.jsonl, captions\.json,"
     ):
         datasets.read(tmp_path)
     (tmp_path / "captions_train2017.json").touch()
     (tmp_path / "captions_val2017.json").touch()
-    with pytest.raises(
-        UsageError, match=r"several files of captions \(captions_train2017\.json, captions_val2017\.json\)"
-    ):
+    with pytest.raises(UsageError, match=r"several caption files \(captions_train2017\.json, captions_val2017\.json\)"):
         datasets.read(tmp_path)
 
 
@@ -163,16 +161,16 @@ def test_my_photos_need_no_splits(tmp_path: Path, write: Callable[[object], Path
 WRONG_LINES = [
     ("mine.csv", "a.jpg,A dog", "the first line is 'a.jpg,A dog'; expected file,caption or file,caption,split"),
     ("mine.csv", "", "the first line is ''"),
-    ("mine.csv", "file,caption\n\na.jpg,A dog, a ball", "line 3 has too many fields; a caption with a comma stands"),
+    ("mine.csv", "file,caption\n\na.jpg,A dog, a ball", "line 3 has too many fields; put captions that contain commas"),
     ("mine.csv", 'file,caption\na.jpg,"A dog\nb.jpg,A cat', "line 2 is not CSV"),
-    ("mine.csv", "file,caption\na.jpg", "line 2 lacks a file or a caption"),
-    ("mine.csv", "file,caption\na.jpg,  ", "line 2 lacks a file or a caption"),
-    ("mine.csv", "file,caption\n,A dog", "line 2 lacks a file or a caption"),
-    ("mine.csv", "file,caption,split\na.jpg,A dog", "line 2 lacks"),
+    ("mine.csv", "file,caption\na.jpg", "line 2 has no file or no caption"),
+    ("mine.csv", "file,caption\na.jpg,  ", "line 2 has no file or no caption"),
+    ("mine.csv", "file,caption\n,A dog", "line 2 has no file or no caption"),
+    ("mine.csv", "file,caption,split\na.jpg,A dog", "line 2 has no split column"),
     (
         "mine.csv",
         "file,caption,split\na.jpg,A,train\na.jpg,B,dev",
-        "line 3 puts a.jpg into the split 'dev', an earlier line into 'train'",
+        "line 3 puts a.jpg in split 'dev', but an earlier line puts it in 'train'",
     ),
     ("mine.csv", "file,caption\n", "contains no captioned photos"),
     ("mine.jsonl", "{", "line 1 is not a JSON object with"),
@@ -208,25 +206,25 @@ def test_what_is_wrong_can_be_named_and_left_out(tmp_path: Path, write: Callable
     assert photos == [("a.jpg", ("Dogs",)), ("c.jpg", ("A cat",))]
     assert problems.count("\n") == 1
     assert f"{path}, line 2 is not CSV" in problems
-    assert f"{path}, line 4 lacks a file or a caption." in problems
+    assert f"{path}, line 4 has no file or no caption." in problems
 
     photos, problems = read(write([*LIST, LIST[0], {"file": "c.jpg", "captions": []}, {"file": "d.jpg"}]))
     assert photos == [("a.jpg", ("A dog.", "Dogs")), ("b.jpg", ("A cat.",))]
     for part in (
         "id 'a.jpg' listed more than once",
         "photo 'c.jpg' without a caption",
-        "item {'file': 'd.jpg'} of another",
+        "item {'file': 'd.jpg'} with missing",
     ):
         assert part in problems
 
     note = {"image_id": 8, "caption": "Nothing"}
     photos, problems = read(write(changed(COCO, annotations=[NOTE, note, {"image_id": 7}])))
     assert photos == [("42", ("A dog.",))]
-    for part in ("photo '7' without a caption", "id '8' missing from its images", "item {'image_id': 7} of another"):
+    for part in ("photo '7' without a caption", "id '8' missing from its images", "item {'image_id': 7} with missing"):
         assert part in problems
 
     path.write_text("file,caption\na.jpg\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"no photo with a caption that can be used.*line 2 lacks a file"):
+    with pytest.raises(UsageError, match=r"no usable photo with a caption.*line 2 has no file"):
         read(path)
 
 
@@ -286,9 +284,9 @@ WRONG: list[tuple[str, Callable[[Path], object], object, str]] = [
     ("empty file", read_results, "", "is truncated"),
     ("no JSON", read_results, "image,caption\n1,a dog", "is not JSON (line 1, column 1)"),
     ("deep", read_results, "[" * 100_000, "too deeply"),
-    ("huge number", read_results, "[" + "9" * 5000 + "]", "number that is too long"),
+    ("huge number", read_results, "[" + "9" * 5000 + "]", "a number with too many digits"),
     ("results object", read_results, {"42": "a"}, "results is not a list"),
-    ("results empty", read_results, [], "holds no results"),
+    ("results empty", read_results, [], "contains no results"),
     ("results strings", read_results, ["a", "b"], "2 items (first: 'a', 'b') with missing or invalid fields"),
     ("results without caption", read_results, [{"image_id": 1}], "1 item (first: {'image_id': 1})"),
     ("results caption null", read_results, [{"image_id": 1, "caption": None}], "with missing or invalid fields"),
@@ -331,8 +329,8 @@ WRONG: list[tuple[str, Callable[[Path], object], object, str]] = [
     ("list captions", read_flickr8k, [{"file": "a", "split": "b", "captions": "c"}], "in photos, 1 item"),
     ("list empty", read_flickr8k, [], "contains no captioned photos"),
     ("Flickr8k from COCO", read_flickr8k, COCO, "has no splits"),
-    ("unknown", datasets.read, {"a": 1}, "is not a file of captioned photos: expected COCO's"),
-    ("number", datasets.read, 3, "is not a file of captioned photos"),
+    ("unknown", datasets.read, {"a": 1}, "is not a known captions file; expected COCO captions"),
+    ("number", datasets.read, 3, "is not a known captions file"),
 ]
 
 

@@ -111,7 +111,7 @@ def test_text_beyond_ascii_goes_through(evaluate: Any, results: Any, tmp_path: P
         (b'[{"image_id": 1, "capt', "is truncated"),
         (b'[{"image_id": 1, "caption": "caf\xe9"}]', "is not UTF-8 text"),
         (b'[{"image_id": 1, "text": "a"}]', "1 item (first: {'image_id': 1, 'text': 'a'}) with missing or"),
-        (b"[]", "holds no results"),
+        (b"[]", "contains no results"),
         (b"", "is truncated"),
     ],
 )

@@ -239,7 +239,7 @@ def test_perfect_captions() -> None:
 @pytest.mark.parametrize(
     ("predictions", "references", "message"),
     [
-        ({}, {}, "There are no photos to score."),
+        ({}, {}, "there are no photos to score."),
         ({}, {"a": ["x"], "b": ["x"]}, "2 photos (first: 'a', 'b') without a prediction."),
         ({1: "x", 2: "x"}, {1: ["x"]}, "predictions for 1 photo (first: 2) without references."),
         ({1: "x"}, {1: []}, "1 photo (first: 1) without a reference."),

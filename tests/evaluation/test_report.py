@@ -269,7 +269,7 @@ def test_no_cell_is_a_formula_and_none_is_changed(text: str, tmp_path: Path) -> 
     [
         (lambda text: "", "has other columns"),
         (lambda text: text.replace("caption", "sentence", 1), "has other columns"),
-        (lambda text: text.splitlines()[0], "holds no photos"),
+        (lambda text: text.splitlines()[0], "contains no photos"),
         (lambda text: text[: len(text) - 30], "1 row (first: 13) damaged"),
         (lambda text: re.sub(r"\n(dog.*?),0\.9,[\d.]+", r"\n\1,0.9,nan", text), "1 row (first: 2) damaged"),
         (lambda text: text + text.splitlines()[1], "1 id (first: 'dog.jpg') listed more than once"),
@@ -373,7 +373,7 @@ def test_reports_on_different_things_are_not_compared(tmp_path: Path) -> None:
     other = written(tmp_path / "c", outcome(settings={"references_sha256": "y"}))
     for pair in ((first, fewer), (fewer, first)):
         with pytest.raises(
-            UsageError, match=r"a holds 3 photos \(first: 'hen.jpg', 'elk.jpg', 'ant.jpg'\) missing from .*b"
+            UsageError, match=r"a contains 3 photos \(first: 'hen.jpg', 'elk.jpg', 'ant.jpg'\) missing from .*b"
         ):
             compare(*pair)
     with pytest.raises(UsageError, match="different references"):

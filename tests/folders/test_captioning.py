@@ -74,7 +74,7 @@ def test_a_loaded_model_captions_and_keeps_its_language(
     options = FolderOptions(sidecars=Sidecars(directory=texts))
     assert caption_folder(model, [photos["coffee"]], options).counts.captioned == 1
     assert (texts / "coffee.txt").read_text().strip() == model.caption(photos["coffee"]).text
-    with pytest.raises(UsageError, match="was loaded to write 'en', not 'de'"):
+    with pytest.raises(UsageError, match="was loaded for language 'en', not 'de'"):
         caption_folder(model, photos["coffee"], FolderOptions(language="de"))
 
 

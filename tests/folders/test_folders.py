@@ -126,7 +126,7 @@ def test_a_photo_is_in_the_same_shard_for_ever() -> None:
 
 @pytest.mark.parametrize("text", ["3/3", "1", "-1/2", "a/b", "1/0", "/", ""])
 def test_a_shard_that_makes_no_sense_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="0 ≤ i < n"):
+    with pytest.raises(UsageError, match="0 ≤ I < N"):
         Shard.parse(text)
 
 
@@ -145,7 +145,7 @@ def test_a_list_that_windows_wrote_is_a_list(tmp_path: Path, monkeypatch: pytest
         assert read_names(text.encode(encoding), ends_with_nul=False) == expected
     Path('"x"').touch()
     assert read_names(b'"x"\n"y"\n', ends_with_nul=False) == ['"x"', "y"]
-    with pytest.raises(UsageError, match="give -0"):
+    with pytest.raises(UsageError, match="add -0"):
         read_names(b"a.jpg\0b.jpg\0", ends_with_nul=False)
 
 
@@ -279,10 +279,10 @@ def test_a_search_that_finds_nothing_says_why(
     Path("list").touch()
     for words, reason in (
         (["deep"], "deep: no photos found; 2 folders not searched (use --recursive)."),
-        (["other"], "2 files of kinds that are not read (.jp2, .cr3)"),
+        (["other"], "2 files of unsupported formats (.jp2, .cr3)"),
         (["junk"], "1 name skipped (hidden, system or excluded; see --hidden and --exclude)"),
         (["deep", "--recursive", "--exclude", "*.jpg"], "2 names skipped"),
-        (["empty/x", "--sidecar"], "1 file of kinds that are not read (no suffix)"),
+        (["empty/x", "--sidecar"], "1 file of unsupported formats (no suffix)"),
         (["--files-from", "list"], "--files-from list: no photos found; it is empty."),
     ):
         for more in ([], ["--output", "c.jsonl"], ["--dry-run"]):

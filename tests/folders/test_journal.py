@@ -93,7 +93,7 @@ def test_the_first_record_says_how_all_were_made_and_merging_keeps_it_there(tmp_
 def test_a_file_of_somebody_elses_is_refused_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_bytes(content)
-    with pytest.raises(OutputError, match="line 1 is no record"):
+    with pytest.raises(OutputError, match="line 1 was not written by captioner"):
         Journal(path)
     assert path.read_bytes() == content
 

@@ -59,7 +59,7 @@ def test_overwriting_by_name_keeps_a_copy_of_what_somebody_else_wrote(
     words = ("--output", "c.csv", "--existing", "overwrite")
     assert caption(*words) == 1
     assert Path("c.csv.bak").read_text() == "my own"
-    assert "what it held is kept as c.csv.bak" in capsys.readouterr().err
+    assert "the changed file is kept as c.csv.bak" in capsys.readouterr().err
     corrected = replace("c.csv", "A photo 8 wide", "Mimi")
     assert caption(*words) == 1
     assert Path("c.csv.bak1").read_bytes() == corrected
@@ -133,9 +133,9 @@ def test_mode_and_link_of_an_output_stay(folder: Path, fake: Fake) -> None:
     [
         (["--prefix", "a "], "was made with prefix '', not 'a '"),
         (["--suffix", "!"], "suffix"),
-        (["--beam-size", "4"], "beam_size 3, and now beam_size 4"),
+        (["--beam-size", "4"], "was made with beam_size 3, not 4"),
         (["--num-captions", "2"], "num_captions"),
-        (["--language", "de"], "language 'en', and now language 'de'"),
+        (["--language", "de"], "was made with language 'en', not 'de'"),
     ],
 )
 def test_other_settings_on_the_same_output_are_not_mixed(

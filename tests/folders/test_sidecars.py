@@ -134,13 +134,13 @@ def test_two_photos_with_one_sidecar_in_a_tree_are_refused(folder: Path, capsys:
     Path("more").mkdir()
     shutil.copy(folder / "4.jpg", "more/4.jpg")
     assert main(["caption", "photos", "more", "--sidecar", "--sidecar-dir", "tree"]) == 2
-    assert "would both have the sidecar" in capsys.readouterr().err
+    assert "would share the sidecar" in capsys.readouterr().err
 
 
 def test_a_sidecar_among_the_photos_is_told_from_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "4.txt").write_text("A dog.")
     assert main(["caption", str(folder / "4.jpg"), str(folder / "4.txt"), "--sidecar"]) == 2
-    assert "4.txt' is where a photo's sidecar belongs, so it is no photo" in capsys.readouterr().err
+    assert "4.txt' is the sidecar of another photo, not a photo" in capsys.readouterr().err
 
 
 def test_a_sidecar_that_cannot_be_written_leaves_no_record_that_says_it_is(
