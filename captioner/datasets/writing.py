@@ -58,9 +58,7 @@ def write(
         files = {path.name: files[""]}
     there = [name for name in files if (directory / name).exists()]
     if there and not overwrite:
-        raise OutputError(
-            f"{directory}: {count_and_first(there, 'file')} already there; set overwrite to replace."
-        )
+        raise OutputError(f"{directory}: {count_and_first(there, 'file')} already there; set overwrite to replace.")
     for name in files:
         if "/" in name:
             (directory / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""per_image.csv: a row for each photo of a report, for spreadsheets and for comparing two reports.
+"""per_image.csv: one row per photo of a report, for spreadsheets and for comparing reports.
 
-Besides each photo's scores it holds the counts behind BLEU, since the BLEU of a set is no mean of its photos' BLEU.
+It also contains the n-gram counts for BLEU, because BLEU of a set is not the mean over its photos.
 """
 
 import csv
@@ -32,12 +32,12 @@ COLUMNS = (*_TEXTS, "confidence", *METRICS, *_COUNTS)
 
 @dataclass(frozen=True, eq=False)
 class ScoredPhotos:
-    """What a per_image.csv says.
+    """The content of a per_image.csv.
 
     Attributes:
         captions: photo id → caption, P of them.
         per_image: (P, 6), in the order of `METRICS`.
-        bleu_statistics: of the P photos.
+        bleu_statistics: statistics of the P photos.
     """
 
     captions: Mapping[str, str]
@@ -46,9 +46,9 @@ class ScoredPhotos:
 
 
 def to_csv(outcome: Outcome) -> str:
-    """The rows of a report as CSV (RFC 4180).
+    """Write the rows of a report as CSV (RFC 4180).
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again.
+    Texts that a spreadsheet could interpret as formulas are prefixed with an apostrophe, which `read_csv` removes.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -66,10 +66,10 @@ def to_csv(outcome: Outcome) -> str:
 
 
 def read_csv(path: Path) -> ScoredPhotos:
-    """Reads what `to_csv` wrote.
+    """Read a file written by `to_csv`.
 
     Raises:
-        UsageError: the file is missing, damaged, or of another kind; wrong rows are counted and the first named.
+        UsageError: the file is missing, damaged or not a per_image.csv; damaged rows are counted and the first named.
     """
     try:
         rows = list(csv.reader(io.StringIO(read_text(path), newline="")))
