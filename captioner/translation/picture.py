@@ -1,4 +1,4 @@
-"""Attention between words as a picture: which words of the sentence the translator looked at for each word it wrote."""
+"""Draw the attention between source words and translated words."""
 
 import unicodedata
 
@@ -7,24 +7,23 @@ from PIL import Image, ImageDraw, ImageFont
 from captioner.errors import UsageError
 from captioner.translation.translator import Translation
 
-_CELL, _SIZE, _MARGIN = 34, 17, 12  # pixels of a cell's side, of the letters, around it all
-_DARK = (24, 60, 120)  # where all of the attention is
+_CELL, _SIZE, _MARGIN = 34, 17, 12  # cell size, font size and margin in pixels
+_DARK = (24, 60, 120)  # color of an attention of 1
 _FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf", "Helvetica.ttc")
-"""Of Linux, macOS and Windows; Pillow's own knows no accents."""
+"""Fonts of Linux, macOS and Windows; Pillow's default font has no accents."""
 
 
 def draw_words(translation: Translation) -> Image.Image:
-    """Draw a row for each word that was written and a column for each that was read, darker where attention was
-    greater.
+    """Draw a row for each translated word and a column for each source word; darker cells mean more attention.
 
     Args:
-        translation: with attention.
+        translation: a translation with attention.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
-        UsageError: the translation came without attention.
+        UsageError: the translation has no attention.
     """
     if translation.attention is None:
         raise UsageError("this translation has no attention weights; translate with attention=True.")
@@ -54,7 +53,7 @@ def draw_words(translation: Translation) -> Image.Image:
 
 
 def _find_font() -> ImageFont.FreeTypeFont | None:
-    """A font of this computer's that knows accents."""
+    """A font of this computer with accented letters."""
     for name in _FONTS:
         try:
             return ImageFont.truetype(name, _SIZE)
