@@ -241,7 +241,7 @@ class _Screen:
             return
         try:
             self._print(step.record, self._progress)
-        except BrokenPipeError:  # the reader has quit; results written to files go on
+        except BrokenPipeError:  # the reader has quit; results written to files continue
             if not self._kept:
                 raise
             abandon_output()

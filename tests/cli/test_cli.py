@@ -25,7 +25,7 @@ KEYS = ["path", "caption", "log_prob", "confidence", "captions", "language", "so
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     path = tmp_path / "broken.jpg"
-    path.write_bytes(b"this is no photo")
+    path.write_bytes(b"this is not a photo")
     return path
 
 

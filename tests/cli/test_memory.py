@@ -1,4 +1,4 @@
-"""Too little memory is a sentence, whoever notices it first."""
+"""A lack of memory is reported in one sentence, whichever library notices it first."""
 
 import errno
 import subprocess

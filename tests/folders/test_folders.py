@@ -244,7 +244,7 @@ def test_links_are_followed_without_a_loop_and_no_file_is_found_twice(tree: Path
     (tree / "gone").symlink_to("nowhere")
     found = Photos(arguments=["top", "outside", "top/a.JPG"], recursive=True, follow_links=True)
     assert paths(found) == ["top/a.JPG", "top/b/x.jpg", "top/c.png", "top/out/o.png"]
-    assert paths(found) == paths(found)  # each iteration anew
+    assert paths(found) == paths(found)  # each iteration searches again
 
 
 def test_a_very_deep_tree_is_searched_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

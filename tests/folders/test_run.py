@@ -113,7 +113,7 @@ def test_overwriting_keeps_the_old_results_until_the_new_ones_are_whole(folder: 
     assert Path("c.jsonl").read_bytes() == before
     seen = fake.seen
     assert caption(*again) == 1
-    assert fake.seen == seen + 6  # the second went on where the first stopped
+    assert fake.seen == seen + 6  # the second resumed where the first stopped
     assert names("c.jsonl") == ALL
     assert records("c.jsonl")[0]["caption"] == "A picture 8 wide"
     assert sorted(path.name for path in Path().iterdir()) == ["c.jsonl", "photos"]
