@@ -146,7 +146,7 @@ def _encoded(file: io.BytesIO) -> _Encoded:
     kind = kinds.format_of(head)
     if kind is None:
         name = kinds.name_of(head)
-        what = f" but {name}" if name else ", or its header is damaged"
+        what = f", but {name}" if name else ", or its header is damaged"
         raise RefusedError(f"it is not a photo in a known format{what}; use {kinds.KNOWN}")
     file.seek(0)
     if kind == "TIFF":
@@ -290,7 +290,7 @@ def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:
         why = directory.kind if directory else detail
         return RefusedError(f"it is a {what} ({why}); save it again as JPEG or PNG")
     if isinstance(error, SyntaxError):
-        return RefusedError(f"its {encoded.kind} header is damaged; download or copy it again")
+        return RefusedError(f"it is not a photo, or its {encoded.kind} header is damaged; download or copy it again")
     if "memory" in detail.lower():
         return MemoryError()
     try:

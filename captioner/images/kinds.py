@@ -60,7 +60,7 @@ _NAMES = tuple(
         (rb"PK\x03\x04", "a ZIP archive, or a document based on ZIP"),
         (rb"Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a compressed archive"),
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document or Windows' Thumbs.db"),
-        (rb"\0\x05\x16\x07", "a macOS metadata file (._*), not the file itself"),
+        (rb"\0\x05\x16\x07", "macOS metadata about a file (._*), not the file itself"),
         (rb"SQLite format 3", "a database"),
         (rb"version https://git-lfs", "a Git LFS pointer to a file that was not fetched"),
         (rb"(?i)\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype svg[^>]*>\s*)?<svg", "an SVG drawing"),

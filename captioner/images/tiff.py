@@ -119,7 +119,7 @@ def clean(file: io.BytesIO) -> Directory:
             kept.append(entry)
     get = functools.partial(_first, tags)
     if not get(_WIDTH, 0) or not get(_LENGTH, 0):
-        raise RefusedError("its TIFF header is damaged; download or copy it again")
+        raise RefusedError("it is not a photo, or its TIFF header is damaged; download or copy it again")
     subfile = tiff.values(entries.get(_SUBFILE, b"")) or (0,)
     if _DNG in entries or get(_PHOTOMETRIC, 0) in _RAW_PHOTO or (_SUBIFDS in entries and subfile[0] & 1):
         raise RefusedError("it is a camera's raw photo (such as DNG, NEF or ARW); save it as JPEG or PNG")
