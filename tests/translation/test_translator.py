@@ -146,7 +146,7 @@ def test_what_cannot_be_translated_is_said_in_a_sentence(translator: Translator)
     for empty in ("", "  \n", "...", "\u200b"):
         with pytest.raises(UsageError, match="contains no words to translate"):
             translator.translate(empty)
-    with pytest.raises(UsageError, match=f"'Two.*at most {LONGEST}.*make shorter sentences"):
+    with pytest.raises(UsageError, match=f"'Two.*at most {LONGEST}.*split it into shorter sentences"):
         translator.translate("A dog. " + "Two dogs run on the beach and " * 20)
     with pytest.raises(UsageError, match=r"'en'.*choose one of: de, cs"):
         translator.translate("A dog.", to="en")

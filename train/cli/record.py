@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
             also=options.also,
         )
     except CaptionerError as problem:
-        raise type(problem)(str(problem).replace(ALLOW, "--allow-missing leaves them out")) from None
+        raise type(problem)(str(problem).replace(ALLOW, "--allow-missing skips them")) from None
     print(outcome.to_table())
 
 
