@@ -1,9 +1,9 @@
-"""Calibrated confidence of a caption, estimated from the beam search and from the picture.
+"""How far a caption can be believed: a calibrated probability from what the search knows and from the picture itself.
 
-It is the probability that a caption is close to people's, which means that its CIDEr-D against their captions reaches
-the 25th percentile of what people's own captions score against each other. It is the product of two logistic
-regressions: one on signals of the search, and one on the texture of the picture, which estimates whether it is a photo.
-`python -m train calibrate` fits both on validation photos and stores them in the checkpoint.
+A caption counts as close to people's where its CIDEr-D against their captions is at least what the lowest quarter of
+people's own captions reach against the others'. The probability of that is a logistic regression on signals of the
+search, times the probability that the picture is a photo at all, a second regression on how flat and how rough it is.
+Both are fitted by `python -m train calibrate` on validation photos, and travel in the checkpoint.
 """
 
 import math
@@ -26,7 +26,7 @@ Signals = tuple[dict[str, float], dict[str, float]]
 SIGNALS_OF_SEARCH = ("mean_log_prob", "least_log_prob", "tokens", "gain")
 SIGNALS_OF_PICTURE = ("uniform", "flat", "common_tones", "rough")
 _BLOCK = 8  # pixels
-_UNIFORM, _FLAT = 1, 6  # largest difference within a block, on a scale of 255
+_UNIFORM, _FLAT = 1, 6  # greatest difference within a block, of 255
 _TONES = 64
 
 
@@ -35,28 +35,29 @@ class Logistic:
     """A logistic regression.
 
     Attributes:
-        bias: log-odds if all signals are 0.
-        weights: signal → change of the log-odds per unit.
+        bias: log-odds where all signals are 0.
+        weights: by signal, what one unit of it adds to the log-odds.
     """
 
     bias: float
     weights: dict[str, float]
 
     def probability(self, signals: Mapping[str, float]) -> float:
-        """The probability, in (0, 1)."""
+        """In (0, 1)."""
         log_odds = self.bias + sum(weight * signals[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-500.0, min(500.0, log_odds))))
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Calibration:
-    """Converts signals to a confidence; stored in a checkpoint.
+    """What turns signals into a confidence; a part of a checkpoint.
 
     Attributes:
         close: probability that the caption of a photo is close to people's.
-        photo: probability that a picture is a photo, rather than a plain color, drawing, chart, text or noise.
-        measured: results of cross-validation: `ece`, the expected calibration error; `auc`, the area under the ROC
-            curve; `auc_before`, that of the mean token probability; `photos`; `rate`, the fraction of close captions.
+        photo: probability that a picture is a photo, and no plain color, drawing, chart, text or noise.
+        measured: how well it does by cross-validation, for people: `ece`, the expected calibration error; `auc`, the
+            area under the ROC curve; `auc_before`, that of the mean token probability; `photos`; `rate`, the share of
+            captions that are close.
     """
 
     close: Logistic
@@ -70,7 +71,7 @@ class Calibration:
                     raise ValueError(f"unknown signal {name!r}; known: {', '.join(known)}")
 
     def confidence(self, search: Mapping[str, float], picture: Mapping[str, float]) -> float:
-        """The probability in [0, 1] that the picture is a photo and its caption is close to people's.
+        """Probability in [0, 1] that the picture is a photo and its caption close to people's.
 
         Args:
             search: from `signals_of_search`.
@@ -80,15 +81,16 @@ class Calibration:
 
 
 def signals_of_search(hypothesis: "Hypothesis", log_prob_unseen: float) -> dict[str, float]:
-    """Compute the signals of the search about its caption.
+    """What the search knows about its sentence.
 
     Args:
-        hypothesis: the caption.
-        log_prob_unseen: natural logarithm of the caption's probability without the picture.
+        hypothesis: the sentence.
+        log_prob_unseen: natural logarithm of the probability that the model gives the sentence without any picture.
 
     Returns:
-        Values for `SIGNALS_OF_SEARCH`: the mean and the minimum log-probability of the tokens, including the end; the
-        number of tokens; and the pointwise mutual information of picture and caption, per token.
+        By name, as `SIGNALS_OF_SEARCH`: the mean and the least log-probability of a token, its end included; the number
+        of tokens; and how much likelier, per token, the picture has made the sentence (its pointwise mutual
+        information).
     """
     steps = hypothesis.steps
     return {
@@ -100,21 +102,21 @@ def signals_of_search(hypothesis: "Hypothesis", log_prob_unseen: float) -> dict[
 
 
 def signals_of_picture(pixels: "NDArray[np.uint8]") -> dict[str, float]:
-    """Compute signals that distinguish photos from other pictures.
+    """What tells a photo from a picture of nothing.
 
     Args:
         pixels: (S, S, 3), RGB, S at least 16.
 
     Returns:
-        Values for `SIGNALS_OF_PICTURE`, each in [0, 1]: the fraction of 8 × 8 blocks of a single color, as in drawings;
-        the fraction of nearly uniform blocks, as also in skies; the fraction of the two most common of 64 tones; and
-        1 minus the correlation of neighboring pixels, which is about 1 for noise and 0.05 for photos.
+        By name, as `SIGNALS_OF_PICTURE`, in [0, 1] each: the shares of 8 × 8 blocks that are of one color, as in
+        drawings, and that are nearly so, as in skies too; the share of the two commonest of 64 tones; and 1 minus the
+        correlation of neighboring pixels, which is about 1 in noise and 0.05 in photos.
     """
     import numpy as np
 
     across = len(pixels) // _BLOCK
     size = across * _BLOCK
-    bands = pixels[:size, :size].reshape(across, _BLOCK, size, 3)  # reducing along whole rows first is faster
+    bands = pixels[:size, :size].reshape(across, _BLOCK, size, 3)  # reduced along whole rows first, which is fast
     most, least = (band.reshape(across, across, _BLOCK, 3) for band in (bands.max(1), bands.min(1)))
     spread = most.max(2).astype(int) - least.min(2)
     tones = pixels.astype(np.float32) @ np.full(3, 1 / 3, dtype=np.float32)

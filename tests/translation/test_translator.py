@@ -150,7 +150,7 @@ def test_what_cannot_be_translated_is_said_in_a_sentence(translator: Translator)
         translator.translate("A dog. " + "Two dogs run on the beach and " * 20)
     with pytest.raises(UsageError, match=r"'en'.*choose one of: de, cs"):
         translator.translate("A dog.", to="en")
-    with pytest.raises(UsageError, match="bytes that are not UTF-8"):
+    with pytest.raises(UsageError, match="is not valid UTF-8"):
         translator.translate("A dog\udcff.")
     with pytest.raises(UsageError, match="'xx'"):
         Translator.load(translator.checkpoint, language="xx")
