@@ -19,7 +19,7 @@ from captioner.cli.options import (
     positive,
 )
 from captioner.cli.output import abandon_output, write_line
-from captioner.cli.progress import Progress, say
+from captioner.cli.progress import Progress, count, say
 from captioner.errors import UsageError
 from captioner.folders import results
 from captioner.interrupt import Interrupt
@@ -151,8 +151,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"stopped: more than {options.max_errors} photos failed (--max-errors); run the same command to resume.")
     unread = result.passed.unread
     if unread and (options.output or options.sidecar):
-        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in unread.most_common(5))
-        say(f"ignored {unread.total():,} files of unsupported formats ({kinds})")
+        kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in unread.most_common(5))
+        say(f"ignored {count(unread.total(), 'file')} in unsupported formats ({kinds})")
     return int(counts.failed + counts.skipped_failed > 0)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import require_place, write_line
-from captioner.cli.progress import say
+from captioner.cli.progress import count, say
 from captioner.decoding.options import FLAGS
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_files
@@ -155,7 +155,7 @@ def _given(
     captions = {key: caption for key, caption in results.items() if key not in others}
     left = len(results) - len(captions)
     if left:
-        say(f"{options.results}: ignored captions of {left:,} photos that are not evaluated.")
+        say(f"{options.results}: ignored {count(left, 'caption')} of photos that are not evaluated.")
     return evaluate_captions(captions, photos, terms, source=str(options.results))
 
 

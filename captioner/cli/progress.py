@@ -18,6 +18,11 @@ def say(message: str) -> None:
     print(f"captioner: {message}", file=sys.stderr)
 
 
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 1,000 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Progress:
     """Reports the progress of a run on standard error, and a summary at its end."""
 
@@ -85,13 +90,13 @@ class Progress:
                 print(f"  {failure}", file=sys.stderr)
             more = counts.failed - len(self._failures)
             if more:
-                print(f"  and {more:,} more errors, listed in {journal}", file=sys.stderr)
+                print(f"  and {count(more, 'more error')}, listed in {journal}", file=sys.stderr)
         if counts.skipped_failed:
-            say(f"{counts.skipped_failed:,} skipped photos failed in an earlier run; try again with --retry-errors")
+            say(f"{count(counts.skipped_failed, 'skipped photo')} failed in an earlier run; retry with --retry-errors")
         if counts.changed:
-            say(f"captioned {counts.changed:,} again, because the file changed since the last run")
+            say(f"captioned {count(counts.changed, 'photo')} again, because the file changed since the last run")
         if counts.kept:
-            say(f"kept {counts.kept:,} existing sidecars that captioner did not write")
+            say(f"kept {count(counts.kept, 'existing sidecar')} that captioner did not write")
 
     def _rate(self) -> float:
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)

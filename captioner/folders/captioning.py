@@ -173,7 +173,7 @@ class _Work:
         self.total = self.target.survey(itertools.takewhile(lambda _: not self.stop(), self.photos.search(passed)))
         if not self.stop():
             if not passed.photos:
-                reasons = passed.reasons() or "it is empty"
+                reasons = passed.reasons() or "it contains no files"
                 raise UsageError(f"{self.photos.described}: no photos found; {reasons}.")
             with self.target:
                 complete = self._dry() if self.options.dry_run else self._captioned(tell)

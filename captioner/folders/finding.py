@@ -107,7 +107,7 @@ class PassedOver:
         reasons = {
             f"{_count(self.folders, 'folder')} not searched (use --recursive)": self.folders,
             f"{_count(self.links, 'link')} to folders not followed (use --follow-links)": self.links,
-            f"{_count(total, 'file')} of unsupported formats ({shown})": total,
+            f"{_count(total, 'file')} in unsupported formats ({shown})": total,
             f"{_count(self.excluded, 'name')} skipped (hidden, system or excluded; see --hidden and --exclude)": (
                 self.excluded
             ),

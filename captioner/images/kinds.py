@@ -108,4 +108,4 @@ def name_of(data: bytes) -> str | None:
         ):  # otherwise a character is cut off at the end of the head
             return None
         text = head[: problem.start].decode("utf-8-sig")
-    return "a text" if text and all(c.isprintable() or c.isspace() for c in text) else None
+    return "a text file" if text and all(c.isprintable() or c.isspace() for c in text) else None

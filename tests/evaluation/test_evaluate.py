@@ -123,7 +123,7 @@ def test_flickr8ks_own_training_split_is_known(tmp_path: Path, capsys: pytest.Ca
     out, err = capsys.readouterr()
     expected = {"share": 0.0, "compared_with": f"the 2 training captions of {data}"}
     assert json.loads(out)["language"]["novel"] == expected
-    assert "ignored captions of 1 photos that are not evaluated" in err
+    assert "ignored 1 caption of photos that are not evaluated" in err
 
 
 def test_a_limit_draws_the_same_photos_again(evaluate: Any, results: Any) -> None:

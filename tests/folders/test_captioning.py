@@ -82,5 +82,5 @@ def test_where_there_is_no_photo_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     with pytest.raises(UsageError, match=r"no photos found; 1 folder not searched"):
         caption_folder(None, tmp_path)
-    with pytest.raises(UsageError, match=r"no photos found; it is empty"):
+    with pytest.raises(UsageError, match=r"no photos found; it contains no files"):
         caption_folder(None, tmp_path, recursive=True)

@@ -279,11 +279,11 @@ def test_a_search_that_finds_nothing_says_why(
     Path("list").touch()
     for words, reason in (
         (["deep"], "deep: no photos found; 2 folders not searched (use --recursive)."),
-        (["other"], "2 files of unsupported formats (.jp2, .cr3)"),
+        (["other"], "2 files in unsupported formats (.jp2, .cr3)"),
         (["junk"], "1 name skipped (hidden, system or excluded; see --hidden and --exclude)"),
         (["deep", "--recursive", "--exclude", "*.jpg"], "2 names skipped"),
-        (["empty/x", "--sidecar"], "1 file of unsupported formats (no suffix)"),
-        (["--files-from", "list"], "--files-from list: no photos found; it is empty."),
+        (["empty/x", "--sidecar"], "1 file in unsupported formats (no suffix)"),
+        (["--files-from", "list"], "--files-from list: no photos found; it contains no files."),
     ):
         for more in ([], ["--output", "c.jsonl"], ["--dry-run"]):
             assert main(["caption", *words, *more]) == 2
@@ -300,4 +300,4 @@ def test_kinds_that_are_not_read_are_counted(folder: Path, fake: Fake, capsys: p
     for name in ("a.CR3", "b.cr3", "c.jp2", "notes.txt"):
         (folder / name).touch()
     assert caption("--output", "c.jsonl") == 1
-    assert "ignored 3 files of unsupported formats (2 .cr3, 1 .jp2)" in capsys.readouterr().err
+    assert "ignored 3 files in unsupported formats (2 .cr3, 1 .jp2)" in capsys.readouterr().err

@@ -233,7 +233,7 @@ def test_a_photo_that_was_exchanged_under_its_name_is_done_again_where_it_stood(
     assert records("c.jsonl")[3]["error"] is None
     assert (folder / "4.txt").read_text() == "A photo 99 wide\n"
     assert "99 wide" in Path("c.csv").read_text()
-    assert "captioned 2 again, because the file changed since the last run" in capsys.readouterr().err
+    assert "captioned 2 photos again, because the file changed since the last run" in capsys.readouterr().err
     assert "made" in records("c.jsonl")[0]
     assert not Path("c.jsonl.retry").exists()
 

@@ -85,7 +85,7 @@ def test_the_same_command_again_skips_what_is_done_and_remembers_what_failed(
     assert names("c.jsonl") == [*ALL, "4b.jpg"]
     err = capsys.readouterr().err
     assert "1 captioned, 11 skipped, 0 failed" in err
-    assert "1 skipped photos failed in an earlier run" in err
+    assert "1 skipped photo failed in an earlier run" in err
 
 
 def test_a_photo_named_twice_is_done_once(folder: Path, fake: Fake) -> None:
