@@ -10,7 +10,7 @@ help:
 	@echo "make demo     set everything up and caption five sample photos"
 	@echo "make test     set everything up and run the tests"
 	@echo "make test-ray install Ray and run the tests of captioning on a cluster"
-	@echo "make check    lint and type-check, the Dockerfile too"
+	@echo "make check    lint and type-check, the Dockerfile too; check spelling and wording"
 	@echo "make docs     build the documentation into build/site"
 	@echo "make app      open the web page"
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
@@ -36,6 +36,9 @@ check: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/codespell
+	$(BIN)/proselint check README.md CONTRIBUTING.md docs
+	$(BIN)/python -m tests.prose
 
 format: .venv/dev
 	$(BIN)/ruff check --fix

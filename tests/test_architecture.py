@@ -223,7 +223,7 @@ def test_decoder_and_search_know_no_encoder() -> None:
 
 
 def test_only_the_builder_tells_encoders_apart() -> None:
-    """Whoever adds a kind of encoder touches its configuration and `models/encoders.py`, and nothing else in the
+    """To add a kind of encoder, change its configuration and `models/encoders.py`, and nothing else in the
     library or in training; of a decoder, `models/decoder.py`. The studies are about the decoder that they build.
     """
     concrete = {"ImageEncoder": "encoders", "TextEncoder": "encoders", "RecurrentDecoder": "decoder"}

@@ -1,4 +1,4 @@
-"""The wheel: what it needs, what it brings along, and that it captions where Streamlit is not installed."""
+"""The wheel: its requirements and contents, and that it captions where Streamlit is not installed."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""Sidecars: a text file with a photo's captions beside it, or in a tree of the same shape elsewhere."""
+"""Sidecars: text files with captions, beside the photos or in a parallel folder tree."""
 
 import os
 import re
@@ -17,16 +17,16 @@ _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecars:
-    """Where sidecars are, and which of them are captioner's own.
+    """Where sidecars are, and which of them captioner wrote.
 
     Attributes:
-        name: what each is called: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name,
-            which also takes the place of `{stem}` where several photos of a folder have the same.
-        directory: the top of their tree; None puts each beside its photo.
-        receipts: by which captioner's own are known.
+        name: template of the file name: `{stem}` is the photo's name without suffix, `{name}` the whole name, which
+            also replaces `{stem}` where several photos of a folder share a stem.
+        directory: root of the sidecars' tree; None puts each beside its photo.
+        receipts: identify the files that captioner wrote.
 
     Raises:
-        UsageError: the name is none for a sidecar.
+        UsageError: the template is invalid.
     """
 
     name: str = "{stem}.txt"
@@ -40,16 +40,15 @@ class Sidecars:
         suffix = Path(f"x{behind}").suffix.lower()
         if fields not in (["{stem}"], ["{name}"]) or "/" in self.name or os.sep in self.name or suffix in {"", "."}:
             raise UsageError(
-                f"the name of sidecars is {self.name!r}; give one such as {{stem}}.txt or {{name}}.txt to "
-                "--sidecar-name."
+                f"invalid sidecar name {self.name!r}; give a --sidecar-name such as {{stem}}.txt or {{name}}.txt."
             )
         if suffix in SUFFIXES:
             raise UsageError(
-                f"sidecars cannot end with {suffix}, which is a photo's; a sidecar could take a photo's place."
+                f"sidecars cannot end in {suffix}, because they could replace photos; choose a suffix such as .txt."
             )
         if suffix in _OTHERS:
             raise UsageError(
-                f"sidecars cannot end with {suffix}: they are plain text; choose another suffix, such as .txt."
+                f"sidecars cannot end in {suffix}, because they are plain text; choose a suffix such as .txt."
             )
 
     def path(self, photo: Found) -> Path:
@@ -61,7 +60,7 @@ class Sidecars:
         return whole.parent / text_name(whole.name, self._stems[folder], self.name)
 
     def stands(self, photo: Found) -> bool:
-        """Whether a photo has a sidecar; an empty file is none."""
+        """Whether a photo has a sidecar that is not empty."""
         try:
             status = self.path(photo).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -69,27 +68,27 @@ class Sidecars:
         return status.st_size > 0 or not stat.S_ISREG(status.st_mode)
 
     def own(self, photo: Found) -> bool:
-        """Whether a photo's sidecar is as captioner wrote it."""
+        """Whether a photo's sidecar is unchanged since captioner wrote it."""
         return self.receipts.own(self.path(photo))
 
     def last(self, photo: Found) -> Row:
-        """How a photo's sidecar was last written: its `made` and `fingerprint`, as far as they are known."""
+        """The `made` and `fingerprint` with which a photo's sidecar was last written, if known."""
         return self.receipts.last(self.path(photo))
 
     def write(self, photo: Found, row: Row, *, made: Made | None, replace: bool) -> bool:
-        """Write a photo's captions, one a line, at once or not at all; a record of an error writes nothing.
+        """Write a photo's captions atomically, one per line; an error record writes nothing.
 
         Args:
-            photo: what the sidecar is of.
+            photo: the photo.
             row: its record.
-            made: how the record was made.
-            replace: also where there is a sidecar already, if it is captioner's own and as it was written.
+            made: the settings of the record.
+            replace: replace an existing sidecar that is unchanged since captioner wrote it.
 
         Returns:
-            False if a sidecar that stands there was left as it is.
+            False if an existing sidecar was kept.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the sidecar cannot be written.
         """
         if row["error"] is not None:
             return True
@@ -103,14 +102,12 @@ class Sidecars:
             with self.receipts.writing(path, **facts) as temporary:
                 temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as problem:
-            raise OutputError(f"{path}: the sidecar cannot be written ({problem.strerror or problem}).") from None
+            raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
         return True
 
 
 def _shared_stems(folder: Path) -> set[str]:
-    """Stems of several photos of a folder, whichever of them are to be captioned: so all runs give a photo the same
-    sidecar.
-    """
+    """Stems shared by several photos of a folder, captioned or not, so that sidecar names are the same in all runs."""
     try:
         return shared_stems(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError:

@@ -48,7 +48,7 @@ PADDING = 0
 class ImageEncoder(nn.Module):
     """A torchvision CNN up to its last grid of features.
 
-    The images' normalisation is a part of it, so that it is written once and travels with the weights' checkpoint.
+    The images' normalization is a part of it, so that it is written once and travels with the weights' checkpoint.
     The parameters keep torchvision's names: a state dict of its classifier fits.
     """
 

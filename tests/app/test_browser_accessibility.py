@@ -56,8 +56,8 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
         }"""
     )
     assert small == []
-    colour = visit.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
-    assert max(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) < 60
+    color = visit.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
+    assert max(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(",")) < 60
 
 
 def test_the_report_fits_a_phone(browser: "playwright_api.Browser") -> None:

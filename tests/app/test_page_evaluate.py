@@ -47,7 +47,7 @@ def test_scores_intervals_histogram_best_and_worst(page: AppTest) -> None:
 def test_missing_results_are_told_and_can_be_left_out(page: AppTest) -> None:
     evaluate(page, ANNOTATIONS, RESULTS)
     assert page.error[0].value == "The files could not be scored."
-    assert "1 photo (the first: '3') of 4 without results" in texts(page)[0]
+    assert "1 photo (first: '3') of 4 without results" in texts(page)[0]
     page.checkbox[0].check().run()
     assert page.subheader[0].value == "Scores of 3 captions"
 

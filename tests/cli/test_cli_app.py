@@ -92,7 +92,7 @@ def test_an_installation_without_the_page_says_so(
     monkeypatch.setattr(app, "PLACES", (tmp_path / "main.py",))
     assert main(["app"]) == 2
     assert capsys.readouterr().err == (
-        "captioner: this installation has no web page; reinstall captioner or run it from a checkout.\n"
+        "captioner: the web page is missing from this installation; reinstall captioner.\n"
     )
 
 

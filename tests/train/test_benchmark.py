@@ -217,7 +217,7 @@ def test_a_missing_directory_is_said_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr(everything, "run", lambda *_, **__: pytest.fail("measured"))
     assert main(["benchmark", "--quick", option, str(tmp_path / "none" / "file")]) == 4
-    assert "cannot be written (there is no such directory)" in capsys.readouterr().err
+    assert "cannot be written (no such directory)" in capsys.readouterr().err
     assert main(["benchmark", "--quick", option, str(tmp_path)]) == 4
     assert "cannot be written (it is a directory)" in capsys.readouterr().err
 

@@ -76,7 +76,7 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
     assert "2 photos or captions skipped in total." in err
     (tmp_path / "captions.jsonl").touch()
     assert fit(data, tmp_path / "other", "--set", f"data.root={tmp_path}") == 2
-    assert "several files of captions (captions.csv, captions.jsonl)" in capsys.readouterr().err
+    assert "several caption files (captions.csv, captions.jsonl)" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
 
 
