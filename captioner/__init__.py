@@ -63,6 +63,7 @@ def load(
     name: "str | os.PathLike[str] | None" = None,
     *,
     device: str = "auto",
+    precision: str = "auto",
     language: str = "en",
 ) -> "Captioner":
     """Load a model: a checkpoint directory, an embedded model by name, or (None) the default embedded model.
@@ -70,15 +71,17 @@ def load(
     Args:
         name: checkpoint directory or name of an embedded model.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `auto`, `int8` or `float32`; `auto` prefers int8 where it is faster, which is on x86 processors with
+            VNNI instructions.
         language: default language of the captions; all but English are translated from English.
 
     Raises:
         ModelError: there is no usable model with that name.
-        UsageError: the device is not available, or the language is unknown.
+        UsageError: the device or precision is not available, or the language is unknown.
     """
     from captioner.predict import Captioner
 
-    return Captioner.load(name, device=device, language=language)
+    return Captioner.load(name, device=device, precision=precision, language=language)
 
 
 def load_translator(

@@ -33,7 +33,7 @@ def record(
     also: Sequence[Path] = (),
 ) -> Outcome:
     """Evaluate a checkpoint with its own decoding defaults and write the scores into it, replacing those with the same
-    name.
+    name. Scores are those of float32, which is the same on all processors.
 
     Args:
         model: the checkpoint's directory.
@@ -60,7 +60,14 @@ def record(
             bar.update(done - bar.n)
 
         outcome = evaluate(
-            model, photos, options, images=images, device=device, batch_size=batch_size, progress=progress
+            model,
+            photos,
+            options,
+            images=images,
+            device=device,
+            precision="float32",
+            batch_size=batch_size,
+            progress=progress,
         )
     record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):

@@ -26,6 +26,7 @@ from captioner.interrupt import Interrupt
 if TYPE_CHECKING:
     from captioner.decoding import DecodingOptions
     from captioner.folders.captioning import FolderOptions, Step
+    from captioner.folders.cluster import Pool
     from captioner.folders.journal import Row
     from captioner.folders.sidecars import Sidecars
 
@@ -187,9 +188,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "FolderOptions":
     from captioner.folders.captioning import FolderOptions
-    from captioner.folders.cluster import Pool
 
-    ray = options.engine == "ray"
     return FolderOptions(
         search=search,
         language=options.language,
@@ -200,12 +199,19 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
         retry_errors=options.retry_errors,
         max_errors=options.max_errors,
         device=options.device,
+        precision=options.precision,
         batch_size=options.batch_size,
         workers=options.workers,
         limits=image_limits(options),
-        pool=Pool(address=options.ray_address, models=options.workers, device=options.device) if ray else None,
+        pool=_pool(options) if options.engine == "ray" else None,
         dry_run=options.dry_run,
     )
+
+
+def _pool(options: argparse.Namespace) -> "Pool":
+    from captioner.folders.cluster import Pool
+
+    return Pool(address=options.ray_address, models=options.workers, device=options.device, precision=options.precision)
 
 
 def _sidecars(options: argparse.Namespace) -> "Sidecars":

@@ -180,6 +180,7 @@ def _captioned(options: argparse.Namespace, photos: "CaptionedPhotos", terms: "E
             search=decoding_options(options, read.decoding),
             beam_sizes=options.sweep_beams or (),
             device=options.device,
+            precision=options.precision,
             batch_size=options.batch_size,
             progress=progress,
         )
@@ -196,7 +197,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.results and options.sweep_beams:
         raise UsageError("--sweep-beams needs captions of the model; leave out --results.")
     if options.results:
-        of_the_model = {"model", "device", "batch_size", "repeat_words", *FLAGS}
+        of_the_model = {"model", "device", "precision", "batch_size", "repeat_words", *FLAGS}
         _refuse_ignored(options, of_the_model, "--results are captions that already exist")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")

@@ -3,9 +3,12 @@
 import argparse
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from captioner.cli.output import write_line
+
+if TYPE_CHECKING:
+    from captioner.checkpoint import Checkpoint
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Statistics of batch normalization, which are stored with the weights but are not parameters."""
@@ -49,6 +52,7 @@ def describe(model: str | None) -> dict[str, Any]:
     from captioner.config import to_mapping
 
     read = checkpoint.read_any(model)
+    facts = {"precision": _precision(read)} if isinstance(read, checkpoint.Checkpoint) else {}
     shapes = checkpoint.weight_shapes(read)
     parts: dict[str, int] = {}
     for name, shape in shapes.items():
@@ -57,6 +61,7 @@ def describe(model: str | None) -> dict[str, Any]:
             parts[part] = parts.get(part, 0) + math.prod(shape)
     return {
         "model": str(read.path),
+        **facts,
         "architecture": to_mapping(read.config),
         "parameters": parts | {"total": sum(parts.values())},
         "vocabulary": read.config.decoder.vocabulary_size,
@@ -65,6 +70,13 @@ def describe(model: str | None) -> dict[str, Any]:
         "scores": {split: dict(scores) for split, scores in read.scores.items()},
         "files": {name: {"bytes": size, "sha256": digest} for name, size, digest in checkpoint.files(read.path)},
     }
+
+
+def _precision(read: "Checkpoint") -> str:
+    """The arithmetic that `auto` chooses on this computer."""
+    from captioner.inference import find_device, find_precision
+
+    return find_precision("auto", find_device("auto"), prepared=bool(read.ranges))
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

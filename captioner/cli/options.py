@@ -77,6 +77,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
     group.add_argument("--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)")
     add_device_option(group)
+    add_precision_option(group)
     group.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos per batch (default: 32)")
     group = parser.add_argument_group("decoding (each model has its own defaults; those of photo-en are shown)")
     for name, field in FLAGS.items():
@@ -99,6 +100,16 @@ def add_device_option(group: argparse._ArgumentGroup) -> None:
         choices=["auto", "cpu", "cuda", "mps"],
         default="auto",
         help="where to run the model; auto prefers a GPU (default: auto)",
+    )
+
+
+def add_precision_option(group: argparse._ArgumentGroup) -> None:
+    """Add `--precision`."""
+    group.add_argument(
+        "--precision",
+        choices=["auto", "int8", "float32"],
+        default="auto",
+        help="arithmetic of the model; auto prefers int8 where it is faster (default: auto)",
     )
 
 

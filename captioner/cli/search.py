@@ -20,18 +20,31 @@ if TYPE_CHECKING:
     from captioner.search.sheet import Tile
 
 
+USAGE = "captioner search WORD [WORD ...] CAPTIONS [options]"
+EXAMPLES = """\
+  Find photos by the words of their captions:
+    captioner search dog on a beach captions.jsonl
+  Write a contact sheet of the photos found:
+    captioner search dog captions.csv --html dogs.html
+  Print all matches as JSON Lines:
+    captioner search red car captions.sqlite --limit 100000 --format jsonl
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="+", metavar="WORD", help="what to search for, such as: dog on a beach")
-    parser.add_argument("captions", type=Path, metavar="CAPTIONS", help="a file or a folder of captions")
-    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="the most photos (default: 20)")
-    parser.add_argument(
+    group = parser.add_argument_group("search")
+    group.add_argument("words", nargs="+", metavar="WORD", help="words to search for, such as: dog on a beach")
+    group.add_argument("captions", type=Path, metavar="CAPTIONS", help="captions file, or folder of text files")
+    group = parser.add_argument_group("results")
+    group.add_argument("--limit", type=positive, default=20, metavar="N", help="maximum number of photos (default: 20)")
+    group.add_argument(
         "--format",
         choices=["text", "jsonl"],
-        help="what standard output gets (default: text, or nothing with --html)\n"
-        "text: PATH<TAB>caption\njsonl: one JSON object a photo",
+        help="what to print (default: text, or nothing with --html)\n"
+        "text: PATH<TAB>caption\njsonl: one JSON object per photo",
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a contact sheet: one page with small pictures")
-    parser.add_argument(
+    group.add_argument("--html", type=Path, metavar="FILE", help="write a contact sheet: one page with thumbnails")
+    group.add_argument(
         "--photos",
         type=Path,
         metavar="DIR",

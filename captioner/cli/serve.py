@@ -11,7 +11,7 @@ from importlib import metadata
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from captioner.cli.options import not_negative, port, positive
+from captioner.cli.options import add_device_option, add_precision_option, not_negative, port, positive
 from captioner.cli.progress import say
 from captioner.errors import UsageError
 
@@ -20,26 +20,39 @@ if TYPE_CHECKING:
 
 TOKEN = "CAPTIONER_TOKEN"
 _PACKAGES = ("fastapi", "uvicorn", "python-multipart")
+USAGE = "captioner serve [options]"
+EXAMPLES = """\
+  Serve this computer only, on port 8000:
+    captioner serve
+  Let others on your network use it:
+    captioner serve --host 0.0.0.0 --port 8080
+  Caption one photo at a time, with a short queue:
+    captioner serve --workers 1 --queue 8
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)"
+    group = parser.add_argument_group("server")
+    group.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on; 0.0.0.0 accepts other computers on your network (default: 127.0.0.1)",
     )
-    parser.add_argument("--port", type=port, default=8000, metavar="N", help="port to listen on (default: 8000)")
-    parser.add_argument(
-        "--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)"
+    group.add_argument("--port", type=port, default=8000, metavar="N", help="port to listen on (default: 8000)")
+    group.add_argument(
+        "--workers", type=positive, metavar="N", help="photos at once (default: one per processor, 2 to 8)"
     )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
-    parser.add_argument(
-        "--workers", type=positive, metavar="N", help="photos at once (default: one a processor, 2 to 8)"
+    group.add_argument(
+        "--queue", type=not_negative, default=64, metavar="N", help="maximum number of waiting requests (default: 64)"
     )
-    parser.add_argument(
-        "--queue", type=not_negative, default=64, metavar="N", help="requests that may wait (default: 64)"
+    group.add_argument(
+        "--timeout", type=positive, default=60, metavar="SECONDS", help="time limit per photo (default: 60)"
     )
-    parser.add_argument(
-        "--timeout", type=positive, default=60, metavar="SECONDS", help="most time for a photo (default: 60)"
-    )
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)")
+    add_device_option(group)
+    add_precision_option(group)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,7 +92,7 @@ def _app(options: argparse.Namespace, token: str) -> "FastAPI":
     from captioner.visit.memory import give_back_large_blocks
 
     give_back_large_blocks()  # before the first of them is freed
-    model = Captioner.load(options.model, device=options.device)
+    model = Captioner.load(options.model, device=options.device, precision=options.precision)
     workers = options.workers or min(8, max(2, processors()))
     terms = ServeOptions(workers=workers, queue=options.queue, seconds=options.timeout, token=token)
     return create_app(model, terms)

@@ -83,6 +83,7 @@ def evaluate(
     search: DecodingOptions | None = None,
     beam_sizes: Collection[int] = (),
     device: str = "auto",
+    precision: str = "auto",
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
@@ -96,6 +97,7 @@ def evaluate(
         search: decoding options; the model's defaults if None.
         beam_sizes: also score captions with these beam sizes.
         device: device of the model; see `captioner.load`.
+        precision: arithmetic of the model; see `captioner.load`.
         batch_size: photos per batch.
         progress: called after each photo with the numbers of finished and of all photos, over all beam sizes.
 
@@ -117,7 +119,7 @@ def evaluate(
     from captioner.predict import Captioner
 
     if not isinstance(model, Captioner):
-        model = Captioner.load(read, device=device)
+        model = Captioner.load(read, device=device, precision=precision)
     work = _Captioning(model, Path(images), batch_size, options.say, progress)
     records = work.do(there, search, more=sum(other != search for other in sweep.values()))
     good = {record.path: record for record in records if record.error is None}
@@ -131,7 +133,7 @@ def evaluate(
         photos,
         captions,
         options,
-        settings={"model": read.path.name, "decoding": to_mapping(search)},
+        settings={"model": read.path.name, "precision": model.precision, "decoding": to_mapping(search)},
         confidences={key: record.confidence or 0.0 for key, record in good.items()},
         beams={
             size: captions if other == search else _texts(work.do(readable, other)) for size, other in sweep.items()

@@ -41,6 +41,7 @@ class FolderOptions:
         retry_errors: caption photos again that failed in an earlier run.
         max_errors: stop after more than this many photos failed.
         device: device of the model; see `captioner.load`.
+        precision: arithmetic of a model that is loaded; see `captioner.load`.
         batch_size: photos per batch.
         workers: captioning threads; see `captioner.folders.batch.caption_photos`.
         limits: limits on photos.
@@ -57,6 +58,7 @@ class FolderOptions:
     retry_errors: bool = False
     max_errors: int | None = None
     device: str = "auto"
+    precision: str = "auto"
     batch_size: int = 32
     workers: int | None = None
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -187,6 +189,7 @@ class _Work:
         return {
             "model": self.read.path.name,
             "weights": checkpoint.digest(self.read),
+            "precision": self.model.precision if self.model else self.options.precision,
             "language": self.language,
             "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
             "prefix": self.options.prefix,
@@ -246,7 +249,9 @@ class _Work:
         from captioner.folders.batch import caption_photos
         from captioner.predict import Captioner
 
-        model = self.model or Captioner.load(self.read, device=options.device, language=self.language)
+        model = self.model or Captioner.load(
+            self.read, device=options.device, precision=options.precision, language=self.language
+        )
         sources: Iterator[tuple[str, Source | ImageError]] = (
             (photo.path, photo.problem or (photo.path if photo.content is None else photo.content)) for photo in photos
         )

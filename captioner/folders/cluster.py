@@ -36,11 +36,13 @@ class Pool:
         address: of a Ray cluster; `auto` finds the cluster of this machine; None starts one on this machine only.
         models: maximum number of model replicas; None: one per GPU or, without GPUs, one per processor minus one.
         device: device of each model; see `Captioner.load`.
+        precision: arithmetic of each model; see `Captioner.load`.
     """
 
     address: str | None = None
     models: int | None = None
     device: str = "auto"
+    precision: str = "auto"
 
 
 def caption_photos(
@@ -165,7 +167,7 @@ def _dataset(
         )
         .map_batches(
             _Model,
-            fn_constructor_args=(model, pool.device, language, options),
+            fn_constructor_args=(model, pool, language, options),
             batch_format="pyarrow",
             batch_size=batch_size,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=models),
@@ -223,10 +225,10 @@ def _read(path: str, size: int, limits: ImageLimits) -> dict[str, Any]:
 class _Model:
     """The state of one Ray actor: a loaded model."""
 
-    def __init__(self, name: str, device: str, language: str, options: "DecodingOptions") -> None:
+    def __init__(self, name: str, pool: Pool, language: str, options: "DecodingOptions") -> None:
         from captioner.predict import Captioner
 
-        self._model = Captioner.load(name, device=device, language=language)
+        self._model = Captioner.load(name, device=pool.device, precision=pool.precision, language=language)
         self._options = options
 
     def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":

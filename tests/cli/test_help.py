@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import captioner.cli
+from captioner import datasets
 from captioner.cli import EXAMPLES, VERBS, main
+from captioner.datasets import CaptionedPhoto, CaptionedPhotos
 
 COLUMNS = 80
 
@@ -30,6 +32,12 @@ def files(photos: dict[str, Path], coco: Path, images: Path, tmp_path: Path, mon
     coco.rename("refs.json")
     results = [{"image_id": number, "caption": "a photo of a cat"} for number in range(1, 6)]
     Path("vit.json").write_text(json.dumps(results), encoding="utf-8")
+    dogs = [
+        CaptionedPhoto(name, name, (text,))
+        for name, text in (("photo.jpg", "A dog on a beach."), ("b.jpg", "A red car."))
+    ]
+    for name in ("captions.jsonl", "captions.csv", "captions.sqlite"):
+        datasets.write(CaptionedPhotos("test", tuple(dogs)), name)
     Path("english.txt").write_text("A dog runs.\nA boy plays.\n", encoding="utf-8")
 
 
@@ -45,7 +53,7 @@ def test_examples_run(
     assert len(examples) == 3
     for example in examples:
         words, _, source = example.removeprefix("captioner ").partition(" < ")
-        if verb == "app":  # would serve until it is stopped
+        if verb in {"app", "serve"}:  # would serve until they are stopped
             assert parsers()[""].parse_args(shlex.split(words)).verb == verb
             continue
         with Path(source or "english.txt").open(encoding="utf-8") as file:
