@@ -1,7 +1,7 @@
-"""captioner search: find photos by the words of their captions.
+"""captioner search: Find photos by the words of their captions.
 
-Reads captions in JSON lines, CSV, COCO's JSON, SQLite, or a folder with text files beside its photos. Exits with 1 if
-nothing is found.
+Reads captions in JSON Lines, CSV, COCO JSON or SQLite, or a folder with text
+files beside its photos. The exit code is 1 if nothing is found.
 """
 
 import argparse
@@ -25,7 +25,7 @@ EXAMPLES = """\
   Find photos by the words of their captions:
     captioner search dog on a beach captions.jsonl
   Write a contact sheet of the photos found:
-    captioner search dog captions.csv --html dogs.html
+    captioner search dog captions.sqlite --html dogs.html
   Print all matches as JSON Lines:
     captioner search red car captions.sqlite --limit 100000 --format jsonl
 """

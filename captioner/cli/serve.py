@@ -1,8 +1,9 @@
-"""captioner serve: caption photos that are sent over HTTP.
+"""captioner serve: Caption photos over HTTP.
 
-POST a photo to /caption to get its record as JSON; the page at / describes the rest. The server listens on this
-computer only, unless --host says otherwise. If the environment variable CAPTIONER_TOKEN is set, requests must send it
-as a bearer token. On SIGTERM or Ctrl-C, the server answers the requests it has, then exits.
+POST a photo to /caption to get its record as JSON; the page at / describes
+the rest. If the environment variable CAPTIONER_TOKEN is set, requests must
+send it as a bearer token. On SIGTERM or Ctrl-C, the server answers the
+requests it has and exits.
 """
 
 import argparse

@@ -36,7 +36,7 @@ def files(photos: dict[str, Path], coco: Path, images: Path, tmp_path: Path, mon
         CaptionedPhoto(name, name, (text,))
         for name, text in (("photo.jpg", "A dog on a beach."), ("b.jpg", "A red car."))
     ]
-    for name in ("captions.jsonl", "captions.csv", "captions.sqlite"):
+    for name in ("captions.jsonl", "captions.sqlite"):
         datasets.write(CaptionedPhotos("test", tuple(dogs)), name)
     Path("english.txt").write_text("A dog runs.\nA boy plays.\n", encoding="utf-8")
 
