@@ -4,16 +4,17 @@ BIN := .venv/bin
 SAMPLES := astronaut.png chelsea.png coffee.png camera.png rocket.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray check format app screenshots load study bench clean
+.PHONY: help demo test test-ray check format docs app screenshots load study bench clean
 
 help:
 	@echo "make demo     set everything up and caption five sample photos"
 	@echo "make test     set everything up and run the tests"
 	@echo "make test-ray install Ray and run the tests of captioning on a cluster"
-	@echo "make check    lint and type-check"
+	@echo "make check    lint and type-check, the Dockerfile too; check spelling and wording"
+	@echo "make docs     build the documentation into build/site"
 	@echo "make app      open the web page"
 	@echo "make screenshots   take the pictures of the page in docs/screenshots anew"
-	@echo "make load     50 visitors at once: waiting times and memory (Linux)"
+	@echo "make load     50 visitors at once, of the page and of captioner serve: waiting times and memory (Linux)"
 	@echo "make study    try what the lecture notes claim, in three minutes"
 	@echo "make bench    captioning beside other models and the machine's limits (Linux, about 10 minutes);"
 	@echo "              PHOTOS=DIR takes your JPEG files, JSON=FILE writes what was measured"
@@ -34,10 +35,17 @@ check: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/codespell
+	$(BIN)/proselint check README.md CONTRIBUTING.md docs
+	$(BIN)/python -m tests.prose
 
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 app: .venv/demo
 	$(BIN)/captioner app

@@ -1,7 +1,7 @@
-// The gallery and the detail view. Everything that strangers wrote arrives as data and is set as text, never as HTML.
+// The gallery and the detail view. File names and captions are untrusted: they are set as text, never as HTML.
 //
-// The server owns all that counts. What a visitor wants goes to it as numbered orders, which stay in `pending` until the
-// server says that it has handled them, so that none is lost when two follow each other quickly.
+// The server owns the state. Actions are sent to it as numbered orders, which stay in `pending` until the server confirms
+// that it has handled them. So none is lost when two follow each other quickly.
 
 export default function ({ data, parentElement, setStateValue }) {
   let album = parentElement.album;
@@ -36,7 +36,7 @@ class Album {
     this.data = { tiles: [], refused: [], exports: [], files: [] };
     this.pending = [];
     this.number = 0;
-    this.drafts = window.captionerDrafts ??= new Map(); // they outlive a visit to another page
+    this.drafts = window.captionerDrafts ??= new Map(); // kept when the visitor opens another page
     this.tiles = new Map();
     this.filter = "all";
     this.section = root.querySelector(".album");
@@ -67,7 +67,7 @@ class Album {
     this.send(this.pending.map((order) => ({ ...order })));
   }
 
-  // An order that was lost on its way goes again; a time of its own makes it news to Streamlit.
+  // Send lost orders again; the new time makes Streamlit see a change.
   again() {
     const now = Date.now();
     if (!this.pending.some((order) => now - order.sent > 3000)) return;
@@ -75,7 +75,7 @@ class Album {
     this.send(this.pending.map((order) => ({ ...order })));
   }
 
-  // A pasted picture goes the way of a chosen file.
+  // Handle pasted pictures like selected files.
   pasted(event) {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
     if (!files.length || this.detail.dialog.open) return;
@@ -104,7 +104,7 @@ class Album {
     this.uploads.go();
   }
 
-  // Redraw something; the focus, and the cursor in a text, stay on what has the same id afterwards.
+  // Redraw, keeping the focus and the text cursor on the element with the same id.
   keepFocus(draw) {
     const before = this.root.activeElement;
     const id = before?.dataset?.id;
@@ -113,7 +113,7 @@ class Album {
     if (!id || this.root.activeElement?.dataset?.id === id) return;
     const after = this.root.querySelector(`[data-id="${CSS.escape(id)}"]:not(:disabled)`);
     if (after) after.focus({ preventScroll: true });
-    else if (this.detail.dialog.open) this.detail.focus("close"); // or the arrow keys would go nowhere
+    else if (this.detail.dialog.open) this.detail.focus("close"); // or the arrow keys would stop working
     if (after && cursor && after.tagName === "TEXTAREA") after.setSelectionRange(...cursor);
   }
 
@@ -127,9 +127,9 @@ class Album {
     const { problem, deleted } = this.data;
     const status = this.uploads.status ?? this.data.status;
     const said = this.part("said");
-    // The line stays when the work is done, so that nothing below it jumps.
+    // The line stays when the work is done, so that nothing below it moves.
     const done = this.data.tiles.length ? "All photos have captions." : "";
-    const text = problem ? "The model cannot be used." : (status?.text ?? done);
+    const text = problem ? "The model could not be loaded." : (status?.text ?? done);
     if (said.textContent !== text) said.textContent = text;
     this.part("work").hidden = !text;
     this.replaced(this.part("controls"), JSON.stringify([status, problem]), () => {
@@ -161,7 +161,7 @@ class Album {
       check: tiles.filter((tile) => tile.check).length,
       edited: tiles.filter((tile) => tile.edited).length,
     };
-    const names = { all: "All", check: "To check", edited: "Edited" };
+    const names = { all: "All", check: "To check", edited: "Reviewed" };
     if (this.filter !== "all" && !tiles.length) this.filter = "all";
     this.replaced(this.part("head"), JSON.stringify([numbers, this.filter]), () => {
       if (!tiles.length) return [];
@@ -171,7 +171,7 @@ class Album {
         tiles.length > 1 &&
           make(
             "div",
-            { class: "filters", role: "group", "aria-label": "Show" },
+            { class: "filters", role: "group", "aria-label": "Filter photos" },
             ...Object.entries(names).map(([name, label]) =>
               button(`${label} ${numbers[name]}`, `filter-${name}`, () => this.choose(name), {
                 "aria-pressed": this.filter === name ? "true" : "false",
@@ -231,7 +231,7 @@ class Album {
       { type: "button", class: "tile", "data-id": `tile-${tile.key}`, onclick: () => this.detail.open(tile.key) },
       make("div", { class: "picture" }, make("img", { src: tile.thumbnail, alt: "", loading: "lazy" })),
       make("span", { class: `text ${tile.tone}` }, tile.tone === "unsure" ? `Maybe: ${tile.text}` : tile.text),
-      make("span", { class: `word ${tile.tone}` }, draft ? "Not saved yet" : tile.word),
+      make("span", { class: `word ${tile.tone}` }, draft ? "Unsaved edit" : tile.word),
       make("span", { class: "name" }, tile.name),
     );
   }
@@ -246,10 +246,10 @@ class Album {
         make("li", {}, make("b", {}, names.join(", ")), make("span", {}, ` ${reason}`)),
       );
       return [
-        make("h2", {}, `We couldn't caption ${count(refused.length, "photo", "photos")}`),
+        make("h2", {}, `${count(refused.length, "file", "files")} could not be captioned`),
         make("ul", {}, ...lines.slice(0, 3)),
         lines.length > 3 &&
-          make("details", {}, make("summary", {}, `${lines.length - 3} more`), make("ul", {}, ...lines.slice(3))),
+          make("details", {}, make("summary", {}, `Show ${lines.length - 3} more`), make("ul", {}, ...lines.slice(3))),
         button("Dismiss", "dismiss", () => this.order("dismiss")),
       ];
     });

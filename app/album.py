@@ -1,4 +1,4 @@
-"""The gallery and the detail view: what is drawn by album.js, and what its visitor asks for."""
+"""The gallery and the detail view: the data that album.js draws, and the actions that it sends."""
 
 import base64
 from pathlib import Path
@@ -17,28 +17,28 @@ from captioner.visit.visit import Visit
 _HERE = Path(__file__).parent
 _TONES = {Certainty.RIGHT: "right", Certainty.CHECK: "check", Certainty.UNSURE: "unsure"}
 _KEY = "album"
-_MOST = int(st.get_option("server.maxUploadSize"))  # of a file, in MB
+_MOST = int(st.get_option("server.maxUploadSize"))  # maximum file size in MB
 _SCRIPTS = ("album.js", "detail.js", "take.js", "uploads.js")
-_KEPT = 4  # files that were asked for last, in case several were before the browser heard of the first
+_KEPT = 4  # recent downloads to keep, in case several were requested before the browser received the first
 
 
 def draw_album(visit: Visit, names: dict[str, str]) -> None:
-    """Draw a visit's photos and pass on what is asked for.
+    """Draw the photos of a visit and handle the visitor's actions.
 
     Args:
-        visit: what is shown, and gets the orders.
-        names: of languages, by their two letters.
+        visit: the visit to show and to change.
+        names: names of the languages by two-letter code.
     """
     html, css, *scripts = (
         (_HERE / name).read_text(encoding="utf-8") for name in ("album.html", "album.css", *_SCRIPTS)
     )
     component = st.components.v2.component("album", html=html, css=css, js="".join(scripts))
-    _handle(visit)  # before they are drawn; a callback alone could miss some
+    _handle(visit)  # before drawing; the callback alone could miss some
     component(key=_KEY, data=album_data(visit.state(), names), on_orders_change=lambda: _handle(visit))
 
 
 def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
-    """What album.js draws."""
+    """The data that album.js draws."""
     done = {key: _tile(key, photo, state) for key, photo in state.photos.items()}
     first = next(iter(state.waiting), 0)
     word = "Waiting" if state.paused or state.position or state.redoing or state.problem else "Captioning…"
@@ -71,7 +71,7 @@ def album_data(state: State, names: dict[str, str]) -> dict[str, Any]:
 
 
 def obey(visit: Visit, what: str, key: int, text: str) -> None:
-    """Do what a visitor asked for; what is unknown or no longer possible is passed over."""
+    """Carry out an action; unknown or outdated ones are ignored."""
     photo = visit.state().photos.get(key)
     if what == "write" and photo is not None:
         same = " ".join(text.split()) == photo.caption.text
@@ -81,7 +81,7 @@ def obey(visit: Visit, what: str, key: int, text: str) -> None:
     elif what == "copied" and len(visit.state().photos) == 1:
         visit.mark_saved()
     elif what == "big":
-        visit.refuse(text, f"The file is bigger than {_MOST} MB.")
+        visit.refuse(text, f"The file is larger than {_MOST} MB. Add a smaller copy.")
     elif what == "failed":
         visit.refuse(text, "The upload failed. Add the photo again.")
     elif what in ("explain", "remove"):
@@ -99,9 +99,9 @@ def obey(visit: Visit, what: str, key: int, text: str) -> None:
 
 
 def export(visit: Visit, name: str) -> dict[str, Any]:
-    """A file of all captions as they stand now, for the browser to save.
+    """A file with the current captions, for the browser to save.
 
-    Streamlit's own button for downloads would fail when the page is drawn anew between the click and the file.
+    Streamlit's download button fails if the page is redrawn between the click and the download.
     """
     kind = next((one for one in EXPORTS if one.name == name), EXPORTS[0])
     photos = list(visit.state().photos.values())
@@ -112,7 +112,7 @@ def export(visit: Visit, name: str) -> dict[str, Any]:
 
 
 def _handle(visit: Visit) -> None:
-    """Obey each order once: the browser sends those again of which it does not know yet that they were handled."""
+    """Handle each order once: the browser repeats orders until it learns that they were handled."""
     orders = (st.session_state.get(_KEY) or {}).get("orders") or []
     for order in sorted(orders, key=lambda order: order["number"]):
         if order["number"] > st.session_state.get("handled", 0):
@@ -128,7 +128,7 @@ def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:
     found = certainty(photo.caption)
     tone, word = _TONES[found], found.capitalize()
     if photo.edited:
-        tone, word = "edited", "Your words"
+        tone, word = "edited", "Edited by you"
     elif photo.chosen:
         tone, word = "chosen", "Chosen by you"
     models = tone in _TONES.values()
@@ -144,7 +144,7 @@ def _tile(key: int, photo: VisitPhoto, state: State) -> dict[str, Any]:
         "picture": _url(photo.picture, f"picture-{key}"),
         "tone": tone,
         "word": word,
-        "help": explanation(found) if models else "",
+        "help": explanation(photo.caption) if models else "",
         "nothing": models and photo.caption.confidence < NOTHING_SEEN,
         "check": photo.to_check,
         "edited": photo.edited or photo.chosen,
@@ -173,11 +173,11 @@ def _status(state: State, names: dict[str, str]) -> dict[str, Any] | None:
         language = names.get(state.redoing.language, state.redoing.language)
         text = f"Redoing captions in {language}: {number}"
     else:
-        text = f"Captioning {number}"
+        text = f"Captioning photo {number}"
     if state.paused:
-        text = f"Paused. {state.done} of {state.total} done"
+        text = f"Paused: {state.done} of {state.total} photos done"
     elif state.position:
-        text = f"Many visitors: you are number {state.position} in the queue. {state.done} of {state.total} done"
+        text = f"Waiting: you are number {state.position} in the queue. {state.done} of {state.total} photos done"
     return {
         "text": text,
         "done": state.done,
@@ -188,7 +188,7 @@ def _status(state: State, names: dict[str, str]) -> dict[str, Any] | None:
 
 
 def _url(picture: bytes, place: str) -> str:
-    """Where the browser finds a picture. It is named once in each whole run of the page, or Streamlit lets it go."""
+    """The URL of a picture. It must be registered in each full run of the page, or Streamlit drops it."""
     urls: dict[str, str] = st.session_state.setdefault("urls", {})
     if place not in urls:
         urls[place] = get_instance().media_file_mgr.add(

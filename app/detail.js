@@ -1,4 +1,4 @@
-// The detail view of the gallery in album.js, with which it is joined to one script.
+// The detail view of the gallery. It is concatenated with album.js into one script.
 
 class Detail {
   constructor(album) {
@@ -39,7 +39,7 @@ class Detail {
     this.focus("close");
   }
 
-  // Those that are stepped through: what the filter showed when the view was opened, and what has come since then.
+  // The photos to step through: those that matched the filter when the view was opened, and later ones.
   addKeys() {
     const shown = this.album.served.tiles.filter((tile) => this.album.matches(tile) && !this.keys.includes(tile.key));
     this.keys.push(...shown.map((tile) => tile.key));
@@ -54,7 +54,7 @@ class Detail {
     if (this.why) this.explain();
   }
 
-  // Photos that are not captioned yet, or were deleted meanwhile, are passed over.
+  // Skip photos that are not captioned yet or have been deleted.
   near(step) {
     const there = new Set(this.album.data.tiles.filter((tile) => tile.tone !== "waiting").map((tile) => tile.key));
     let place = this.keys.indexOf(this.key) + step;
@@ -123,7 +123,7 @@ class Detail {
       "div",
       { class: "words" },
       unsure
-        ? make("p", { class: "maybe" }, tile.nothing ? "We couldn't recognize anything in this photo. A guess:" : "Not sure. Maybe:")
+        ? make("p", { class: "maybe" }, tile.nothing ? "The model did not recognize anything in this photo. Its guess:" : "Not sure. Maybe:")
         : make("p", { class: `word ${tile.tone}` }, tile.word),
       this.editing ? this.box(tile) : make("p", { class: "caption" }, ...this.marked(tile)),
       this.editing ? null : this.choices(tile),
@@ -131,12 +131,12 @@ class Detail {
       tile.hint && make("p", { class: "help" }, tile.hint),
       this.actions(tile),
       this.suggestions(tile),
-      tile.english && make("div", { class: "english" }, make("h3", {}, "In English"), make("p", {}, tile.english)),
+      tile.english && make("div", { class: "english" }, make("h3", {}, "English original"), make("p", {}, tile.english)),
       this.because(tile),
     );
   }
 
-  // The caption with its doubtful words as buttons.
+  // The caption, with doubtful words as buttons.
   marked(tile) {
     const parts = [];
     let end = 0;
@@ -147,10 +147,10 @@ class Detail {
         doubt.others.length
           ? button(word, `doubt-${number}`, () => this.choose(number), {
               class: "doubt",
-              title: "The model is not sure of this word",
+              title: "The model is unsure about this word. Select it for alternatives.",
               "aria-expanded": this.doubt === number ? "true" : "false",
             })
-          : make("span", { class: "doubt", title: "The model is not sure of this word" }, word),
+          : make("span", { class: "doubt", title: "The model is unsure about this word." }, word),
       );
       end = doubt.end;
     }
@@ -166,7 +166,7 @@ class Detail {
     const doubt = tile.doubts[this.doubt];
     if (!doubt) return null;
     const take = ({ word, text }) => button(word, `word-${word}`, () => this.take(text), { class: "choice" });
-    return make("div", { class: "choices" }, make("span", {}, "Or rather:"), ...doubt.others.map(take));
+    return make("div", { class: "choices" }, make("span", {}, "Replace with:"), ...doubt.others.map(take));
   }
 
   take(text) {
@@ -239,7 +239,7 @@ class Detail {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      // Only pages over HTTPS and those of this computer may write to the clipboard that way.
+      // The clipboard API works only over HTTPS and on localhost.
       const area = make("textarea");
       area.value = text;
       this.dialog.append(area);
@@ -262,14 +262,14 @@ class Detail {
         "ul",
         {},
         tile.original &&
-          make("li", {}, button(tile.original, "original", () => this.album.order("write", tile.key, "")), make("span", { class: "help" }, "The model's caption")),
+          make("li", {}, button(tile.original, "original", () => this.album.order("write", tile.key, "")), make("span", { class: "help" }, "Original caption by the model")),
         ...tile.others.map((text, number) => make("li", {}, button(text, `other-${number}`, () => this.take(text)))),
       ),
     );
   }
 
   because(tile) {
-    if (tile.original) return null; // the test is of the model's own caption
+    if (tile.original) return null; // the analysis is of the model's caption
     const toggle = button("Why this caption?", "why", () => {
       this.why = !this.why;
       if (this.why) this.explain();
@@ -279,13 +279,13 @@ class Detail {
     if (this.why) {
       said = tile.explained
         ? tile.area
-          ? "Covering the outlined area would change the caption most."
-          : "No single area stands out: the caption rests on the whole photo."
-        : "Covering each part of the photo in turn…";
+          ? "The caption depends most on the outlined area."
+          : "No single area stands out: the caption depends on the whole photo."
+        : "Blurring one part of the photo after another to find out…";
     }
     const table = this.why && tile.translation && [
       make("h3", {}, "How it was translated"),
-      make("img", { src: tile.translation, alt: `A table: darker where the translator looked at a word of “${tile.english}” for one of “${tile.text}”` }),
+      make("img", { src: tile.translation, alt: `Table of the words of “${tile.text}” and “${tile.english}”. A darker cell means more attention.` }),
     ];
     return make("div", { class: "because" }, toggle, make("p", { class: "help", "aria-live": "polite" }, said ?? ""), ...(table || []));
   }

@@ -1,4 +1,7 @@
-"""A question before the browser leaves the page while captions were not downloaded. The album asks it by itself."""
+"""Ask for confirmation before the browser leaves with captions that were not downloaded.
+
+For the pages without the album, which has its own check.
+"""
 
 import streamlit as st
 
@@ -16,7 +19,7 @@ export default function ({ data }) {
 
 
 def guard() -> None:
-    """Ask on a page that does not show the photos."""
+    """Install the confirmation on a page without the album."""
     visit: Visit | None = st.session_state.get("visit")
     state = visit.state() if visit else None
     unsaved = state is not None and (state.unsaved or bool(state.waiting))

@@ -1,4 +1,4 @@
-"""The page about the models: their cards, scores and licence."""
+"""The page "About the model": model cards with scores and license."""
 
 import re
 
@@ -17,26 +17,21 @@ def main() -> None:
     try:
         show(offered[name])
     except CaptionerError as problem:
-        st.error("The model cannot be read.")
+        st.error("The model could not be loaded.")
         st.text(str(problem))
     st.caption(
-        f"captioner {__version__}. The code is under the MIT license; the data that the model learned from was "
-        "released for research."
+        f"captioner {__version__}. The code is under the MIT license. The training data was released for research use."
     )
 
 
 def show(model: str) -> None:
-    """Draw the model's card; that of a model from elsewhere is plain text, for it may name pictures of other
-    machines.
-    """
+    """Draw the model card, as plain text if the model is not embedded: its Markdown could load remote images."""
     directory = checkpoint.read_any(model).path
     card = directory / checkpoint.CARD
-    text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no card."
+    text = card.read_text(encoding="utf-8") if card.is_file() else "This model has no model card."
     if model in checkpoint.embedded_models():
-        # Commands are for those who train, and the page has a title of its own.
-        text = text.replace(
-            "\n| | |\n", "\n| Part | Details |\n"
-        )  # a table's head must not be empty for screen readers
+        # Leave out the training commands, and make the card's title a subtitle.
+        text = text.replace("\n| | |\n", "\n| Part | Details |\n")  # screen readers need a table header
         st.markdown(re.sub(r"^# ", "## ", re.sub(r"^```.*?^```\n", "", text, flags=re.MULTILINE | re.DOTALL)))
     else:
         st.text(text)

@@ -1,4 +1,4 @@
-"""The page where photos get captions. It shows what stands in the visit; the work goes on in the visit's own thread."""
+"""The page that captions photos. It draws the state of the visit, whose own thread does the work."""
 
 import streamlit as st
 from album import draw_album
@@ -12,7 +12,7 @@ from captioner.visit.state import State
 from captioner.visit.visit import MAX_FILES, Visit
 from captioner.visit.work import Incoming
 
-_LOOKED = 0.8  # seconds between two looks at the work
+_POLL = 0.8  # seconds between redraws while there is work
 
 
 def main() -> None:
@@ -20,15 +20,15 @@ def main() -> None:
     visit: Visit | None = st.session_state.get("visit")
     state = visit.state() if visit else None
     first = state is None or not (state.photos or state.waiting)
-    # Widgets for files are emptied by a new number in their names. The uploader has its own, which tells the browser
-    # that its files have arrived.
+    # A new number in its key empties a file widget. The uploader has its own counter, which tells the browser that the
+    # server has received its files.
     uploads: int = st.session_state.setdefault("uploads", 0)
     turn: int = st.session_state.setdefault("turn", 0)
-    st.session_state.urls = {}  # Streamlit forgets the pictures' addresses at the start of each whole run
+    st.session_state.urls = {}  # Streamlit drops the image URLs at the start of each full run
     if visit and state and st.session_state.setdefault("undone", 0) != state.undone:
         st.session_state.undone = state.undone
         show_language(visit.plan.language)
-    # Each part has a place of its own, so that the album is the same one whatever stands above it.
+    # Fixed containers keep the album's identity, whatever is drawn above it.
     top, middle, bottom = st.container(), st.container(), st.container()
     with top:
         plan, uploaded, incoming = ask(uploads, turn, first=first)
@@ -54,24 +54,24 @@ def main() -> None:
 
 
 def ask(uploads: int, turn: int, *, first: bool) -> tuple[Plan | None, list[Incoming], list[Incoming]]:
-    """Draw what stands above the album.
+    """Draw the controls above the album.
 
     Returns:
-        How to caption, None if the model cannot be used; what was uploaded; and what came in another way.
+        The captioning settings, None if the model cannot be used; uploaded files; and files from other sources.
     """
-    st.title("Caption your photos")
-    # Also when it is empty: then what is below stays the same to Streamlit, and is not drawn twice.
+    st.title("Describe your photos")
+    # Drawn even if empty, so that Streamlit does not redraw everything below.
     with st.container(key="intro"):
         if first:
             st.write(
-                "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
+                "Add photos to get a one-sentence caption for each. Captions can be wrong: check them before you share."
             )
     try:
         with st.container(key="bar", horizontal=True, vertical_alignment="bottom"):
             way = ask_for_way()
             plan = ask_plan()
     except CaptionerError as problem:
-        st.error("The model cannot be used.")
+        st.error("The model could not be loaded.")
         st.text(str(problem))
         return None, [], []
     incoming = ask_for_photos(way, turn)
@@ -79,23 +79,23 @@ def ask(uploads: int, turn: int, *, first: bool) -> tuple[Plan | None, list[Inco
 
 
 def greet(turn: int) -> list[Incoming]:
-    """Say what a newcomer wants to know, and offer samples; returns the one that was chosen.
+    """Draw the limits and the sample photos for new visitors; returns the selected sample.
 
-    This stands below the album, so that nothing jumps when it goes.
+    Placed below the album, so that nothing moves when it disappears.
     """
     with st.container(key="first"):
         st.caption(
             f"Up to {MAX_FILES} photos at a time, 100 MB each. "
-            "They stay on the computer that runs this page and are deleted when you leave."
+            "They stay on the computer that runs this page and are deleted when you close or reload the page."
         )
         if st.session_state.get("way") == "Samples" or not samples():
             return []
-        st.caption("No photo at hand? Try one of these.")
+        st.caption("No photo at hand? Try a sample.")
         return offer_samples(turn)
 
 
 def the_visit(plan: Plan) -> Visit:
-    """This visitor's photos."""
+    """The visit of this session, created on first use."""
     if "visit" not in st.session_state:
         st.session_state.visit = Visit(plan, load=load_model, gate=photo_gate())
     visit: Visit = st.session_state.visit
@@ -103,23 +103,23 @@ def the_visit(plan: Plan) -> Visit:
 
 
 def show(visit: Visit, state: State) -> None:
-    """Draw the photos, looking at the work again and again while there is some."""
+    """Draw the album, and redraw it periodically while there is work."""
     names = {letters: name for name, letters in offered_languages().items()}
     drawn = outline(state)
 
-    @st.fragment(run_every=_LOOKED if state.busy else None)
+    @st.fragment(run_every=_POLL if state.busy else None)
     def album() -> None:
         draw_album(visit, names)
-        if outline(visit.state()) != drawn:  # what stands around the album changes too
+        if outline(visit.state()) != drawn:  # the controls around the album must change, too
             st.rerun()
 
     there = bool(state.photos or state.waiting)
-    with st.container(key="photos" if there else "no-photos"):  # with room, so that what follows is not pushed down
+    with st.container(key="photos" if there else "no-photos"):  # reserves height, so that nothing below moves
         album()
 
 
 def outline(state: State) -> tuple[object, ...]:
-    """What of a visit shows outside the album."""
+    """The parts of the state that affect what is drawn outside the album."""
     return bool(state.photos or state.waiting), state.busy, bool(state.deleted), state.undone
 
 

@@ -1,4 +1,4 @@
-"""The page that scores captions against people's."""
+"""The page that scores captions against reference captions."""
 
 from typing import TYPE_CHECKING
 
@@ -19,41 +19,46 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Draw the page."""
-    st.title("How good are the captions?")
-    st.write("Compare captions from any model with captions that people wrote for the same photos.")
+    st.title("Evaluate captions")
+    st.write("Score captions from any model against captions that people wrote for the same photos.")
     left, right = st.columns(2)
     annotations = left.file_uploader(
-        "People's captions", "json", help='A COCO annotations file: {"images": […], "annotations": […]}'
+        "Captions written by people",
+        "json",
+        key="annotations",
+        help='A COCO annotations file (JSON): {"images": […], "annotations": […]}',
     )
     results = right.file_uploader(
-        "The model's captions",
+        "Captions to score",
         "json",
-        help='A COCO results file: [{"image_id": 42, "caption": "a dog"}]. The Caption page offers one to download.',
+        key="results",
+        help='A COCO results file (JSON): [{"image_id": 42, "caption": "a dog"}]. '
+        "To get one from the Caption page, select “Other formats”.",
     )
-    allow_missing = st.checkbox("Score what is there, even if some photos lack captions in one of the files")
+    allow_missing = st.checkbox("Skip photos that are missing from one of the files")
     if annotations is not None and results is not None:
         asked = (annotations.file_id, results.file_id, allow_missing)
         if st.session_state.get("asked") != asked:
             st.session_state.pop("scored", None)
             st.session_state.scored = (scored(annotations, results, allow_missing), annotations.name, results.name)
             st.session_state.asked = asked
-    if "scored" in st.session_state:  # it outlives a visit to another page, where the files do not
+    if "scored" in st.session_state:  # kept when the visitor opens another page; the files are not
         outcome, *names = st.session_state.scored
         if isinstance(outcome, str):
-            st.error("These files cannot be scored.")
+            st.error("The files could not be scored.")
             st.text(outcome)
         else:
             show(outcome, names)
 
 
 def scored(annotations: "UploadedFile", results: "UploadedFile", allow_missing: bool) -> Outcome | str:
-    """The scores, or why there are none."""
+    """The scores, or an error message."""
     said = st.empty()
     said.write("Scoring…")
     try:
         return scoring_gate().run(
             lambda: score_files(annotations.getvalue(), results.getvalue(), allow_missing=allow_missing),
-            lambda position: said.write(f"You are number {position} in the queue."),
+            lambda position: said.write(f"Waiting: you are number {position} in the queue."),
         )
     except CaptionerError as problem:
         return str(problem)
@@ -62,41 +67,42 @@ def scored(annotations: "UploadedFile", results: "UploadedFile", allow_missing: 
 
 
 def show(outcome: Outcome, names: list[str]) -> None:
-    """Draw the scores of two files, the histogram, and the best and the worst captions."""
+    """Draw the scores of two files, the histogram, and the best and worst captions."""
     st.subheader(f"Scores of {outcome.scores.images:,} captions")
-    st.text(" and ".join(names))
+    st.text("{1} scored against {0}".format(*names))
     intervals = outcome.scores.confidence_intervals()
     rows = [
         {
-            "measure": LABELS[name],
+            "metric": LABELS[name],
             "score": f"{100 * value:.1f}",
             "95 % interval": "{:.1f} to {:.1f}".format(*(100 * end for end in intervals[name])),
         }
         for name, value in outcome.scores.as_dict().items()
     ]
     left, right = st.columns(2, gap="large")
-    left.table(rows, hide_index=True, alt="Scores with intervals")
-    left.caption("×100. The interval says how far the score depends on which photos these happened to be.")
-    right.image(standalone(cider_histogram(outcome)), alt="How many photos have which CIDEr", width="stretch")
+    left.table(rows, hide_index=True, alt="Scores with 95 % intervals")
+    left.caption("All scores ×100. The interval shows how much a score would vary with other photos of the same kind.")
+    right.image(standalone(cider_histogram(outcome)), alt="Histogram of CIDEr-D per photo", width="stretch")
     groups = chosen(outcome, _no_picture)
-    for name, column in zip(("best", "worst"), st.columns(2, gap="large"), strict=True):
+    titles = {"best": "Highest-scoring captions", "worst": "Lowest-scoring captions"}
+    for (name, title), column in zip(titles.items(), st.columns(2, gap="large"), strict=True):
         with column:
-            st.subheader(f"The {name} captions")
+            st.subheader(title)
             for card in groups.get(name, []):
                 show_card(card)
     page = report_files(outcome, _no_picture)["report.html"]
-    st.download_button("Download the report", page, "report.html", "text/html", on_click="ignore")
+    st.download_button("Download report (HTML)", page, "report.html", "text/html", on_click="ignore")
 
 
 def _no_picture(_: CaptionedPhoto) -> None:
-    """The visitor brought none."""
+    """The visitor uploads captions only, no photos."""
 
 
 def show_card(card: Card) -> None:
-    """Draw one caption and what people wrote; strangers wrote both, so it is plain text."""
+    """Draw a caption and its references as plain text, because both are untrusted."""
     with st.container(border=True):
         st.text(card.caption)
-        st.caption(f"CIDEr {100 * card.cider:.1f}. People wrote:")
+        st.caption(f"CIDEr-D {100 * card.cider:.1f}. People wrote:")
         st.text("\n".join(card.references))
 
 

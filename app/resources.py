@@ -1,6 +1,4 @@
-"""What all visitors share: the models and the gates. The threads that caption photos use them too, so none needs a
-page.
-"""
+"""Models and queues shared by all visitors. Worker threads use them, too, so nothing here needs Streamlit."""
 
 import os
 import threading
@@ -18,19 +16,19 @@ _LOADING = threading.Lock()
 
 
 def offered_models() -> dict[str, str]:
-    """Name for people → what `captioner.load` takes."""
+    """Display name → argument for `captioner.load`."""
     return models(os.environ, separator=os.pathsep)
 
 
 @cache
 def offered_languages() -> dict[str, str]:
-    """Name for people → two letters."""
+    """Native name of a language → two-letter code."""
     return languages()
 
 
 def load_model(name: str) -> "Captioner":
-    """One model for all visitors; it keeps nothing between calls. `name` is what `captioner.load` takes."""
-    with _LOADING:  # two visitors at once must not load it twice
+    """Load a model, shared by all visitors: it is stateless. `name` is an argument for `captioner.load`."""
+    with _LOADING:  # or two visitors could load it twice
         return _load(name)
 
 
@@ -38,14 +36,12 @@ def load_model(name: str) -> "Captioner":
 def _load(name: str) -> "Captioner":
     import captioner
 
-    give_back_large_blocks()  # before the first of them is freed
+    give_back_large_blocks()  # takes effect only before the first large block is freed
     return captioner.load(name)
 
 
 def load_ahead(name: str) -> None:
-    """Load a model in the background while the visitor looks for a photo; what is wrong with it is told when it is
-    used.
-    """
+    """Load a model in the background while the visitor selects photos. Errors are reported when it is used."""
 
     def load() -> None:
         from captioner import CaptionerError
@@ -60,7 +56,7 @@ def load_ahead(name: str) -> None:
 
 @cache
 def decoding_defaults(name: str) -> "DecodingOptions":
-    """What the model's makers found best; the model itself is not loaded."""
+    """Default decoding options of a model, without loading it."""
     from captioner import checkpoint
 
     return checkpoint.read(name).decoding
@@ -68,11 +64,11 @@ def decoding_defaults(name: str) -> "DecodingOptions":
 
 @cache
 def photo_gate() -> Gate:
-    """Two photos at once: while one is decoded the model works on the other, and the memory for pixels is bounded."""
+    """Two photos at a time: one is decoded while the model captions the other, and memory use stays bounded."""
     return Gate(2)
 
 
 @cache
 def scoring_gate() -> Gate:
-    """One evaluation at a time: it keeps a core busy."""
+    """One evaluation at a time, because it keeps a core busy."""
     return Gate(1)

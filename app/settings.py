@@ -1,4 +1,4 @@
-"""How photos are captioned: the language stands on the page, the rest in a menu."""
+"""Captioning settings: the language is on the page, all others in a menu."""
 
 import dataclasses
 
@@ -9,24 +9,24 @@ from captioner.visit.photos import Plan
 from captioner.visit.visit import Visit
 
 KEPT = ("language", "model", "suggestions", "beam", "longest")
-"""Keys of widgets whose values outlive a visit to another page."""
+"""Keys of widgets whose values are kept when the visitor opens another page."""
 
 
 def ask_plan() -> Plan:
-    """Draw the language and the settings; returns what is chosen.
+    """Draw the language selector and the settings menu; returns the selected settings.
 
     Raises:
-        ModelError: the chosen model's directory is no checkpoint.
+        ModelError: the selected model is not a valid checkpoint.
     """
     spoken = offered_languages()
-    # A keyword for the width: the label stands above, and the box must not fill the row.
-    language = spoken[st.selectbox("Captions in", spoken, key="language", width=150)]
+    # A fixed width, or the box would fill the row.
+    language = spoken[st.selectbox("Caption language", spoken, key="language", width=150)]
     with st.popover("Settings"):
-        st.caption("These apply to the photos that you add next.")
+        st.caption("Changes apply to photos that you add later.")
         offered = offered_models()
         if st.session_state.get("model") not in offered:
             st.session_state.pop("model", None)
-        model = offered[st.selectbox("Model", offered, key="model", help="“About the model” says what each can do.")]
+        model = offered[st.selectbox("Model", offered, key="model", help="“About the model” describes each model.")]
         defaults = decoding_defaults(model)
         suggestions = _slider("Suggestions per photo", 1, 5, 3, key="suggestions")
         beam = _slider(
@@ -35,10 +35,10 @@ def ask_plan() -> Plan:
             max(10, defaults.beam_size),
             defaults.beam_size,
             key="beam",
-            help_="How many sentences the model compares as it writes. More is slower and often a little better.",
+            help_="Number of candidate sentences that the model compares. More is slower and often slightly better.",
         )
         longest = _slider(
-            "Longest caption, in words", 5, max(40, defaults.max_length), max(5, defaults.max_length), key="longest"
+            "Maximum length in words", 5, max(40, defaults.max_length), max(5, defaults.max_length), key="longest"
         )
         options = dataclasses.replace(
             defaults,
@@ -49,18 +49,18 @@ def ask_plan() -> Plan:
         )
         visit: Visit | None = st.session_state.get("visit")
         if visit is not None and visit.state().photos:
-            st.button("Redo all captions", on_click=visit.redo, help="Your own words stay.")
+            st.button("Redo all captions", on_click=visit.redo, help="Captions that you edited or replaced are kept.")
     return Plan(model, language, options)
 
 
 def _slider(label: str, least: int, most: int, default: int, *, key: str, help_: str | None = None) -> int:
-    """A slider whose value is in the session's state alone, where it outlives a visit to another page."""
+    """A slider whose value lives in the session state, so that it is kept when the visitor opens another page."""
     st.session_state[key] = min(most, max(least, st.session_state.get(key, default)))
     return st.slider(label, least, most, key=key, help=help_)
 
 
 def show_language(code: str) -> None:
-    """Have the language's box say what is true after a redo was undone; to be called before the box is drawn."""
+    """Reset the language selector after a redo was undone. Call it before the selector is drawn."""
     names = {letters: name for name, letters in offered_languages().items()}
     if code in names:
         st.session_state.language = names[code]

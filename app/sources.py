@@ -1,7 +1,7 @@
-"""The ways a photo comes in: chosen, dropped or pasted, as a folder, from the camera, or one of the samples.
+"""The sources of photos: uploads (selected, dropped, or pasted), folders, the camera, and samples.
 
-A widget gives a copy of what was uploaded, and Streamlit keeps it twice more: with all that was uploaded and with the
-widget's state. What waits for its turn must not fill the memory thrice, so only the first of these is left to it.
+A file widget returns a copy of an upload, and Streamlit keeps two more: one in its upload manager and one in the
+widget's state. To save memory, waiting files are kept only in the upload manager.
 """
 
 from functools import partial
@@ -23,18 +23,18 @@ WAYS = ("Photos", "Folder", "Camera", "Samples")
 
 
 def ask_for_way() -> str:
-    """Draw the choice of where photos come from."""
+    """Draw the selector of the photo source."""
     return st.segmented_control(
         "Add photos from", WAYS, default="Photos", required=True, key="way", label_visibility="collapsed"
     )
 
 
 def ask_for_photos(way: str, turn: int) -> list[Incoming]:
-    """Draw the widgets of all ways but the uploader; returns the files that came in, and forgets the widget's state.
+    """Draw the widget of a source other than the uploader; returns new files and clears the widget's state.
 
     Args:
         way: one of `WAYS`.
-        turn: changes after each delivery, which empties the widgets.
+        turn: incremented after each delivery, which empties the widgets.
     """
     if way == "Photos":
         return []
@@ -43,9 +43,9 @@ def ask_for_photos(way: str, turn: int) -> list[Incoming]:
             return offer_samples(turn)
         if way == "Camera":
             shot = st.camera_input("Take a photo", key=f"camera/{turn}")
-            st.caption("Is the camera blocked? Take the photo with your camera app, and add it under “Photos”.")
+            st.caption("If your browser blocks the camera, take the photo with a camera app and add it under “Photos”.")
             return _uploaded([shot] if shot else [], key=f"camera/{turn}")
-        # A folder holds other things too, and only its photos are wanted.
+        # Folders contain other files, too: accept only photos.
         key = f"folder/{turn}"
         return _uploaded(
             st.file_uploader("Add a folder of photos", SUFFIXES, accept_multiple_files="directory", key=key), key=key
@@ -53,14 +53,14 @@ def ask_for_photos(way: str, turn: int) -> list[Incoming]:
 
 
 def ask_for_uploads(turn: int, *, first: bool) -> list[Incoming]:
-    """Draw the uploader; returns the files that came in.
+    """Draw the uploader; returns new files.
 
-    It is drawn, but hidden, when another way is chosen: what uploads.js holds back goes through it. It takes any file,
-    so that what is no photo can be named.
+    It is drawn (but hidden) even if another source is selected, because uploads.js sends queued files through it. It
+    accepts any file, so that files that are not photos can be reported by name.
 
     Args:
-        turn: changes after each delivery, which empties the uploader and tells uploads.js of it.
-        first: nothing has come in yet, so that there is room for a large field.
+        turn: incremented after each delivery, which empties the uploader and notifies uploads.js.
+        first: True if nothing has been added yet, so that there is room for a large drop area.
     """
     key = f"upload/{turn}"
     with st.container(key="drop" if first else "drop-more"):
@@ -69,10 +69,10 @@ def ask_for_uploads(turn: int, *, first: bool) -> list[Incoming]:
 
 
 def offer_samples(turn: int) -> list[Incoming]:
-    """Draw photos to try the page with; returns the one that was chosen."""
+    """Draw the sample photos; returns the selected one."""
     offered = samples()
     if not offered:
-        st.caption("There are no samples here: they come with scikit-image, which is not installed.")
+        st.caption("No samples available. To get them, install scikit-image on the computer that runs this page.")
         return []
     chosen = []
     with st.container(horizontal=True):
@@ -82,7 +82,7 @@ def offer_samples(turn: int) -> list[Incoming]:
                 if st.button(name, key=f"sample/{turn}/{number}", width="stretch"):
                     chosen.append(Incoming(path.name, path.stat().st_size, path.read_bytes, lambda: None))
                 if name == HARD_SAMPLE:
-                    st.caption("a hard one", text_alignment="center")
+                    st.caption("hard for the model", text_alignment="center")
     return chosen
 
 
@@ -101,7 +101,7 @@ def _uploaded(files: "list[UploadedFile]", *, key: str) -> list[Incoming]:
     def read(file: str) -> bytes:
         for record in manager.get_files(session, [file]):
             return record.data
-        raise ImageError("The upload was lost. Add the photo again.")
+        raise ImageError("The uploaded file was lost. Add the photo again.")
 
     def forget(file: str) -> None:
         if isinstance(manager, MemoryUploadedFileManager):

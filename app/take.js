@@ -1,4 +1,4 @@
-// What can be done with all captions at once: download them, or delete all photos.
+// Actions for all photos: download the captions, or delete the photos.
 
 class Take {
   constructor(album) {
@@ -16,7 +16,7 @@ class Take {
       );
       if (usual) {
         usual.classList.add("primary");
-        usual.title = "A spreadsheet (CSV) for Excel and similar programs";
+        usual.title = "A table for Excel and other spreadsheet programs";
       }
       return [
         usual,
@@ -37,7 +37,7 @@ class Take {
     this.album.keepFocus(() => this.show());
   }
 
-  // Save the files that this page still waits for; the server also sends those that it made before.
+  // Save the files that this page has requested; the server also sends earlier ones.
   save(files, awaited) {
     for (const { number, name, kind, content } of files) {
       if (!awaited.has(number)) continue;

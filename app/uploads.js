@@ -1,16 +1,16 @@
-// Photos on their way to the server. Streamlit hands over a selection only when all of it is uploaded, so the browser
-// passes photos on a few at a time: the first captions are there while the rest is still being uploaded.
+// Uploads of photos. Streamlit delivers a selection only when all of it is uploaded. So the browser sends a few photos
+// at a time: the first captions appear while the other photos are still being uploaded.
 //
-// There is one for all visits to the page with the photos, so that nothing is lost when its visitor looks at another.
+// There is one instance per browser tab, so that nothing is lost when the visitor opens another page.
 
-const PATIENCE = 3000; // milliseconds until what was uploaded must have arrived
+const PATIENCE = 3000; // milliseconds until an upload counts as lost
 
 class Uploads {
   constructor() {
-    this.waiting = []; // { key, file } of what the server has not got yet
-    this.total = { files: 0, bytes: 0 }; // with what has arrived
+    this.waiting = []; // { key, file } that the server has not received
+    this.total = { files: 0, bytes: 0 }; // including received files
     this.atOnce = 1;
-    this.sent = null; // what was given to Streamlit: the first `count` that wait
+    this.sent = null; // the current upload: the first `count` waiting files
     this.patience = PATIENCE;
     this.key = 0;
     document.addEventListener("change", (event) => this.take(event), true);
@@ -18,7 +18,7 @@ class Uploads {
     setInterval(() => this.go(), 500);
   }
 
-  // Keep chosen files from Streamlit until it is their turn.
+  // Intercept selected files until it is their turn.
   take(event) {
     const given = event.dataTransfer ?? event.target;
     const files = [...(given?.files ?? [])];
@@ -26,7 +26,7 @@ class Uploads {
     const uploader = event.target.closest?.('[class*="st-key-upload-"]');
     const folder = [...(event.dataTransfer?.items ?? [])].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
     if (!uploader || folder) {
-      this.refuseBig(files); // Streamlit looks into folders by itself
+      this.refuseBig(files); // Streamlit handles folders itself
       return;
     }
     event.preventDefault();
@@ -36,7 +36,7 @@ class Uploads {
     this.add(files);
   }
 
-  // The server never hears of a file that is too big for it, unless it is told here.
+  // Report files above the size limit, which never reach the server.
   refuseBig(files) {
     const { limit } = this.album.data;
     files.filter((file) => file.size > limit).forEach((file) => this.album.order("big", 0, file.name));
@@ -53,7 +53,7 @@ class Uploads {
     this.album.redraw();
   }
 
-  // What the album shows of them.
+  // The tiles that the album shows for waiting files.
   get tiles() {
     return this.waiting.map(({ key, file }, place) => ({
       key,
@@ -74,7 +74,7 @@ class Uploads {
     return this.waiting.length ? { text, done: bytes - left, total: bytes || 1, uploading: true } : null;
   }
 
-  // Note what the server has got: the number of its uploader grows with each delivery.
+  // Called with the number of the server's uploader, which grows with each delivery.
   arrive(turn) {
     if (!this.sent || this.sent.turn === turn) return;
     const fast = Date.now() - this.sent.since < 1000;
@@ -108,23 +108,23 @@ class Uploads {
     this.passing = false;
   }
 
-  // Streamlit forgets files whose visitor looks at another page before the server has seen them. An uploader delivers
-  // once, so it does no harm to give it the same files again.
+  // Streamlit drops files if the visitor opens another page before the server has processed them. An uploader delivers
+  // only once, so sending the same files again is safe.
   lost(uploader) {
     const now = Date.now();
     if (uploader.querySelector('[data-testid="stFileChipIconSpinner"]')) this.sent.quiet = now;
     const idle = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning";
     if (!idle || now - this.sent.quiet < this.patience) return false;
-    this.patience *= 2; // the server may only be slow
+    this.patience *= 2; // the server may just be slow
     uploader.querySelectorAll('[data-testid="stFileChipDeleteBtn"] button').forEach((one) => one.click());
     return true;
   }
 
-  // Tell the server of files that did not get through.
+  // Report failed uploads to the server.
   dropFailed(uploader) {
     for (const icon of uploader.querySelectorAll('[data-testid="stFileChipIconError"]')) {
       const chip = icon.closest('[data-testid="stFileChip"]');
-      const name = chip.querySelector('[data-testid="stFileChipName"]')?.title; // its text may be cut
+      const name = chip.querySelector('[data-testid="stFileChipName"]')?.title; // the visible text may be truncated
       const place = this.waiting.findIndex(({ file }, at) => at < this.sent.count && file.name === name);
       chip.querySelector('[data-testid="stFileChipDeleteBtn"] button')?.click();
       if (place < 0) continue;
@@ -138,7 +138,7 @@ class Uploads {
     this.album.redraw();
   }
 
-  // Leave out all but what is already on its way.
+  // Drop all waiting files except those already being uploaded.
   stop() {
     const left = this.waiting.splice(this.sent?.count ?? 0);
     this.total.files -= left.length;

@@ -1,9 +1,9 @@
-"""How far a caption can be believed: a calibrated probability from what the search knows and from the picture itself.
+"""Calibrated confidence of a caption, from signals of the search and of the picture.
 
-A caption counts as close to people's where its CIDEr-D against their captions is at least what the lowest quarter of
-people's own captions reach against the others'. The probability of that is a logistic regression on signals of the
-search, times the probability that the picture is a photo at all, a second regression on how flat and how rough it is.
-Both are fitted by `python -m train calibrate` on validation photos, and travel in the checkpoint.
+A caption is close to people's if its CIDEr-D against their captions is at least the 25th percentile of what people's
+own captions score against each other. The confidence is the product of two logistic regressions: the probability that
+the caption is close, given signals of the search, and the probability that the picture is a photo at all, given its
+flatness and roughness. `python -m train calibrate` fits both on validation photos and stores them in the checkpoint.
 """
 
 import math
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from captioner.decoding import Hypothesis
 
 Signals = tuple[dict[str, float], dict[str, float]]
-"""By name, what `signals_of_search` and `signals_of_picture` give."""
+"""The results of `signals_of_search` and `signals_of_picture`, by name."""
 SIGNALS_OF_SEARCH = ("mean_log_prob", "least_log_prob", "tokens", "gain")
 SIGNALS_OF_PICTURE = ("uniform", "flat", "common_tones", "rough")
 _BLOCK = 8  # pixels
-_UNIFORM, _FLAT = 1, 6  # greatest difference within a block, of 255
+_UNIFORM, _FLAT = 1, 6  # maximum difference within a block, of 255
 _TONES = 64
 
 
@@ -35,29 +35,29 @@ class Logistic:
     """A logistic regression.
 
     Attributes:
-        bias: log-odds where all signals are 0.
-        weights: by signal, what one unit of it adds to the log-odds.
+        bias: log-odds if all signals are 0.
+        weights: signal → weight in the log-odds.
     """
 
     bias: float
     weights: dict[str, float]
 
     def probability(self, signals: Mapping[str, float]) -> float:
-        """In (0, 1)."""
+        """The probability in (0, 1)."""
         log_odds = self.bias + sum(weight * signals[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-500.0, min(500.0, log_odds))))
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Calibration:
-    """What turns signals into a confidence; a part of a checkpoint.
+    """Maps signals to a confidence; part of a checkpoint.
 
     Attributes:
         close: probability that the caption of a photo is close to people's.
-        photo: probability that a picture is a photo, and no plain color, drawing, chart, text or noise.
-        measured: how well it does by cross-validation, for people: `ece`, the expected calibration error; `auc`, the
-            area under the ROC curve; `auc_before`, that of the mean token probability; `photos`; `rate`, the share of
-            captions that are close.
+        photo: probability that a picture is a photo rather than a plain color, drawing, chart, text, or noise.
+        measured: cross-validation results, for information: `ece`, the expected calibration error; `auc`, the area
+            under the ROC curve; `auc_before`, the same for the mean token probability; `photos`, their number; `rate`,
+            the fraction of captions that are close.
     """
 
     close: Logistic
@@ -71,7 +71,7 @@ class Calibration:
                     raise ValueError(f"unknown signal {name!r}; known: {', '.join(known)}")
 
     def confidence(self, search: Mapping[str, float], picture: Mapping[str, float]) -> float:
-        """Probability in [0, 1] that the picture is a photo and its caption close to people's.
+        """Probability in [0, 1] that the picture is a photo and its caption is close to people's.
 
         Args:
             search: from `signals_of_search`.
@@ -81,15 +81,15 @@ class Calibration:
 
 
 def signals_of_search(hypothesis: "Hypothesis", log_prob_unseen: float) -> dict[str, float]:
-    """What the search knows about its sentence.
+    """Signals from the search for a caption.
 
     Args:
-        hypothesis: the sentence.
-        log_prob_unseen: natural logarithm of the probability that the model gives the sentence without any picture.
+        hypothesis: the caption.
+        log_prob_unseen: natural logarithm of the probability of the caption without any picture.
 
     Returns:
-        By name, as `SIGNALS_OF_SEARCH`: the mean and the least log-probability of a token, its end included; the number
-        of tokens; and how much likelier, per token, the picture has made the sentence (its pointwise mutual
+        The signals of `SIGNALS_OF_SEARCH`, by name: the mean and the minimum log-probability of a token, including the
+        end token; the number of tokens; and the gain in log-probability per token due to the picture (pointwise mutual
         information).
     """
     steps = hypothesis.steps
@@ -102,21 +102,21 @@ def signals_of_search(hypothesis: "Hypothesis", log_prob_unseen: float) -> dict[
 
 
 def signals_of_picture(pixels: "NDArray[np.uint8]") -> dict[str, float]:
-    """What tells a photo from a picture of nothing.
+    """Signals that distinguish photos from other pictures.
 
     Args:
         pixels: (S, S, 3), RGB, S at least 16.
 
     Returns:
-        By name, as `SIGNALS_OF_PICTURE`, in [0, 1] each: the shares of 8 × 8 blocks that are of one color, as in
-        drawings, and that are nearly so, as in skies too; the share of the two commonest of 64 tones; and 1 minus the
-        correlation of neighboring pixels, which is about 1 in noise and 0.05 in photos.
+        The signals of `SIGNALS_OF_PICTURE`, by name, each in [0, 1]: the fractions of 8 × 8 blocks that are uniform (as
+        in drawings) and nearly uniform (also in skies); the fraction of pixels with the two most common of 64 tones;
+        and 1 minus the correlation of neighboring pixels (about 1 for noise and 0.05 for photos).
     """
     import numpy as np
 
     across = len(pixels) // _BLOCK
     size = across * _BLOCK
-    bands = pixels[:size, :size].reshape(across, _BLOCK, size, 3)  # reduced along whole rows first, which is fast
+    bands = pixels[:size, :size].reshape(across, _BLOCK, size, 3)  # reducing whole rows first is faster
     most, least = (band.reshape(across, across, _BLOCK, 3) for band in (bands.max(1), bands.min(1)))
     spread = most.max(2).astype(int) - least.min(2)
     tones = pixels.astype(np.float32) @ np.full(3, 1 / 3, dtype=np.float32)

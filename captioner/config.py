@@ -1,7 +1,7 @@
-"""What a model is made of: frozen dataclasses, checked when built, strict from and to JSON.
+"""Configuration of models: frozen dataclasses, validated when built, with strict conversion from and to JSON.
 
-An unknown key, a wrong type or a value out of range is refused in one sentence that names the field and, for an unknown
-key, lists the known ones. The same reader serves a checkpoint's `config.json` and the trainer's TOML.
+Unknown keys, wrong types and values out of range are errors that name the field and list the known keys. The same
+functions read a checkpoint's `config.json` and the trainer's TOML.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ Scale = Annotated[float, Field(gt=0, le=1)]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ImageConfig:
-    """How a photo becomes the encoder's input: squashed to a square, scaled to [0, 1], normalised per channel.
+    """How a photo becomes the encoder's input: squashed to a square, scaled to [0, 1], normalized per channel.
 
     Attributes:
         size: side of the square in pixels.
@@ -58,18 +58,18 @@ class ImageConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ImageEncoderConfig:
-    """A torchvision CNN by its torchvision name, used up to its last grid of features."""
+    """A torchvision CNN, by its torchvision name, up to its last feature map."""
 
     backbone: Backbone = "mobilenet_v2"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TextEncoderSettings:
-    """A bidirectional LSTM over the tokens of a sentence, before it is known how many tokens there are.
+    """Settings of a bidirectional LSTM encoder, without the vocabulary size.
 
     Attributes:
-        layers: LSTMs one above the other.
-        hidden_size: width of each direction's state; the decoder attends to both, side by side.
+        layers: number of stacked LSTM layers.
+        hidden_size: width of each direction's state; the decoder attends to their concatenation.
         embedding_size: width of a token's embedding.
         dropout: probability in [0, 1), on embeddings and between layers.
     """
@@ -85,7 +85,7 @@ class TextEncoderConfig(TextEncoderSettings):
     """A bidirectional LSTM over the tokens of a sentence.
 
     Attributes:
-        vocabulary_size: number of tokens of the language it reads, the special ones included.
+        vocabulary_size: number of source tokens, including the special ones.
     """
 
     vocabulary_size: Annotated[int, Field(ge=5)]
@@ -93,7 +93,7 @@ class TextEncoderConfig(TextEncoderSettings):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DecoderSettings:
-    """A recurrent decoder with attention, before it is known how many words it has.
+    """Settings of a recurrent decoder with attention, without the vocabulary size.
 
     Attributes:
         cell: the recurrent cell.
@@ -102,12 +102,12 @@ class DecoderSettings:
         embedding_size: width of a token's embedding.
         attention: `none` gives the decoder the mean of the vectors at every step.
         heads: number of attention heads; only `multi-head` has more than one.
-        dropout: probability in [0, 1), on embeddings and on what the output layer reads.
-        vector_dropout: the same on the vectors that are attended to.
-        tie_weights: let the output layer share the embedding's matrix (Press and Wolf 2017).
-        sentinel: attend to one vector more, the mean of the encoder's plus a learned one, for words that need no look
-            at a place (after the visual sentinel of Lu et al. 2017, section 2.3, which comes from the LSTM's memory
-            instead).
+        dropout: probability in [0, 1), on embeddings and on the input of the output layer.
+        vector_dropout: probability in [0, 1), on the encoder's vectors.
+        tie_weights: share the embedding matrix with the output layer (Press and Wolf 2017).
+        sentinel: attend to an additional vector, the mean of the encoder's vectors plus a learned one, for words that
+            do not depend on a region (after the visual sentinel of Lu et al. 2017, section 2.3, which is computed from
+            the LSTM's memory instead).
     """
 
     cell: Cell = "lstm"
@@ -125,7 +125,9 @@ class DecoderSettings:
         if self.attention == "multi-head" and self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         if self.attention == "none" and self.sentinel:
-            raise ValueError("a sentinel does nothing where attention is 'none'")
+            raise ValueError(
+                "sentinel needs attention; set sentinel to false, or attention to another value than 'none'"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -133,7 +135,7 @@ class DecoderConfig(DecoderSettings):
     """A recurrent decoder with attention.
 
     Attributes:
-        vocabulary_size: number of tokens, the four special ones included.
+        vocabulary_size: number of tokens, including the four special ones.
     """
 
     vocabulary_size: Annotated[int, Field(ge=5)]
@@ -144,8 +146,8 @@ class TextConfig:
     """How a caption becomes tokens.
 
     Attributes:
-        tokens: COCO's words, or characters.
-        direction: in which order they are written.
+        tokens: words as in COCO's evaluation, or characters.
+        direction: the order in which the decoder writes them.
     """
 
     tokens: Literal["word", "char"] = "word"
@@ -154,7 +156,7 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelConfig:
-    """Everything that is needed to build a captioner and to feed it, weights and vocabulary aside."""
+    """The full configuration of a captioning model, apart from weights and vocabulary."""
 
     encoder: ImageEncoderConfig
     decoder: DecoderConfig
@@ -164,13 +166,12 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TranslatorConfig:
-    """Everything that is needed to build a translator, weights and subwords aside.
+    """The full configuration of a translator, apart from weights and subwords.
 
     Attributes:
-        encoder: reads the sentence.
-        decoder: writes it in another language.
-        languages: those it can write, by their two letters (ISO 639-1); a sentence begins with its language's own
-            token.
+        encoder: encodes the source sentence.
+        decoder: writes the translation.
+        languages: target languages (ISO 639-1 codes); a translation begins with the token of its language.
     """
 
     encoder: TextEncoderConfig
@@ -179,36 +180,36 @@ class TranslatorConfig:
 
 
 def from_mapping(kind: type[T], data: Mapping[str, Any], *, where: str, error: type[CaptionerError] = UsageError) -> T:
-    """Build the configuration dataclass `kind` from plain data (JSON's types), strictly.
+    """Build the configuration dataclass `kind` from plain data (JSON types), with strict validation.
 
     Args:
-        kind: a dataclass of this project's.
-        data: keys and values as JSON or TOML gives them.
-        where: what an error names, usually the file.
-        error: the class of the error.
+        kind: a dataclass of this project.
+        data: parsed JSON or TOML.
+        where: source of the data, for messages; usually the file.
+        error: class of the error to raise.
 
     Raises:
         CaptionerError: (as `error`) a key is unknown, missing, of the wrong type or out of range.
     """
     try:
-        # Through JSON, so that a list is taken for a tuple and an int for a float, but nothing else is converted.
+        # JSON mode accepts a list for a tuple and an int for a float, but converts nothing else.
         return TypeAdapter(kind).validate_json(json.dumps(dict(data)), strict=True)
     except ValidationError as problem:
         raise error(f"{where}: {_sentence(kind, problem)}") from None
-    except CaptionerError as problem:  # a dataclass that checks itself
+    except CaptionerError as problem:  # raised by a dataclass that validates itself
         raise error(f"{where}: {problem}") from None
     except (TypeError, ValueError) as problem:  # a TOML date, say
         raise error(f"{where}: {problem}.") from None
 
 
 def to_mapping(config: object) -> dict[str, Any]:
-    """Turn a configuration dataclass into plain data (JSON's types) that `from_mapping` reads back."""
+    """Convert a configuration dataclass to plain data (JSON types), the inverse of `from_mapping`."""
     data: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
     return data
 
 
 def _sentence(kind: type[Any], problem: ValidationError) -> str:
-    """Say the first problem in one sentence, with what the user may have meant."""
+    """Describe the first problem in one sentence, with a suggestion for a misspelled key."""
     first, *others = problem.errors(include_url=False)
     path = [str(part) for part in first["loc"]]
     field = ".".join(path) or "the configuration"
@@ -223,13 +224,13 @@ def _sentence(kind: type[Any], problem: ValidationError) -> str:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         value = first["input"] if isinstance(first["input"], str | int | float | bool) else None
         text = f"{field}: {message[:1].lower()}{message[1:]}" + (f", not {value!r}." if value is not None else ".")
-    return text + (f" ({len(others)} more like it)" if others else "")
+    return text + (f" ({len(others)} more errors)" if others else "")
 
 
 def _known_keys(kind: type[Any], path: list[str]) -> list[str]:
-    """The fields of the dataclass that stands at `path` below `kind`."""
+    """The field names of the dataclass at `path` within `kind`."""
     for part in path:
-        inner = kind if part.isdigit() else get_type_hints(kind).get(part)  # a place in a tuple names no field
+        inner = kind if part.isdigit() else get_type_hints(kind).get(part)  # an index in a tuple is not a field
         inner = next((one for one in get_args(inner) if dataclasses.is_dataclass(one)), inner)
         if not isinstance(inner, type) or not dataclasses.is_dataclass(inner):
             break

@@ -1,44 +1,43 @@
-"""Everything that can go wrong because of what a user gave us.
+"""Errors that users can cause.
 
-    CaptionerError      the root: one sentence that says what, where and what to do
-    ├── UsageError      an option, a config or a data file that makes no sense     exit 2
-    │   └── SentenceError   one sentence that cannot be translated; the others go on
-    ├── ImageError      one photo that cannot be read; the others go on            exit 1
-    ├── ModelError      a checkpoint that is missing, damaged or of another format exit 3
-    └── OutputError     results that cannot be written                             exit 4
+    CaptionerError          base class; the message says what happened, where, and what to do
+    ├── UsageError          an invalid option, configuration or data file            exit code 2
+    │   └── SentenceError   a sentence that cannot be translated; others are still translated
+    ├── ImageError          a photo that cannot be read; others are still captioned  exit code 1
+    ├── ModelError          a missing, damaged or incompatible checkpoint            exit code 3
+    └── OutputError         results that cannot be written                           exit code 4
 
-A `CaptionerError` is shown to users as it is, without a traceback. Any other exception that leaves the library is a bug
-in it.
+The message of a `CaptionerError` is shown to users without a traceback. Any other exception is a bug.
 """
 
 
 class CaptionerError(Exception):
-    """The root of all errors a user can cause; `exit_code` is what the command line ends with."""
+    """Base class of all errors a user can cause; `exit_code` is the exit code of the command."""
 
     exit_code = 1
 
 
 class UsageError(CaptionerError):
-    """An option, configuration or data file that cannot be used as it stands."""
+    """An invalid option, configuration or data file."""
 
     exit_code = 2
 
 
 class SentenceError(UsageError):
-    """A sentence that cannot be translated. Batches record it and go on."""
+    """A sentence that cannot be translated. Batches report it and continue."""
 
 
 class ImageError(CaptionerError):
-    """A photo that cannot be read. Batches record it and go on."""
+    """A photo that cannot be read. Batches record it and continue."""
 
 
 class ModelError(CaptionerError):
-    """A checkpoint that is missing, damaged, or made for something else."""
+    """A checkpoint that is missing, damaged or incompatible."""
 
     exit_code = 3
 
 
 class OutputError(CaptionerError):
-    """Results that cannot be written where they were asked for."""
+    """Results that cannot be written to the requested place."""
 
     exit_code = 4

@@ -1,6 +1,4 @@
-"""Files that many write and read: text in whatever encoding people's programs give it, replaced at once or not at all,
-locked.
-"""
+"""Shared file operations: reading text in any common encoding, atomic writes, and locks."""
 
 import codecs
 import contextlib
@@ -15,7 +13,7 @@ from pathlib import Path
 
 from captioner.errors import OutputError, UsageError
 
-# The marks that Windows programs put first. UTF-32's begins with UTF-16's, so it is tried before it.
+# Byte-order marks. UTF-32's begins with UTF-16's, so it is tried first.
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -26,10 +24,10 @@ _ENCODINGS = (
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a text file as UTF-8, or as what its byte-order mark says; line ends stay as they are.
+    """Read a text file as UTF-8, or in the encoding of its byte-order mark. Line endings are kept.
 
     Raises:
-        UsageError: the file cannot be read, or is not text in these encodings.
+        UsageError: the file cannot be read or decoded.
     """
     try:
         data = Path(path).read_bytes()
@@ -44,42 +42,38 @@ def decode_text(data: bytes, source: str, *, errors: str = "strict") -> str:
 
     Args:
         data: the whole file.
-        source: what to call it in an error.
-        errors: what becomes of bytes that are not text, as for `bytes.decode`.
+        source: name of the file, for messages.
+        errors: how to handle invalid bytes, as for `bytes.decode`.
 
     Raises:
-        UsageError: the bytes are not text in these encodings.
+        UsageError: the bytes cannot be decoded.
     """
     encoding = encoding_of(data)
     try:
         return data.decode(encoding, errors)
     except UnicodeDecodeError as problem:
         name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-        raise UsageError(
-            f"{source} is not {name} text (byte {problem.start}); save it as UTF-8, or convert it with iconv."
-        ) from None
+        raise UsageError(f"{source} is not {name} text (byte {problem.start}); save it as UTF-8.") from None
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding of a text that begins with these bytes, at least four if it has so many; UTF-8 unless a mark says
-    otherwise.
-    """
+    """The encoding of a text by its first four bytes: that of its byte-order mark, or UTF-8."""
     return next((name for mark, name in _ENCODINGS if start.startswith(mark)), "utf-8")
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, temporary_name: str = "") -> Iterator[Path]:
-    """Give a temporary file in the same directory that takes the place of `path` at once when the block ends well.
+    """Yield a temporary file in the same directory that atomically replaces `path` if the block succeeds.
 
-    Mode and owner of what stands there stay, and a link stays a link: the file that it leads to is replaced.
+    Mode and owner of an existing file are kept. If `path` is a link, the file that it points to is replaced.
 
     Args:
         path: the file.
-        temporary_name: of the temporary file; a new one each time if empty. Always the same one for a file is replaced
-            by the next attempt, if a kill left it behind.
+        temporary_name: name of the temporary file; random if empty. With a fixed name, the next attempt overwrites what
+            a killed process left behind.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    # no longer than a name may be
+    # within the limit on file names
     temporary = target.with_name(temporary_name or f".{target.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
@@ -92,7 +86,7 @@ def replacing(path: Path, *, temporary_name: str = "") -> Iterator[Path]:
 
 
 def _take_after(file: Path, old: Path) -> None:
-    """Give a file the owner, where that is allowed, and the mode of another one, if that exists."""
+    """Copy mode and, if permitted, owner of an existing file."""
     with contextlib.suppress(FileNotFoundError):
         status = old.stat()
         if hasattr(os, "chown"):
@@ -103,49 +97,50 @@ def _take_after(file: Path, old: Path) -> None:
 
 
 def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
-    """Remove what processes that were killed have left of the files that they were replacing there; see `replacing`.
+    """Remove temporary files of `replacing` that killed processes left behind.
 
     Args:
-        directory: where they are, at any depth.
-        name: the files' names, with wildcards.
-        age: seconds for which nobody has written to them.
+        directory: searched recursively.
+        name: pattern of the names of the files being replaced.
+        age: minimum time since the last write, in seconds.
     """
     for torn in directory.rglob(f".{name}.????????.part"):
-        with contextlib.suppress(FileNotFoundError):  # another process does the same
+        with contextlib.suppress(FileNotFoundError):  # another process has removed it
             if time.time() - torn.stat().st_mtime >= age:
                 torn.unlink()
 
 
-def write_files(directory: Path, files: Mapping[str, str]) -> None:
-    """Write files of text, each at once or not at all, into a directory that is made if need be.
+def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files, each atomically, into a directory, which is created if necessary.
 
     Args:
-        directory: where to.
-        files: name → text; none only make the directory.
+        directory: the directory.
+        files: name → text or bytes; if empty, only the directory is created.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the directory cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
+        for name, content in files.items():
+            data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
             with replacing(directory / name) as temporary:
-                temporary.write_bytes(text.encode(errors="backslashreplace"))
+                temporary.write_bytes(data)
     except OSError as problem:
         raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of an output: a lock on a file beside it, which is deleted at the end.
+    """Lock an output file by a lock file beside it, which is deleted at the end.
 
-    It is the process's own (POSIX `fcntl`, not `flock`): neither a fork nor a program that it starts has it.
+    The lock belongs to the process (POSIX `fcntl`, not `flock`): forks and child processes do not inherit it.
 
     Yields:
-        Whether there is a lock: some network file systems know none, and then nobody is refused.
+        Whether the file is locked; False on network file systems that do not support locks.
 
     Raises:
-        OutputError: another run has it, or the folder cannot be written.
+        OutputError: another run holds the lock, or the folder cannot be written.
     """
     name = path.resolve().with_name(f".{_short(path.name)}.lock")
     try:
@@ -155,30 +150,32 @@ def locked(path: Path) -> Iterator[bool]:
             held = _lock(descriptor)
             if not held or _is(descriptor, name):
                 break
-            os.close(descriptor)  # its owner deleted it between our opening and our locking it
+            os.close(descriptor)  # its owner deleted it after we opened it
     except BlockingIOError:
         os.close(descriptor)
-        raise OutputError(f"{path}: another run is writing it; wait for its end or give another name.") from None
+        raise OutputError(
+            f"{path}: another run is writing it; wait until that run ends, or give another name."
+        ) from None
     except OSError as problem:
         raise OutputError(f"{path}: cannot be written ({problem.strerror}).") from None
     try:
         yield held
     finally:
-        with contextlib.suppress(OSError):  # Windows deletes no open file; an empty one does no harm
+        with contextlib.suppress(OSError):  # Windows cannot delete an open file; leaving it is harmless
             name.unlink()
         os.close(descriptor)
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for more behind it, and is still no other file's."""
+    """A shortened but unique name, to which more can be appended."""
     return name if len(name) <= 40 else f"{name[:40]}-{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}"
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock a file; False where the file system knows no locks.
+    """Lock a file; False if the file system does not support locks.
 
     Raises:
-        BlockingIOError: somebody else has it.
+        BlockingIOError: another process holds the lock.
     """
     try:
         if sys.platform == "win32":
@@ -197,7 +194,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _is(descriptor: int, name: Path) -> bool:
-    """Whether an open file still has that name."""
+    """Whether an open file is still the file with that name."""
     try:
         return os.path.samestat(os.fstat(descriptor), name.stat())
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,8 +12,12 @@ from captioner.decoding.beam import beam_search
 from captioner.decoding.constraints import Constraint, at_most, no_repeated_words
 from captioner.errors import UsageError
 from captioner.models.interfaces import Decoder, Forced, Vectors
+from captioner.models.quantized import is_supported
 from captioner.text import BOS, EOS, PAD, UNK, Vocabulary
 from captioner.text.english import REPEATABLE
+
+Precision = Literal["int8", "float32"]
+PRECISIONS = "auto", "int8", "float32"
 
 
 def find_device(name: str) -> torch.device:
@@ -33,6 +38,32 @@ def find_device(name: str) -> torch.device:
     if not there[name]():
         raise UsageError(f"device {name!r}: this machine has none that PyTorch can use; try cpu.")
     return torch.device(name)
+
+
+def find_precision(name: str, device: torch.device, *, prepared: bool) -> Precision:
+    """Find what a model computes in by name; `auto` prefers int8 where it is faster.
+
+    Args:
+        name: `auto`, `int8` or `float32`.
+        device: where the model is.
+        prepared: whether the checkpoint has the ranges that int8 needs.
+
+    Raises:
+        UsageError: the name is unknown, or int8 is not to be had.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"precision {name!r} is unknown; known: {', '.join(PRECISIONS)}.")
+    if name == "float32":
+        return "float32"
+    if not prepared:
+        problem = "the checkpoint was not prepared for it; see python -m train quantize"
+    elif device.type != "cpu" or not is_supported():
+        problem = "it needs an x86 processor with VNNI instructions; use float32"
+    else:
+        return "int8"
+    if name == "int8":
+        raise UsageError(f"precision int8: {problem}.")
+    return "float32"
 
 
 def generate(

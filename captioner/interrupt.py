@@ -1,4 +1,4 @@
-"""Whoever ends a run asks first, so that what was started can be finished and kept."""
+"""Graceful interruption: Ctrl-C and termination signals let a run finish and save the work in progress."""
 
 import signal
 import threading
@@ -6,20 +6,19 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-# Ctrl-C, a system that ends its processes, a terminal that is closed; not every system knows them all.
+# Ctrl-C, termination by the system, a closed terminal; not every system has all of them.
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _ONE_REQUEST = 1.0
-"""Seconds within which signals are one and the same request: `torchrun` passes on a Ctrl-C that the terminal has sent
-already.
+"""Seconds within which signals count as one request, because `torchrun` forwards a Ctrl-C that the terminal has also
+sent.
 """
 
 
 class Interrupt:
-    """Within the block, Ctrl-C and the signals that end a process only ask for an end; a second one does not ask any
-    more.
+    """Within the block, a first Ctrl-C or termination signal only sets a flag; a second one raises KeyboardInterrupt.
 
     Attributes:
-        requested: whether somebody has asked.
+        requested: whether a signal has arrived.
     """
 
     def __init__(self) -> None:
@@ -28,9 +27,9 @@ class Interrupt:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere no signal arrives
+        if threading.current_thread() is threading.main_thread():  # signals arrive only there
             for number in _SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's background, wants it so
+                if signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup or in the background of a shell
                     self._before[number] = signal.signal(number, self._ask)
         return self
 

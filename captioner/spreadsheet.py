@@ -1,4 +1,4 @@
-"""CSV that spreadsheets open as it is: accents stay, and text is shown and never computed."""
+"""CSV that is safe for spreadsheets: accents are kept, and text is never interpreted as a formula."""
 
 import csv
 import json
@@ -6,30 +6,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 ENCODING = "utf-8-sig"
-"""UTF-8 with a byte-order mark, without which Excel takes the text for another encoding's."""
+"""UTF-8 with a byte-order mark, without which Excel assumes another encoding."""
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def to_cell(text: str) -> str:
-    """The text, with an apostrophe in front if a spreadsheet would take it for a formula or if it begins with one
-    already.
-    """
+    """Prefix a text with an apostrophe if a spreadsheet could interpret it as a formula, or if it begins with one."""
     return f"'{text}" if text.startswith(_RISKY) else text
 
 
 def from_cell(cell: str) -> str:
-    """The text that `to_cell` was given; an apostrophe that it would not have put there stays."""
+    """The inverse of `to_cell`; an apostrophe that `to_cell` would not have added is kept."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(_RISKY) else cell
 
 
 def write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a table as CSV (RFC 4180), with the names of its columns first.
+    """Write a table as CSV (RFC 4180) with a header.
 
     Args:
         file: opened with `newline=""` and `ENCODING`.
-        columns: what of each row is written.
-        rows: lists in them are written as JSON.
+        columns: keys of each row to write.
+        rows: rows; lists are written as JSON.
     """
     writer = csv.writer(file)
     writer.writerow(columns)

@@ -1,8 +1,8 @@
 """`make load`: 50 visitors at once upload a photo of about 4 MB each to the running page, as browsers do over its
-WebSocket.
+WebSocket; then 50 clients post one to `captioner serve`.
 
 Prints how long they waited for their captions, whether each got the right one, and the server's peak memory over what
-importing torch, torchvision and streamlit takes. Linux only: the peak is the kernel's (VmHWM).
+its imports take. Linux only: the peak is the kernel's (VmHWM).
 """
 
 import argparse
@@ -12,9 +12,12 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +29,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 import captioner
-from tests.served import served
+from tests.served import Server, served, serving
 
 SAMPLES = Path(skimage.__file__).parent / "data"
 SIDE = 4000  # pixels: 12 megapixels at 4:3, as phones give
@@ -150,8 +153,8 @@ def peak(pid: int | str) -> float:
     return int(found[1]) * 1024 / 1e6
 
 
-def imports_alone() -> float:
-    code = "import torch, torchvision, streamlit; print(open('/proc/self/status').read())"
+def imports_alone(*modules: str) -> float:
+    code = f"import {', '.join(modules)}; print(open('/proc/self/status').read())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
     assert found
@@ -164,26 +167,34 @@ async def all_visits(url: str, photos: list[bytes], captions: list[str], visitor
     return await asyncio.gather(*(visit(url, photos[number % len(photos)], known, start) for number in range(visitors)))
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--visitors", type=int, default=50)
-    visitors = parser.parse_args().visitors
-    photos = big_photos()
-    model = captioner.load()
-    captions = [model.caption(photo).text for photo in photos]
-    with served() as server:
-        warm = asyncio.run(all_visits(server.url, photos, captions, 1))
-        before = peak(server.pid)
-        results = asyncio.run(all_visits(server.url, photos, captions, visitors))
-        highest = peak(server.pid)
-    right = sum(text == captions[number % len(photos)] for number, (text, _) in enumerate(results))
+def post(url: str, photo: bytes, start: threading.Barrier) -> tuple[str, float]:
+    """Post the photo when all clients are there; returns its caption and the seconds it took."""
+    request = urllib.request.Request(f"{url}/caption", photo, {"Content-Type": "image/jpeg"})
+    start.wait()
+    begun = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=600) as answer:
+        return json.load(answer)["caption"], time.perf_counter() - begun
+
+
+def all_posts(url: str, photos: list[bytes], clients: int) -> list[tuple[str, float]]:
+    start = threading.Barrier(clients)
+    with ThreadPoolExecutor(clients) as pool:
+        return list(pool.map(lambda number: post(url, photos[number % len(photos)], start), range(clients)))
+
+
+Visit = Callable[[str, int], list[tuple[str, float]]]
+"""Lets so many come at once to a server; gives their captions and the seconds that each took."""
+
+
+def measure(server: Server, come: Visit, captions: list[str], visitors: int, modules: tuple[str, ...]) -> bool:
+    """Measure and print; returns whether all captions were right."""
+    warm = come(server.url, 1)
+    before = peak(server.pid)
+    results = come(server.url, visitors)
+    highest = peak(server.pid)
+    right = sum(text == captions[number % len(captions)] for number, (text, _) in enumerate(results))
     seconds = [taken for _, taken in results]
-    base = imports_alone()
-    print(
-        f"photos: {visitors} of {np.mean([len(photo) for photo in photos]) / 1e6:.1f} MB, {len(set(captions))} "
-        "different captions"
-    )
+    base = imports_alone(*modules)
     print(f"right captions: {right} of {visitors}")
     print(
         f"alone: {warm[0][1]:.2f} s; all at once: p50 {np.percentile(seconds, 50):.1f} s, p95 "
@@ -193,7 +204,42 @@ def main() -> None:
         f"peak memory: {highest:.0f} MB; after one visitor {before:.0f} MB; the imports alone {base:.0f} MB; over "
         f"them {highest - base:.0f} MB"
     )
-    sys.exit(right != visitors)
+    return right == visitors
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visitors", type=int, default=50)
+    parser.add_argument("--only", choices=["app", "serve"], help="one of the two")
+    options = parser.parse_args()
+    photos = big_photos()
+    model = captioner.load()
+    captions = [model.caption(photo).text for photo in photos]
+    size = np.mean([len(photo) for photo in photos]) / 1e6
+    print(f"photos: {options.visitors} of {size:.1f} MB, {len(set(captions))} different captions")
+    right = True
+    if options.only != "serve":
+        print("captioner app")
+        with served() as server:
+            right &= measure(
+                server,
+                lambda url, visitors: asyncio.run(all_visits(url, photos, captions, visitors)),
+                captions,
+                options.visitors,
+                ("torch", "torchvision", "streamlit"),
+            )
+    if options.only != "app":
+        print("captioner serve")
+        with serving() as server:
+            right &= measure(
+                server,
+                lambda url, clients: all_posts(url, photos, clients),
+                captions,
+                options.visitors,
+                ("torch", "torchvision", "fastapi", "uvicorn"),
+            )
+    sys.exit(not right)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main() -> None:
                 page.screenshot(path=HERE / f"caption-{kind}-{scheme}.png")
                 page.locator("button.tile").nth(1).click()
                 page.get_by_role("button", name="Why this caption?").click()
-                page.get_by_text("Covering the outlined").or_(page.get_by_text("No single area")).wait_for(
+                page.get_by_text("The caption depends most on").or_(page.get_by_text("No single area")).wait_for(
                     timeout=60_000
                 )
                 page.screenshot(path=HERE / f"detail-{kind}-{scheme}.png")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -34,12 +35,47 @@ class Server:
     pid: int
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def serving(*arguments: str, number: int = signal.SIGTERM, **environment: str) -> Iterator[Server]:
+    """Run `captioner serve` until the block ends; it ends well, and has nothing to complain about.
+
+    Args:
+        arguments: of the command.
+        number: the signal that ends it, if it has not ended by then.
+        environment: more variables.
+    """
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "captioner", "serve", "--port", str(port), *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        try:
+            said = process.stderr.readline()
+            assert said == f"captioner: serving captions on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+            yield Server(f"http://127.0.0.1:{port}", process.pid)
+            if process.poll() is None:
+                process.send_signal(number)
+            assert (process.wait(timeout=60), process.stderr.read()) == (0, "")
+        finally:
+            process.kill()
+
+
 @contextlib.contextmanager
 def served() -> Iterator[Server]:
     """Serve the page on a free port of this machine alone until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "captioner", "app", "--host", "127.0.0.1", "--port", str(port)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The wheel: what it needs, what it brings along, and that it captions where Streamlit is not installed."""
+"""The wheel: its requirements and contents, and that it captions where Streamlit is not installed."""
 
 import ast
 import os
@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMES_WITH = {"PIL": "pillow", "pillow_heif": "pillow-heif", "markupsafe": "jinja2", "pillow_jxl": "pillow-jxl-plugin"}
+COMES_WITH = {
+    "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
+    "pillow_jxl": "pillow-jxl-plugin",
+    "markupsafe": "jinja2",
+    "starlette": "fastapi",
+    "python_multipart": "python-multipart",
+}
 """Modules that are not named like the package that installs them."""
 DEVELOPMENT = {"pycocoevalcap"}
 """What `evaluate --official` asks for by name."""
@@ -34,11 +41,12 @@ def test_the_requirements_of_a_checkout_are_those_of_the_library_and_the_page() 
     library, extras = declared()
     assert requirements("requirements.txt") == library + extras["app"]
     assert requirements("train/requirements.txt") == extras["train"]
+    assert set(extras["serve"]) <= set(requirements("requirements-dev.txt"))
 
 
 def test_the_library_imports_only_what_it_declares() -> None:
     library, extras = declared()
-    optional = extras["formats"] + extras["ray"]
+    optional = extras["formats"] + extras["ray"] + extras["serve"]
     names = {line.split(">=")[0].split("[")[0] for line in library + optional} | DEVELOPMENT
     for path in (ROOT / "captioner").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -78,7 +86,7 @@ def test_the_wheel_does_not_ask_for_streamlit_unless_told(site: Path) -> None:
     needs = [need for need in package.requires or [] if "streamlit" in need]
     assert len(needs) == 1
     assert needs[0].replace("'", '"').endswith('extra == "app"')
-    assert {"app", "formats", "ray", "train"} == set(package.metadata.get_all("Provides-Extra") or [])
+    assert {"app", "formats", "ray", "serve", "train"} == set(package.metadata.get_all("Provides-Extra") or [])
 
 
 def test_the_wheel_brings_the_page_the_models_and_nothing_of_training(site: Path) -> None:

@@ -17,6 +17,7 @@ NAMES = (
     "label",
     "average",
     "calibrate",
+    "quantize",
     "record",
     "curves",
     "benchmark",
@@ -26,12 +27,25 @@ NAMES = (
     "study",
 )
 VERBS = {name: import_module(f"train.cli.{name}") for name in NAMES}
+EXAMPLES = """\
+examples:
+  python -m train fit train/recipes/mobilenet.toml --set data.root=DIR
+  python -m train average runs/photo-en/best runs/photo-en-reward/best --out runs/mean
+  python -m train study cells --quick
+
+"python -m train COMMAND --help" describes the options of a command.
+"""
 UNWRITABLE = {errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verbs and their arguments."""
-    parser = argparse.ArgumentParser(prog="python -m train", description="Train and measure captioning models.")
+    """The parser of the command line, with all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Train, improve and measure models that caption photos and translate captions.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_verbs(parser, VERBS)
     return parser
 
@@ -44,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaptionerError as problem:
         print(f"train: {problem}", file=sys.stderr)
         return problem.exit_code
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return 130 if options.verb in {"fit", "transformer"} else 0  # a run is saved, and not at its end
+        return 130 if options.verb in {"fit", "transformer"} else 0  # the run is saved, but has not ended
     except Exception as problem:
         if sentence := shortage(problem):
             print(f"train: {sentence}", file=sys.stderr)
@@ -62,9 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(problem: OSError) -> int:
-    """Say what the system refused; returns the exit code. Only some of its reasons tell that something was to be
-    written.
-    """
+    """Report an error of the operating system, and return the exit code: some errors only occur in writing."""
     place, reason = problem.filename or "a file", problem.strerror or problem
     if problem.errno in UNWRITABLE:
         print(f"train: {place}: cannot be written ({reason}).", file=sys.stderr)
@@ -74,5 +86,5 @@ def _failed(problem: OSError) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us, nothing half done is left behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What a step reads: captions or translations as ids, padded to one tensor, and what they are about."""
+"""Batches: captions or translations as padded ids, with the images or sentences they describe."""
 
 import random
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from captioner.text import BOS, EOS, PAD, Vocabulary
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step reads.
+    """The input of a training step.
 
     Attributes:
         inputs: images (B, 3, S, S), grids (B, N, D) or the tokens of sentences (B, N).
         tokens: (B, K, T), the captions.
-        photos: B numbers in the corpus; empty where captions have no photo.
-        taught: where `inputs` are grids, those of each teacher's encoder of the same views.
+        photos: B indices into the corpus; empty for captions without photos.
+        taught: if `inputs` are grids, the grids of the same views by each teacher's encoder.
     """
 
     inputs: Tensor
@@ -28,7 +28,7 @@ class Batch:
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch whose tensors live where the model does."""
+    """A copy of a batch with its tensors on the given device."""
 
     def move(tensor: Tensor) -> Tensor:
         return tensor.to(device)
@@ -37,12 +37,12 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def encode(tokens: Sequence[str], vocabulary: Vocabulary, max_length: int) -> list[int]:
-    """A caption as ids, `<bos> … <eos>`, cut off after `max_length` tokens."""
+    """A caption as ids, `<bos> … <eos>`, truncated to `max_length` tokens."""
     return [BOS, *vocabulary.encode(tokens[:max_length]), EOS]
 
 
 def pad(captions: Sequence[Sequence[Sequence[int]]]) -> Tensor:
-    """Captions of B photos as one tensor (B, K, T), filled up with `<pad>`; K and T are the largest."""
+    """Captions of B photos as one tensor (B, K, T), padded with `<pad>`; K and T are the maxima."""
     sentences = max(len(photo) for photo in captions)
     length = max(len(ids) for photo in captions for ids in photo)
     tokens = torch.full((len(captions), sentences, length), PAD)
@@ -53,17 +53,17 @@ def pad(captions: Sequence[Sequence[Sequence[int]]]) -> Tensor:
 
 
 def batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int]]:
-    """All photos once, in random order, photos with captions of about one length together.
+    """All photos once, in random order, grouped by similar caption length.
 
     Args:
-        lengths: of the longest caption of each photo; a photo of length 0 is left out.
-        batch_size: photos in a batch; the last one may be smaller.
+        lengths: length of each photo's longest caption; photos of length 0 are left out.
+        batch_size: photos per batch; the last batch may be smaller.
         seed: the same seed gives the same batches.
     """
     chance = random.Random(seed)
     order = [number for number, length in enumerate(lengths) if length]
     chance.shuffle(order)
-    pool = 16 * batch_size  # sorted within so many only, so that batches differ from pass to pass
+    pool = 16 * batch_size  # sorting within a pool only makes batches differ between epochs
     groups = [
         group[start : start + batch_size]
         for first in range(0, len(order), pool)

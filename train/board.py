@@ -1,4 +1,4 @@
-"""TensorBoard: what a run logs, as curves, and a few captions with where the model looked at each word.
+"""TensorBoard output: logged values as curves, and sample captions with attention maps.
 
 tensorboard --logdir runs
 """
@@ -18,50 +18,50 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 BOARD = "board"
-"""The directory of TensorBoard's files in a run's directory."""
+"""Name of the directory for TensorBoard's files."""
 
-_TILE, _LINE, _COLUMNS = 160, 20, 6  # pixels of a tile's side and of a line of text; tiles in a row
+_TILE, _LINE, _COLUMNS = 160, 20, 6  # side of a tile and height of a line, in pixels; tiles per row
 
 
 class Board:
-    """Writes for TensorBoard; does nothing but say so where that is not installed."""
+    """Writes TensorBoard files. Without TensorBoard, it says so once and does nothing."""
 
     def __init__(self, directory: Path, *, step: int = 0) -> None:
         """Open the board of a run.
 
         Args:
-            directory: of the run.
-            step: where the run stands; what an interrupted run wrote about later steps no longer counts.
+            directory: directory of the run.
+            step: current step; what an interrupted run wrote about later steps is discarded.
         """
         self._writer: SummaryWriter | None = None
         try:
             from torch.utils import tensorboard
         except ModuleNotFoundError:
             print(
-                "train: TensorBoard is not installed, so nothing is written for it;"
-                " it comes with: pip install -r train/requirements.txt",
+                "train: TensorBoard is not installed, so no TensorBoard files are written;"
+                " install it with: pip install -r train/requirements.txt",
                 file=sys.stderr,
             )
         else:
             self._writer = tensorboard.SummaryWriter(str(directory / BOARD), purge_step=step + 1)
 
     def step(self, record: Mapping[str, Any]) -> None:
-        """Show a line of the log of steps."""
+        """Add a record of the step log."""
         self._scalars("step", record)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Show a line of the log of epochs: the validation's scores."""
+        """Add a record of the epoch log: validation scores."""
         self._scalars("epoch", record)
 
     def samples(self, step: int, pixels: Sequence[NDArray[np.uint8]], captions: Sequence[Caption]) -> None:
-        """Show photos (S, S, 3) with their captions, and for each word where the model looked."""
+        """Add photos (S, S, 3) with their captions and attention maps."""
         if self._writer:
             for number, (photo, caption) in enumerate(zip(pixels, captions, strict=True)):
                 drawn = draw_attention(photo, caption)
                 self._writer.add_image(f"sample/{number}", drawn, step, dataformats="HWC")
 
     def close(self) -> None:
-        """Write out what is still in memory."""
+        """Write pending records."""
         if self._writer:
             self._writer.close()
 
@@ -73,7 +73,7 @@ class Board:
 
 
 def draw_attention(pixels: NDArray[np.uint8], caption: Caption) -> NDArray[np.uint8]:
-    """Draw a photo under its caption, then once more for each word, bright where the model looked.
+    """Draw a photo under its caption, and once per word with the attended area bright.
 
     Args:
         pixels: (S, S, 3), RGB.
@@ -87,7 +87,7 @@ def draw_attention(pixels: NDArray[np.uint8], caption: Caption) -> NDArray[np.ui
     if caption.attention and caption.grid:
         for token, shares in zip(caption.tokens, caption.attention, strict=True):
             grid = np.array(shares, dtype=np.float32).reshape(caption.grid)
-            # The square root, because one cell often has so much that the others would all be black.
+            # The square root, because one cell often dominates and the others would all be black.
             light = Image.fromarray((grid / grid.max()) ** 0.5).resize(photo.size, Image.Resampling.BILINEAR)
             shaded = np.asarray(photo) * (0.15 + 0.85 * np.asarray(light))[..., None]
             tiles.append((token, Image.fromarray(shaded.astype(np.uint8))))

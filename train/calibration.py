@@ -1,4 +1,4 @@
-"""Fit a model's confidence on validation photos and write it into its checkpoint; see `captioner.confidence`."""
+"""Calibrate a model's confidence on validation photos; see `captioner.confidence`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,19 +32,19 @@ from train.photos.data import PhotoSet, load_photos, read_splits
 from train.photos.pictures import draw_pictures
 
 FOLDS = 10
-PENALTY = 1e-3  # of the squared weights, signals standardized: keeps separable classes finite
-NOTHING = 0.1  # how many pictures that are no photos are expected for each photo
+PENALTY = 1e-3  # on squared weights of standardized signals; keeps the weights of separable classes finite
+NOTHING = 0.1  # expected number of non-photos per photo
 AT_ONCE = 50
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of the captions of one set of P photos.
+    """Signals and outcomes for one set of P photos.
 
     Attributes:
         search: (P, signals).
         picture: (P, signals).
-        close: (P,), whether each caption is close to people's.
+        close: (P,), whether each caption is close to captions by people.
     """
 
     search: NDArray[np.float64]
@@ -53,17 +53,17 @@ class Measured:
 
 
 def calibrate(name: str, data: DataSettings) -> Calibration:
-    """Fit the confidence of a checkpoint on validation photos and write it into its `config.json`.
+    """Calibrate the confidence of a checkpoint and write the coefficients into its `config.json`.
 
     Args:
-        name: the checkpoint.
-        data: whose validation photos, and further validation files, are read; each set counts alike.
+        name: checkpoint directory or embedded model.
+        data: settings whose validation photos and further validation files are used; each set has the same weight.
 
     Returns:
-        What was written, with figures by cross-validation.
+        The calibration, with figures from cross-validation.
 
     Raises:
-        UsageError: there are no such photos, or one has a single caption.
+        UsageError: there are no validation photos, or one of them has a single caption.
         ModelError: there is no such checkpoint.
     """
     model = Captioner.load(name)
@@ -77,11 +77,11 @@ def calibrate(name: str, data: DataSettings) -> Calibration:
 
 
 def fit(sets: Sequence[Measured], nothing: NDArray[np.float64]) -> Calibration:
-    """Fit both regressions, and measure the first by ten-fold cross-validation.
+    """Fit both regressions, and evaluate the first by ten-fold cross-validation.
 
     Args:
-        sets: photos with captions; each set counts alike.
-        nothing: (Q, signals), of pictures that are no photos.
+        sets: captioned photos; each set has the same weight.
+        nothing: (Q, signals) of pictures that are not photos.
     """
     search, close = np.concatenate([one.search for one in sets]), np.concatenate([one.close for one in sets])
     picture = np.concatenate([one.picture for one in sets])
@@ -117,13 +117,13 @@ def fit(sets: Sequence[Measured], nothing: NDArray[np.float64]) -> Calibration:
 def fit_logistic(
     signals: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], names: Sequence[str]
 ) -> Logistic:
-    """The logistic regression with the least weighted cross-entropy and a small penalty on its weights.
+    """Logistic regression with weighted cross-entropy and a small L2 penalty.
 
     Args:
         signals: (P, S).
         labels: (P,).
-        weights: (P,), how much each row counts.
-        names: of the S signals.
+        weights: (P,), weight of each row.
+        names: names of the S signals.
     """
     center, scale = signals.mean(0), np.maximum(signals.std(0), 1e-9)
     inputs, wanted = torch.tensor((signals - center) / scale), torch.tensor(labels, dtype=torch.float64)
@@ -171,7 +171,7 @@ def _photos(model: Captioner, data: DataSettings) -> list[PhotoSet]:
 
 
 def _measure(model: Captioner, photos: PhotoSet) -> Measured:
-    """Caption photos, and compare the captions with people's."""
+    """Caption photos and compare the captions with those by people."""
     search, picture, captions = [], [], []
     for start in tqdm(range(0, len(photos), AT_ONCE), "captions", unit="batch"):
         some = [

@@ -1,4 +1,4 @@
-"""What the configurations of all training runs have in common; `train.recipe` reads them."""
+"""Settings that all training runs share; `train.recipe` reads them."""
 
 import dataclasses
 from typing import Annotated, Any, Literal
@@ -18,25 +18,26 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PhaseBase:
-    """What every phase of training has, whatever its objective, with its own optimiser and learning-rate schedule
+    """Settings of a training phase, whatever its objective. Each phase has its own optimizer and learning-rate schedule
     (linear warm-up, then half a cosine).
 
     Attributes:
-        name: what the log calls it.
+        name: name of the phase in logs.
         epochs: passes over the training photos.
-        batch_size: photos in a step; each comes with all its captions.
-        learning_rate: the decoder's highest.
-        encoder_learning_rate: the encoder's highest; 0 freezes it, and its features are computed once and cached.
-        encoder_blocks: how many of the encoder's last blocks learn; 0 is all of them.
-        views: of a frozen encoder: how many differently cropped views of a photo are cached, the whole one included.
-        size: where the encoder learns: side in pixels of the square that it sees in training, 0 for that of validation
-            and inference (`image.size`). Random crops enlarge what they show, so fewer pixels show it at the same scale
+        batch_size: photos per step; each comes with all its captions.
+        learning_rate: peak learning rate of the decoder.
+        encoder_learning_rate: peak learning rate of the encoder; 0 freezes it, and its features are computed once and
+            cached.
+        encoder_blocks: how many of the encoder's last blocks are trained; 0 for all.
+        views: with a frozen encoder: number of cached views of each photo, differently cropped; one is the whole photo.
+        size: with a trained encoder: side in pixels of the square that it sees in training; 0 for that of validation
+            and inference (`image.size`). Random crops enlarge their content, so fewer pixels show it at the same scale
             (Touvron et al. 2019).
-        crop: smallest share of a photo's area that a random crop keeps; 1 switches cropping off.
-        flip: mirror every other crop, but never a photo with a caption that says left or right.
-        colour: greatest relative change of brightness, contrast and saturation; only where the encoder learns.
-        warmup: steps over which the learning rate rises; in a phase too short for that, a tenth of its steps.
-        weight_decay: of AdamW, on matrices only.
+        crop: smallest share of a photo's area that a random crop keeps; 1 disables cropping.
+        flip: mirror half of the crops, except of photos with a caption that says left or right.
+        colour: largest relative change of brightness, contrast and saturation; only with a trained encoder.
+        warmup: steps of linear warm-up; a tenth of the phase's steps if it is too short for that.
+        weight_decay: weight decay of AdamW, applied to matrices only.
     """
 
     name: str
@@ -54,32 +55,32 @@ class PhaseBase:
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
     def refuse(self, *names: str, reason: str) -> None:
-        """Refuse settings that were made and would do nothing.
+        """Refuse settings that were given but would have no effect.
 
         Raises:
-            ValueError: one of them has another value than if it were left out.
+            ValueError: one of them differs from its default.
         """
         for field in dataclasses.fields(self):
             if field.name in names and getattr(self, field.name) != field.default:
-                raise ValueError(f"phase {self.name}: {field.name} does nothing {reason}")
+                raise ValueError(f"phase {self.name}: {field.name} has no effect {reason}")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class LoopSettings:
-    """What holds for all phases.
+    """Settings that apply to all phases.
 
     Attributes:
-        seed: same seed, same machine, same number of threads: same weights.
-        clip_norm: ĝ = (threshold / ‖g‖) · g where ‖g‖ is above this threshold (Pascanu et al. 2013); the norm is
-            logged.
+        seed: random seed; with the same machine and number of threads, the same seed gives the same weights.
+        clip_norm: threshold of gradient clipping: ĝ = (threshold / ‖g‖) · g if ‖g‖ is larger (Pascanu et al. 2013).
+            The norm is logged.
         label_smoothing: share of probability spread over all words (Szegedy et al. 2016).
-        attention_regularisation: weight of the penalty on cells looked at more or less than once (Xu et al. 2015,
-            equation 14).
-        average_decay: decay per step of the weights' moving average that is validated and saved; 0 switches it off.
-        precision: arithmetic of the matrix products.
-        threads: of the processor; 0 takes what PyTorch takes. Sums come in another order with another number.
-        save_every: steps between two saved states to resume from.
-        select_by: the validation score by which the best checkpoint is chosen.
+        attention_regularisation: weight of doubly stochastic attention, the penalty on cells attended to more or less
+            than once (Xu et al. 2015, equation 14).
+        average_decay: decay per step of the moving average of the weights, which is validated and saved; 0 disables it.
+        precision: precision of matrix products.
+        threads: processor threads; 0 for PyTorch's default. Another number changes the order of sums.
+        save_every: steps between saved states to resume from.
+        select_by: validation score that selects the best checkpoint.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
@@ -94,7 +95,7 @@ class LoopSettings:
 
 
 def without_places(config: object, *places: tuple[str, str]) -> dict[str, Any]:
-    """A configuration as plain data, without keys (section, key) that name places on this machine."""
+    """A configuration as plain data, without the keys (section, key) that name paths on this machine."""
     settings = to_mapping(config)
     for section, key in places:
         del settings[section][key]
@@ -102,7 +103,7 @@ def without_places(config: object, *places: tuple[str, str]) -> dict[str, Any]:
 
 
 def first_difference(then: Any, now: Any, key: str = "") -> str:
-    """Where two configurations, as plain data, differ first, and how."""
+    """The first difference between two configurations, given as plain data."""
     if isinstance(then, list) and isinstance(now, list):
         then, now = dict(enumerate(then)), dict(enumerate(now))
     if not (isinstance(then, dict) and isinstance(now, dict)):

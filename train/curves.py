@@ -1,4 +1,4 @@
-"""A picture of a run: loss, gradient norm, scores and reward over steps, from the logs that the run wrote."""
+"""Plot a run's loss, gradient norm, scores and reward over steps, from its logs."""
 
 import json
 from collections.abc import Sequence
@@ -23,21 +23,21 @@ Record = dict[str, Any]
 
 
 def draw_curves(directory: Path) -> Path:
-    """Draw `curves.png` from the logs in a run's directory; 1200 by 700 pixels.
+    """Plot `curves.png` (1200 × 700 pixels) from the logs in a run's directory.
 
-    Nothing is changed outside the picture, so it may be called while the run goes on.
+    Nothing but the picture is written, so this is safe during a run.
 
     Raises:
-        UsageError: matplotlib is not installed, or there is no step in the log.
+        UsageError: matplotlib is not installed, or the log has no steps.
         OutputError: the picture cannot be written.
     """
-    require_matplotlib("curves are a picture")
+    require_matplotlib("curves are plotted")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     steps, epochs = _read(directory / STEPS), _read(directory / EPOCHS)
     if not steps:
-        raise UsageError(f"{directory}: holds no log of a training step ({STEPS}).")
+        raise UsageError(f"{directory}: contains no logged training step ({STEPS}).")
     figure = Figure(figsize=(12, 7), dpi=100)
     figure.subplots_adjust(left=0.05, right=0.985, bottom=0.075, top=0.955, wspace=0.1, hspace=0.13)
     FigureCanvasAgg(figure)
@@ -49,10 +49,10 @@ def draw_curves(directory: Path) -> Path:
     norm.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     _draw_scores(scores, epochs)
     if any("reward" in step for step in steps):
-        _draw_steps(last, steps, "reward", "reward of samples (CIDEr-D)")
+        _draw_steps(last, steps, "reward", "sample reward (CIDEr-D)")
     else:
         last.plot([step["step"] for step in steps], [step["rate"] for step in steps], color=_STRONG)
-        last.set_title("learning rate, share of its highest")
+        last.set_title("learning rate, share of its peak")
     for axes in (loss, scores, norm, last):
         _mark_phases(axes, steps, epochs, named=axes is loss)
         axes.grid(alpha=0.3)
@@ -68,18 +68,18 @@ def draw_curves(directory: Path) -> Path:
 
 
 def _read(path: Path) -> list[Record]:
-    """The records of a log; a last line that is still being written is left out."""
+    """The records of a log, without a last line that is still being written."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as problem:
-        raise UsageError(f"{path}: not a readable log of a run ({problem}).") from None
+        raise UsageError(f"{path}: not a readable training log ({problem}).") from None
 
 
 def _draw_steps(axes: "Axes", records: Sequence[Record], key: str, title: str) -> None:
-    """Every step's value in a pale line, and a running mean over a fiftieth of them."""
+    """Every step's value as a pale line, and a running mean over a fiftieth of the steps."""
     steps = np.array([record["step"] for record in records if key in record])
     values = np.array([record[key] for record in records if key in record], dtype=float)
     window = max(1, len(values) // 50)
@@ -94,7 +94,7 @@ def _draw_scores(axes: "Axes", epochs: Sequence[Record]) -> None:
     for key, name, color in (("CIDEr", "CIDEr-D", _STRONG), ("Bleu_4", "BLEU-4", _SECOND)):
         steps = [epoch["step"] for epoch in epochs if key in epoch]
         values = [100 * epoch[key] for epoch in epochs if key in epoch]
-        if not values:  # translations have no CIDEr-D
+        if not values:  # translators have no CIDEr-D
             continue
         highest = max([highest, *values])
         axes.plot(steps, values, color=color, marker="o", markersize=4, label=name)
@@ -108,13 +108,13 @@ def _draw_scores(axes: "Axes", epochs: Sequence[Record]) -> None:
 
 
 def _mark_phases(axes: "Axes", steps: Sequence[Record], epochs: Sequence[Record], *, named: bool) -> None:
-    """A dotted line where a phase follows another, with the names of both at the picture's top."""
+    """A dotted line between phases, with their names at the top."""
     end = 1.02 * steps[-1]["step"]
     begins = [(0, epochs[0]["phase"])] if epochs else []
     begins += [(before["step"], epoch["phase"]) for before, epoch in pairwise(epochs) if epoch["epoch"] == 1]
     for step, name in begins:
         if step:
-            axes.axvline(step, color="grey", linestyle=":")
+            axes.axvline(step, color="gray", linestyle=":")
         if named:
-            axes.text(step / end, 0.97, f" {name}", transform=axes.transAxes, va="top", color="grey")
+            axes.text(step / end, 0.97, f" {name}", transform=axes.transAxes, va="top", color="gray")
     axes.set_xlim(0, end)

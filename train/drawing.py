@@ -1,13 +1,13 @@
-"""Matplotlib, which draws what training, the studies and the benchmark show, and which one may not have."""
+"""Check for matplotlib, an optional dependency of training, the studies and the benchmark."""
 
 from captioner.errors import UsageError
 
 
 def require_matplotlib(what: str) -> None:
-    """Say what is missing before minutes of computing, not after.
+    """Fail early, before minutes of computation, if matplotlib is missing.
 
     Args:
-        what: the beginning of the sentence, as "a study draws a picture".
+        what: beginning of the error message, such as "a study draws a plot".
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -16,5 +16,5 @@ def require_matplotlib(what: str) -> None:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError:
         raise UsageError(
-            f"{what}, and matplotlib is missing; it comes with: pip install -r train/requirements.txt"
+            f"{what}, but matplotlib is missing; install it with: pip install -r train/requirements.txt"
         ) from None

@@ -1,4 +1,4 @@
-"""Captions for photos that have none, by one model or several together, in a file that `data.also` reads."""
+"""Pseudo-labels: captions of unlabeled photos by one model or an ensemble, in a file that `data.also` reads."""
 
 import json
 from collections.abc import Sequence
@@ -28,28 +28,27 @@ def label(
     """Caption the photos in `directory/images` and write `directory/labels.json`, COCO's captions JSON.
 
     Args:
-        directory: where `images` is.
-        models: checkpoints with one vocabulary; what they hold probable on average is written.
-        captions: best sentences of each photo.
+        directory: directory that contains `images`.
+        models: checkpoints with the same vocabulary; their probabilities are averaged.
+        captions: captions per photo, the best ones first.
         cache: directory for the decoded photos.
-        device: where the models work.
-        batch_size: photos at once.
+        device: device of the models.
+        batch_size: photos per batch.
 
     Returns:
-        The file, and one sentence for each photo or folder that was left out.
+        The file, and one sentence for each photo or folder that was skipped.
 
     Raises:
-        UsageError: there is such a file already, there are no photos, or the models differ in vocabulary or size of
-            photos.
+        UsageError: the file already exists, there are no photos, or the models differ in vocabulary or image size.
         ModelError: a model is missing or damaged.
     """
     out, images = directory / LABELS, directory / IMAGES
     if out.exists():
-        raise UsageError(f"{out}: stands there already; remove it first.")
+        raise UsageError(f"{out}: already exists; remove it first.")
     read = [checkpoint.read(name) for name in models]
     first, size = read[0], read[0].config.image.size
     if any(one.config.image.size != size for one in read):
-        raise UsageError("the models read photos of different sizes; train them with one image.size.")
+        raise UsageError("the models expect photos of different sizes; use models with the same image.size.")
     teachers = Teachers(read, first.vocabulary, first.config.text, device)
     found = list(Photos(names=[str(images)], recursive=True))
     names = [PurePath(photo.relative).as_posix() for photo in found if not photo.problem]
@@ -69,7 +68,7 @@ def label(
     written = write_captions(photos, search, first.vocabulary, first.config.text, batch_size=batch_size)
     captioned = [(number, text) for number, texts in enumerate(written) for text in texts]
     data = {
-        "info": {"description": f"not written by people but by {', '.join(one.path.name for one in read)}"},
+        "info": {"description": f"written by models, not by people: {', '.join(one.path.name for one in read)}"},
         "images": [{"id": number, "file_name": photo.file} for number, photo in enumerate(photos.photos)],
         "annotations": [
             {"id": place, "image_id": number, "caption": text} for place, (number, text) in enumerate(captioned)

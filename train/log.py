@@ -1,4 +1,4 @@
-"""What a run writes down: a line a step, a line an epoch, TensorBoard's files, and a picture of the curves."""
+"""The logs of a run: one line per step, one per epoch, TensorBoard files, and a plot of the curves."""
 
 import json
 import sys
@@ -17,15 +17,15 @@ from train.curves import EPOCHS, STEPS, draw_curves
 
 
 class Log:
-    """The logs in a run's directory; those of a run that goes on continue where its state was saved."""
+    """The logs in a run's directory. On resuming, they continue from the saved state."""
 
     def __init__(self, directory: Path, *, steps: int, epochs: int) -> None:
-        """Open them.
+        """Open the logs, and drop lines after the saved state: those steps will be repeated.
 
         Args:
-            directory: of the run.
-            steps: how many are done; what was logged after the state that the run goes on from will come again.
-            epochs: the same.
+            directory: directory of the run.
+            steps: finished steps.
+            epochs: finished epochs.
         """
         self._directory = directory
         for name, lines in ((STEPS, steps), (EPOCHS, epochs)):
@@ -34,18 +34,18 @@ class Log:
         self._board = Board(directory, step=steps)
 
     def step(self, record: Mapping[str, Any]) -> None:
-        """Write down a step."""
+        """Log a step."""
         self._steps.write(json.dumps(record) + "\n")
         self._board.step(record)
 
     def flush(self) -> None:
-        """See all steps through: a state that is about to be saved stands on them."""
+        """Write all logged steps to disk, before a state that depends on them is saved."""
         self._steps.flush()
 
     def epoch(
         self, record: Mapping[str, Any], pixels: Sequence[NDArray[np.uint8]], captions: Sequence[Caption]
     ) -> None:
-        """Write down an epoch and its sample captions, and draw the curves so far."""
+        """Log an epoch and its sample captions, and plot the curves so far."""
         self.flush()
         with (self._directory / EPOCHS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -53,17 +53,17 @@ class Log:
         self._board.samples(record["step"], pixels, captions)
         try:
             draw_curves(self._directory)
-        except CaptionerError as problem:  # without matplotlib a run is still a run
+        except CaptionerError as problem:  # training does not need matplotlib
             print(f"train: {problem}", file=sys.stderr)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the log files."""
         self._steps.close()
         self._board.close()
 
 
 def _cut(path: Path, lines: int) -> None:
-    """Keep the first lines of a log and drop what came after."""
+    """Keep only the first lines of a log."""
     if path.is_file():
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
         with replacing(path) as temporary:

@@ -1,4 +1,4 @@
-"""One training run, from a checked configuration to the best checkpoint."""
+"""The training loop, from a validated configuration to the best checkpoint."""
 
 import math
 import time
@@ -38,13 +38,13 @@ STATE, BEST = "state.safetensors", "best"
 
 
 def training_device() -> torch.device:
-    """Where training computes: the GPU if there is one."""
+    """The device to train on: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass
 class Position:
-    """How far a run has come: all that changes besides tensors."""
+    """The progress of a run: everything besides tensors that changes."""
 
     phase: int = 0
     epoch: int = 0
@@ -59,7 +59,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Work:
-    """What a phase works with."""
+    """What a phase uses."""
 
     phase: PhaseSettings
     optimizer: torch.optim.Optimizer
@@ -68,7 +68,7 @@ class Work:
 
 
 class Training:
-    """A training run: its task, its model, and where it stands."""
+    """A training run: its task, its model and its progress."""
 
     def __init__(self, task: Task, directory: Path, team: Team = ALONE) -> None:
         self.config = task.config
@@ -81,26 +81,26 @@ class Training:
         torch.manual_seed(self.config.training.seed)
         self.model = task.build().to(self.device)
         self.average = self._new_average()
-        self.moments: dict[str, Tensor] = {}  # of the optimiser, between `resume` and `fit`
+        self.moments: dict[str, Tensor] = {}  # the optimizer's, between `resume` and `fit`
         self.log: Log | None = None  # only the leader's, while it trains
         self.at = Position()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin with the weights that the task begins with; see `Task.start`."""
+        """Load the weights that the task starts from; see `Task.start`."""
         self.task.start(self.model)
         self.average = self._new_average()
 
     def fit(self) -> None:
-        """Train from where the run stands to its end.
+        """Train from the current position to the end.
 
         Raises:
-            KeyboardInterrupt: somebody wanted an end; the state is that after the last step.
-            CaptionerError: the loss is no longer a number.
+            KeyboardInterrupt: the run was interrupted; the state after the last step is saved.
+            CaptionerError: the loss is NaN or infinite.
             OutputError: the state or a checkpoint cannot be written.
         """
-        self.team.wait()  # until all have read the state
+        self.team.wait()  # until all processes have read the state
         if self.team.leads:
             epochs = sum(phase.epochs for phase in self.config.phase[: self.at.phase]) + self.at.epoch
             self.log = Log(self.directory, steps=self.at.step, epochs=epochs)
@@ -126,10 +126,10 @@ class Training:
                 with Interrupt() as interrupt:
                     try:
                         self._epoch(work, interrupt)
-                    except BrokenPipeError:  # nobody reads along any more: between two steps, so nothing is half done
+                    except BrokenPipeError:  # stdout was closed; between two steps, so the state is consistent
                         self._save(optimizer)
                         raise
-                    self._save(optimizer)  # validation takes a while, and whoever stops it keeps the pass
+                    self._save(optimizer)  # validation is slow; interrupting it must not lose the epoch
                 if self.team.any(interrupt.requested):
                     raise KeyboardInterrupt
                 if self.log:
@@ -144,11 +144,13 @@ class Training:
             self._save(None)
 
     def _epoch(self, work: Work, interrupt: Interrupt) -> None:
-        """One pass over the training data, from the batch where the run stands, or until somebody wants an end."""
+        """Train for one epoch, from the current batch to its end or until the run is interrupted."""
         at, phase = self.at, work.phase
         groups = work.feed.groups(f"{at.phase}/{at.epoch}")
         self.model.train()
-        for part in self.model.encoder.blocks.modules():  # statistics stay those of pretraining: batches are too small
+        for part in (
+            self.model.encoder.blocks.modules()
+        ):  # batches are too small for their statistics; keep the pretrained ones
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {at.epoch + 1}/{phase.epochs}"
@@ -175,9 +177,7 @@ class Training:
                     self._save(work.optimizer)
 
     def _step(self, work: Work, batch: Batch, *, rate: float) -> tuple[Loss, float]:
-        """Learn from a batch, of which each process takes its share; returns the whole batch's loss and gradient
-        norm.
-        """
+        """Take one step on a batch, shared by all processes; return the whole batch's loss and gradient norm."""
         settings = self.config.training
         seed = settings.seed * 1_000_003 + self.at.step + (self.team.rank << 32)
         torch.manual_seed(seed)  # dropout, for exact resuming
@@ -194,7 +194,8 @@ class Training:
         norm = float(nn.utils.clip_grad_norm_(trained, settings.clip_norm))
         if not math.isfinite(norm):
             raise CaptionerError(
-                f"step {self.at.step + 1}: the loss is no longer a number; lower {work.phase.name}'s learning rates."
+                f"step {self.at.step + 1}: the loss is NaN or infinite; "
+                f"lower the learning rates of phase {work.phase.name}."
             )
         work.optimizer.step()
         if settings.average_decay:
@@ -218,19 +219,19 @@ class Training:
         begun = time.monotonic()
         found = self.task.validate(model, self._arithmetic())
         found["seconds"] = time.monotonic() - begun
-        if found[self.config.training.select_by] >= self.at.best:  # of equals the one that has learned longer
+        if found[self.config.training.select_by] >= self.at.best:  # among equals, the one trained longer
             self.at.best = found[self.config.training.select_by]
             self.save_best(model, found)
         return found
 
     def _measured(self) -> EncoderDecoder:
-        """What is validated and saved: the averaged weights, where there is an average."""
+        """The model that is validated and saved: the averaged weights if there is an average."""
         model: nn.Module = self.average.module if self.config.training.average_decay else self.model
         assert isinstance(model, EncoderDecoder)
         return model
 
     def save_best(self, model: EncoderDecoder, scores: dict[str, float]) -> None:
-        """Keep a model that has scored better than all before it, as a checkpoint."""
+        """Save a checkpoint of the model with the best score so far."""
         facts = {
             "config": self.task.settings(),
             **self.task.facts,
@@ -267,7 +268,7 @@ class Training:
             flush=True,
         )
 
-    # -- optimiser, averaging, resuming -----------------------------------------------------------------------------
+    # -- optimizer, averaging, resuming -----------------------------------------------------------------------------
 
     def _names(self) -> dict[Tensor, str]:
         return {parameter: name for name, parameter in self.model.named_parameters()}
@@ -291,20 +292,20 @@ class Training:
         )
 
     def resume(self) -> None:
-        """Go back to the last saved state.
+        """Load the last saved state.
 
         Raises:
-            UsageError: there is none, or it belongs to another configuration.
+            UsageError: there is none, or it belongs to another configuration or other data.
         """
         path = self.directory / STATE
         tensors, facts = load_state(path)
         if facts["config"] != self.task.settings():
             difference = first_difference(facts["config"], self.task.settings())
             raise UsageError(
-                f"{path}: made with another configuration ({difference}); resume with that one or choose another --out."
+                f"{path}: was saved with another configuration ({difference}); use that one or choose another --out."
             )
         if facts["data"] != self.task.key:
-            raise UsageError(f"{path}: made with other photos or captions; resume with those or choose another --out.")
+            raise UsageError(f"{path}: was saved with other photos or captions; use those or choose another --out.")
         self.at = Position(**facts["at"])
         self.model.load_state_dict(without_prefix("model.", tensors))
         self.average.load_state_dict(without_prefix("average.", tensors))

@@ -1,4 +1,4 @@
-"""The optimiser, its learning rate, the average of its results, and how its moments are kept."""
+"""The optimizer, its learning-rate schedule, the moving average of weights, and how moments are saved."""
 
 import math
 from collections.abc import Callable
@@ -13,12 +13,12 @@ TensorList = tuple[Tensor, ...] | list[Tensor]
 
 
 def build_optimizer(model: EncoderDecoder, phase: PhaseSettings) -> torch.optim.Optimizer:
-    """AdamW over what learns in a phase; what does not is frozen. Each group holds its highest learning rate as
-    `peak`.
+    """AdamW over the parameters that a phase trains; all others are frozen. Each parameter group has its peak learning
+    rate as `peak`.
     """
     groups = []
     model.requires_grad_(False)
-    last = model.encoder.blocks[-phase.encoder_blocks :]  # all of them if the number is 0
+    last = model.encoder.blocks[-phase.encoder_blocks :]  # all if the number is 0
     for part, peak in ((model.decoder, phase.learning_rate), (last, phase.encoder_learning_rate)):
         if peak > 0:
             learning = [parameter.requires_grad_(True) for parameter in part.parameters()]
@@ -32,7 +32,7 @@ def build_optimizer(model: EncoderDecoder, phase: PhaseSettings) -> torch.optim.
 
 
 def exponential_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
-    """Update of an exponential moving average; young averages forget faster, so that the random start leaves them."""
+    """Update of an exponential moving average. It forgets faster at first, so that the random start fades."""
 
     @torch.no_grad()
     def update(averages: TensorList, values: TensorList, updates: Tensor | int) -> None:
@@ -43,7 +43,7 @@ def exponential_average(decay: float) -> Callable[[TensorList, TensorList, Tenso
 
 
 def learning_rate(step: int, steps: int, warmup: int) -> float:
-    """Share of the highest learning rate: a linear rise over `fitting_warmup` steps, then half a cosine down to 0."""
+    """Share of the peak learning rate: linear warm-up over `fitting_warmup` steps, then half a cosine down to 0."""
     warmup = fitting_warmup(warmup, steps)
     if step < warmup:
         return (step + 1) / warmup
@@ -51,15 +51,15 @@ def learning_rate(step: int, steps: int, warmup: int) -> float:
 
 
 def fitting_warmup(warmup: int, steps: int) -> int:
-    """Steps over which the rate rises: `warmup`, or a tenth of all `steps` where it would take more than half of them.
+    """Steps of warm-up: `warmup`, or a tenth of all `steps` if it would take more than half of them.
 
-    A short run would otherwise end before it reaches its learning rate.
+    Otherwise a short run would end before it reaches its learning rate.
     """
     return warmup if 2 * warmup <= steps else min(warmup, max(1, steps // 10))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
-    """An optimiser's moments by parameter name; see `restore_optimizer`."""
+    """An optimizer's moments by parameter name; see `restore_optimizer`."""
     return {
         f"{names[parameter]}/{key}": value
         for parameter, moments in optimizer.state.items()
@@ -68,10 +68,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
-    """Put back the moments that `optimizer_tensors` gave."""
+    """Restore the moments returned by `optimizer_tensors`."""
     parameters = {name: parameter for parameter, name in names.items()}
     for name, value in tensors.items():
         parameter, _, key = name.rpartition("/")
-        # Adam counts its steps in a tensor that stays on the CPU; the moments live where their parameter does.
+        # Adam's step counter is a tensor on the CPU; moments are on the device of their parameter.
         device = value.device if key == "step" else parameters[parameter].device
         optimizer.state[parameters[parameter]][key] = value.to(device)

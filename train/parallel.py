@@ -1,9 +1,8 @@
-"""Training by several processes: each takes its share of every batch, and the sum of their gradients is everybody's
-step.
+"""Data-parallel training: each process takes a share of every batch, and gradients are summed over all processes.
 
     torchrun --nproc-per-node 2 -m train fit CONFIG.toml
 
-Started in any other way, a run is a team of one, for which nothing here does anything.
+Started in any other way, a run is a team of one process, and everything here does nothing.
 """
 
 import datetime
@@ -21,7 +20,7 @@ from train.objectives.cross_entropy import Loss
 
 @dataclass(frozen=True)
 class Team:
-    """The processes of a run, and which of them this one is; the first alone validates, writes and talks."""
+    """The processes of a run, and the rank of this one. Only the first validates, writes files and prints."""
 
     rank: int = 0
     size: int = 1
@@ -32,8 +31,8 @@ class Team:
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """This process's rows of a batch; where there are fewer rows than processes, the first one stands in, for
-        `weigh`.
+        """This process's rows of a batch. If there are fewer rows than processes, the first row is used as a
+        placeholder, which `weigh` ignores.
         """
         if self.size == 1:
             return batch
@@ -43,11 +42,11 @@ class Team:
         )
 
     def weigh(self, loss: Loss, *, rows: int) -> Loss:
-        """Turn the mean over this share's tokens into its part of the mean over the whole batch's.
+        """Scale the mean over this share's tokens to its part of the mean over the whole batch.
 
         Args:
-            loss: of this share.
-            rows: of the whole batch.
+            loss: loss of this share.
+            rows: rows of the whole batch.
         """
         if self.size == 1:
             return loss
@@ -58,7 +57,7 @@ class Team:
         return Loss(loss.value * part, int(total), {name: fact * part for name, fact in loss.facts.items()})
 
     def gather(self, loss: Loss) -> Loss:
-        """Add up the parts that `weigh` gave, for the log."""
+        """Sum the parts from `weigh`, for the log."""
         if self.size == 1:
             return loss
         parts = torch.tensor([loss.value.item(), *loss.facts.values()], dtype=torch.float64, device=loss.value.device)
@@ -73,7 +72,7 @@ class Team:
                     distributed.all_reduce(parameter.grad)
 
     def any(self, value: bool) -> bool:
-        """Whether it is so for one of the processes: what all do then, they do at the same step."""
+        """Whether the condition holds in any process, so that all processes act on it at the same step."""
         if self.size == 1:
             return value
         so = torch.tensor(float(value), device="cuda" if torch.cuda.is_available() else "cpu")
@@ -81,13 +80,13 @@ class Team:
         return bool(so)
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             distributed.barrier()
 
     @contextmanager
     def leader_first(self) -> Iterator[None]:
-        """Let the first process do what stands in the block, then the others, who find what it has cached."""
+        """Run the block in the first process, then in the others, which find what it has cached."""
         if not self.leads:
             self.wait()
         yield
@@ -96,11 +95,13 @@ class Team:
 
 
 def join_team() -> Team:
-    """Meet the other processes that `torchrun` started; a team of one where it did not."""
+    """Join the other processes started by `torchrun`; without it, a team of one."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Team()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, timeout=datetime.timedelta(hours=2))  # one validates while the others wait
+    distributed.init_process_group(
+        backend, timeout=datetime.timedelta(hours=2)
+    )  # one process validates while the others wait
     return Team(distributed.get_rank(), distributed.get_world_size())

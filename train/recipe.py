@@ -1,4 +1,4 @@
-"""Reading a run's configuration: a TOML file, changes to it from the command line, and what its `start` makes known."""
+"""Read a run's configuration: a TOML file, overrides from the command line, and settings inherited from `start`."""
 
 import tomllib
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from train.sentences.config import TranslationConfig
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | TranslationConfig:
-    """Read a TOML configuration; one that names languages trains a translator.
+    """Read a TOML configuration. One with `languages` trains a translator, any other a captioner.
 
     Args:
         path: the file.
-        changes: `section.key=value` each, the value in TOML's notation; a bare word is taken for a string.
+        changes: overrides, each `section.key=value` with a TOML value; a bare word is a string.
 
     Raises:
-        UsageError: the file cannot be read, or a key or value is refused; the sentence says which.
-        ModelError: the checkpoint that it starts from is missing or damaged.
+        UsageError: the file cannot be read, or a key or value is invalid; the message says which.
+        ModelError: the checkpoint of `start` is missing or damaged.
     """
     try:
         data = tomllib.loads(decode_text(path.read_bytes(), f"{path}: not valid TOML; it"))
@@ -39,11 +39,11 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | Transl
 
 
 def _apply(data: dict[str, Any], change: str) -> None:
-    """Set one `section.key=value`; `phase.0.epochs=2` reaches into a list."""
+    """Apply one `section.key=value`; `phase.0.epochs=2` indexes a list."""
     key, separator, text = change.partition("=")
     *path, last = key.strip().split(".")
     if not separator or not last:
-        raise UsageError(f"--set {change}: expected section.key=value.")
+        raise UsageError(f"--set {change}: must have the form section.key=value.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:
@@ -54,11 +54,11 @@ def _apply(data: dict[str, Any], change: str) -> None:
             place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
         place[int(last) if isinstance(place, list) else last] = value
     except (IndexError, ValueError, TypeError, AttributeError):
-        raise UsageError(f"--set {change}: there is no such place in the configuration.") from None
+        raise UsageError(f"--set {change}: no such key in the configuration.") from None
 
 
 def _inherit(data: dict[str, Any]) -> None:
-    """Take settings of the model that are left out from the checkpoint that a run starts from; those made are kept."""
+    """Take omitted settings of the model from the checkpoint that a run starts from."""
     start = data.get("start")
     if not (start and isinstance(start, str)):
         return

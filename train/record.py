@@ -1,4 +1,4 @@
-"""Scores into a checkpoint, its `config.json` and the table of its card, so that no figure is typed by hand."""
+"""Write scores into a checkpoint's `config.json` and model card, so that no figure is typed by hand."""
 
 import json
 import sys
@@ -32,22 +32,22 @@ def record(
     batch_size: int = 32,
     also: Sequence[Path] = (),
 ) -> Outcome:
-    """Score a checkpoint's captions with its own decoding defaults and write down the scores, in the place of those of
-    that name.
+    """Evaluate a checkpoint with its own decoding defaults and write the scores into it, replacing those with the same
+    name. Scores are those of float32, which is the same on all processors.
 
     Args:
         model: the checkpoint's directory.
-        name: of the photos, for people, such as `Flickr8k test`.
-        photos: what people wrote about them.
+        name: name of the set of photos, such as `Flickr8k test`.
+        photos: the photos with their reference captions.
         options: see `captioner.evaluate`.
-        images: the photos' directory.
+        images: directory of the photos.
         device: see `captioner.evaluate`.
         batch_size: see `captioner.evaluate`.
-        also: further files with such a table as the card's, such as a README.
+        also: further files with a table like the model card's, such as a README.
 
     Raises:
         UsageError: one of the further files is missing.
-        CaptionerError: what `captioner.evaluate` complains about.
+        CaptionerError: as for `captioner.evaluate`.
     """
     for file in also:
         if not file.is_file():
@@ -60,7 +60,14 @@ def record(
             bar.update(done - bar.n)
 
         outcome = evaluate(
-            model, photos, options, images=images, device=device, batch_size=batch_size, progress=progress
+            model,
+            photos,
+            options,
+            images=images,
+            device=device,
+            precision="float32",
+            batch_size=batch_size,
+            progress=progress,
         )
     record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):
@@ -70,14 +77,14 @@ def record(
 
 
 def record_scores(directory: Path, name: str, scores: Mapping[str, float]) -> None:
-    """Write scores, shares of 1, into a checkpoint's `config.json`; what stood there under that name is replaced."""
+    """Write scores in [0, 1] into a checkpoint's `config.json`, replacing those with the same name."""
     config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     config["scores"][name] = {measure: round(value, 6) for measure, value in scores.items()}
     _write(directory / CONFIG, json.dumps(config, indent=1, ensure_ascii=False) + "\n")
 
 
 def rows(name: str, outcome: Outcome) -> list[str]:
-    """Two rows of a card's table: the scores, and their intervals."""
+    """Two rows of the model card's table: the scores and their intervals."""
     scores, intervals = outcome.scores.as_dict(), outcome.scores.confidence_intervals()
     ends = (intervals[measure] for measure in scores)
     return [
@@ -89,7 +96,7 @@ def rows(name: str, outcome: Outcome) -> list[str]:
 
 
 def with_rows(card: str, name: str, new: Sequence[str]) -> str:
-    """A card with two rows in its table of scores, in the place of those of that name, or else as the last ones.
+    """The model card with two rows in its table of scores, replacing those with the same name or added as the last.
 
     A card without such a table gets one at its end.
     """

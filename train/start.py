@@ -1,4 +1,4 @@
-"""The weights of the checkpoint that a run starts from."""
+"""Load the weights of the checkpoint that a run starts from."""
 
 from typing import Any
 
@@ -12,25 +12,25 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from train.config import first_difference
 
 FREE = frozenset({"vocabulary_size", "dropout", "vector_dropout"})
-"""What of a model may change when it learns on."""
+"""Settings of a model that may change when its training continues."""
 
 
 @torch.no_grad()
 def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) -> None:
-    """Fill a model with a checkpoint's weights. Words that the checkpoint does not know begin as improbable average
-    ones.
+    """Load a checkpoint's weights into a model. Words that the checkpoint does not know start as the average word, with
+    the lowest probability.
 
     Args:
-        model: its vocabulary begins with the checkpoint's.
-        start: the checkpoint.
+        model: model to fill; its vocabulary begins with the checkpoint's.
+        start: checkpoint to load.
 
     Raises:
-        UsageError: the checkpoint's model has another shape.
+        UsageError: the checkpoint's model has another architecture.
         ModelError: its weights are missing or damaged.
     """
     then, now = (_learned(to_mapping(config)) for config in (start.config, model.config))
     if then != now:
-        raise UsageError(f"start: {start.path} is another model ({first_difference(then, now)}); take its settings.")
+        raise UsageError(f"start: {start.path} is a different model ({first_difference(then, now)}); use its settings.")
     weights = load_model(start).state_dict()
     known = start.config.decoder.vocabulary_size
     for name, value in model.state_dict().items():
@@ -38,7 +38,7 @@ def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) 
         by_word = name in {EMBEDDING, OUTPUT, OUTPUT_BIAS}
         if found is None or found.shape[by_word:] != value.shape[by_word:]:
             raise UsageError(
-                f"start: {start.path} is another model ({name} differs); take its [decoder] and [encoder]."
+                f"start: {start.path} is a different model ({name} differs); use its [decoder] and [encoder] settings."
             )
         if not by_word:
             value.copy_(found)
@@ -49,7 +49,7 @@ def load_start(model: EncoderDecoder, start: Checkpoint | TranslatorCheckpoint) 
 
 
 def _learned(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration without `FREE`."""
+    """A configuration without the settings in `FREE`."""
     return {
         section: {name: value for name, value in settings.items() if name not in FREE}
         if isinstance(settings, dict)

@@ -1,6 +1,6 @@
-"""What a run needs to go on as if it had never been stopped: one safetensors file, replaced at once or not at all.
+"""The state of a run, to resume it exactly: one safetensors file, which is replaced atomically.
 
-Randomness needs no place in it: every step seeds itself from the run's seed and its own number.
+It holds no random state: every step is seeded with the run's seed and the step's number.
 """
 
 import json
@@ -19,27 +19,28 @@ FORMAT = "captioner-training/1"
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors by name and plain facts (JSON's types).
+    """Write named tensors and facts (JSON types).
 
     Raises:
-        OutputError: the file cannot be written; the one that stood there is untouched.
+        OutputError: the file cannot be written; the previous one is left intact.
     """
     metadata = {"format": FORMAT, "facts": json.dumps(facts)}
     try:
         with replacing(path) as temporary:
-            # Copies, because safetensors refuses tensors that share memory, as tied weights do, and any but the plain
-            # order.
+            # Copies: safetensors rejects tensors that share memory (such as tied weights) or are not contiguous.
             copies = {
                 name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
                 for name, value in tensors.items()
             }
             save_file(copies, temporary, metadata)
     except (OSError, SafetensorError) as problem:
-        raise OutputError(f"{path}: the state cannot be written ({problem}); the last one is untouched.") from None
+        raise OutputError(
+            f"{path}: the training state cannot be written ({problem}); the previous one is left intact."
+        ) from None
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_state` wrote.
+    """Read a state written by `save_state`.
 
     Raises:
         UsageError: the file is missing or is not a training state.
@@ -48,19 +49,19 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise UsageError(f"{path}: not a training state of this version.")
-            # Copies, because the file is soon replaced, and Windows does not replace what is mapped.
+                raise UsageError(f"{path}: not a training state of this version of captioner.")
+            # Copies, because the file will be replaced, which Windows refuses while it is mapped.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             return tensors, json.loads(metadata["facts"])
     except (OSError, SafetensorError) as problem:
-        raise UsageError(f"{path}: no readable training state ({problem}).") from None
+        raise UsageError(f"{path}: not a readable training state ({problem}).") from None
 
 
 def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Put `prefix` before every name."""
+    """Add `prefix` to every name."""
     return {prefix + name: value for name, value in tensors.items()}
 
 
 def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, which is taken off."""
+    """The tensors whose names start with `prefix`, without the prefix."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""What a run is about: the loop is the same for captions of photos and for translations of sentences."""
+"""What differs between training a captioner and a translator; the training loop is the same for both."""
 
 import hashlib
 import json
@@ -22,46 +22,46 @@ from train.photos.config import TrainConfig
 from train.sentences.config import TranslationConfig
 
 Encode = Callable[[Encoder, Tensor], Tensor]
-"""Images (B, 3, S, S), uint8 → grid (B, N, D), by an encoder that does not learn."""
+"""Images (B, 3, S, S), uint8 → grid (B, N, D), by a frozen encoder."""
 
 
 class Feed(Protocol):
-    """The batches of a phase. They follow from seeds alone."""
+    """The batches of a phase, which depend only on seeds."""
 
     def groups(self, key: str) -> list[list[int]]:
-        """The batches of one pass, as numbers; the same key, the same batches."""
+        """The batches of one epoch, as indices; the same key gives the same batches."""
         ...
 
     def batch(self, numbers: list[int], step: int) -> Batch:
-        """What the step of that number reads."""
+        """The input of the given step."""
         ...
 
 
 class Task(Protocol):
-    """All of a run that depends on what is learned from."""
+    """The parts of a run that depend on its data."""
 
     @property
     def config(self) -> TrainConfig | TranslationConfig:
-        """Of the run."""
+        """The configuration of the run."""
         ...
 
     @property
     def key(self) -> str:
-        """A hash of all that is learned from and measured on."""
+        """A hash of all training and validation data."""
         ...
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """How much data there is, for people."""
+        """Amounts of data, to show to people."""
         ...
 
     @property
     def vocabulary(self) -> Vocabulary | tuple[Subwords, Subwords]:
-        """What a checkpoint keeps of the text."""
+        """The vocabulary, or the subword models, that checkpoints store."""
         ...
 
     def settings(self) -> dict[str, object]:
-        """The configuration without places on this machine, which are nobody else's business and may change."""
+        """The configuration without paths on this machine, which are private and may change."""
         ...
 
     def build(self) -> EncoderDecoder:
@@ -69,19 +69,19 @@ class Task(Protocol):
         ...
 
     def start(self, model: EncoderDecoder) -> None:
-        """Give it those that the run begins with."""
+        """Load the weights that the run starts from."""
         ...
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> Feed:
-        """What a phase reads."""
+        """The batches of a phase."""
         ...
 
     def objective(self, phase: PhaseSettings) -> Objective:
-        """What a phase minimizes."""
+        """The objective of a phase."""
         ...
 
     def steps(self, phase: PhaseSettings) -> int:
-        """How many batches a pass of a phase has, about."""
+        """The approximate number of batches in an epoch of a phase."""
         ...
 
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
@@ -89,10 +89,10 @@ class Task(Protocol):
         ...
 
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
-        """Photos (S, S, 3) and captions to look at, if there are any."""
+        """Sample photos (S, S, 3) and their captions, to look at; may be empty."""
         ...
 
 
 def hash_of(*parts: object) -> str:
-    """A short name for whatever JSON can say."""
+    """A short hash of anything that JSON can represent."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -9,6 +9,7 @@ README.md           the model card, for people
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ PRETRAINED = Path(__file__).parents[1] / "pretrained"
 SOURCE, TARGET = "source.model", "target.model"
 DEFAULT_MODEL = "photo-en"
 DEFAULT_TRANSLATOR = "text-en-de-fr-cs"
-_SECTIONS = ("model", "decoding", "confidence", "scores", "training")  # of config.json
+_SECTIONS = ("model", "decoding", "confidence", "ranges", "scores", "training")  # of config.json
 EMBEDDING, OUTPUT, OUTPUT_BIAS = "decoder.embedding.weight", "decoder.classify.weight", "decoder.classify.bias"
 
 
@@ -60,11 +61,13 @@ class Checkpoint(Facts):
         config: the model's configuration.
         vocabulary: the tokens.
         calibration: what turns signals into a confidence; None if it was never fitted.
+        ranges: of the inputs of convolutions and matrices, for int8; empty if they were never measured.
     """
 
     config: ModelConfig
     vocabulary: Vocabulary
     calibration: Calibration | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +170,8 @@ def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | Transla
         calibration = data["confidence"] and from_mapping(
             Calibration, data["confidence"], where=f"{path / CONFIG}: confidence", error=ModelError
         )
-        return Checkpoint(config=config, vocabulary=vocabulary, calibration=calibration or None, **facts)
+        ranges = {name: _range(f"{path / CONFIG}: ranges.{name}", found) for name, found in data["ranges"].items()}
+        return Checkpoint(config=config, vocabulary=vocabulary, calibration=calibration or None, ranges=ranges, **facts)
     translator = from_mapping(TranslatorConfig, data["model"], where=where, error=ModelError)
     source, target = (_read_subwords(path / file) for file in (SOURCE, TARGET))
     _check_size(path / SOURCE, len(source), translator.encoder.vocabulary_size, "encoder")
@@ -195,6 +199,8 @@ def digest(checkpoint: Checkpoint | TranslatorCheckpoint) -> str:
     """
     config = json.dumps(to_mapping(checkpoint.config), sort_keys=True)
     found = hashlib.blake2b(config.encode(), digest_size=8)
+    if isinstance(checkpoint, Checkpoint) and checkpoint.ranges:
+        found.update(json.dumps(checkpoint.ranges, sort_keys=True).encode())
     for name in (VOCABULARY, SOURCE, TARGET, WEIGHTS):
         path = checkpoint.path / name
         try:
@@ -239,6 +245,14 @@ def _read_config(path: Path) -> dict[str, Any]:
         if not isinstance(scores, dict) or not all(isinstance(value, int | float) for value in scores.values()):
             raise ModelError(f"{where}: scores.{split} is not an object of numbers.")
     return data
+
+
+def _range(where: str, found: object) -> tuple[float, float]:
+    if isinstance(found, list) and len(found) == 2 and all(type(one) in {int, float} for one in found):
+        least, greatest = map(float, found)
+        if -math.inf < least <= greatest < math.inf:
+            return least, greatest
+    raise ModelError(f"{where} is not a pair of finite numbers, the lower one first.")
 
 
 def _check_size(path: Path, found: int, expected: int, part: str) -> None:

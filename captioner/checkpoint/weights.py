@@ -1,20 +1,28 @@
 """A checkpoint's weights as a model: safetensors and nothing else, checked against the configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from captioner.checkpoint import EMBEDDING, OUTPUT, WEIGHTS, Checkpoint, TranslatorCheckpoint
 from captioner.errors import ModelError
 from captioner.models.encoder_decoder import EncoderDecoder
+from captioner.models.interfaces import Encoder, within
+from captioner.models.quantized import QuantizedImageEncoder
 
 
-def load_model(checkpoint: Checkpoint | TranslatorCheckpoint) -> EncoderDecoder:
+def load_model(checkpoint: Checkpoint | TranslatorCheckpoint, *, quantized: bool = False) -> EncoderDecoder:
     """Build the model of a checkpoint, with its weights in float32, ready for inference.
+
+    Args:
+        checkpoint: the model's.
+        quantized: with its encoder in int8, for which the checkpoint must have ranges.
 
     Raises:
         ModelError: the weights are missing, damaged, not safetensors, or do not fit the configuration.
@@ -26,17 +34,46 @@ def load_model(checkpoint: Checkpoint | TranslatorCheckpoint) -> EncoderDecoder:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError) as problem:
         raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
-    with torch.device("meta"):  # no memory, no random numbers: every value comes from the file
-        model = EncoderDecoder(checkpoint.config)
-    if checkpoint.config.decoder.tie_weights and EMBEDDING in weights:
-        weights[OUTPUT] = weights[EMBEDDING]
-    _check_fit(path, model.state_dict(), weights)
     state = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    encoder = _quantized_encoder(checkpoint, state) if quantized and isinstance(checkpoint, Checkpoint) else None
+    with torch.device("meta"), _Uninitialized():  # no memory, no random numbers: every value comes from the file
+        model = EncoderDecoder(checkpoint.config, encoder)
+    if checkpoint.config.decoder.tie_weights and EMBEDDING in state:
+        state[OUTPUT] = state[EMBEDDING]
+    _check_fit(path, model.state_dict(), state)
     model.load_state_dict(state, assign=True)
     model.to(memory_format=torch.channels_last)  # the file's tensors took the place of those built so
     if checkpoint.config.decoder.tie_weights:  # assigning makes two tensors of one
         model.get_submodule(OUTPUT.rpartition(".")[0]).register_parameter("weight", model.get_parameter(EMBEDDING))
     return model.requires_grad_(False).eval()
+
+
+class _Uninitialized(TorchFunctionMode):
+    """Leaves weights as they are where a module would initialize them.
+
+    On the device "meta" that would draw no numbers either, but import PyTorch's compiler, which takes a second.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        initializes = getattr(func, "__module__", None) == "torch.nn.init"
+        return kwargs["tensor"] if initializes else func(*args, **kwargs)
+
+
+def _quantized_encoder(checkpoint: Checkpoint, state: dict[str, Tensor]) -> Encoder:
+    """Build an encoder in int8, and take its weights out of the state."""
+    prefix = "encoder."
+    names = [name for name in state if name.startswith(prefix)]
+    weights = {name.removeprefix(prefix): state.pop(name) for name in names}
+    try:
+        encoder = QuantizedImageEncoder(checkpoint.config.image, weights, within("encoder", checkpoint.ranges))
+    except (KeyError, RuntimeError) as problem:
+        detail = f"{problem} is missing" if isinstance(problem, KeyError) else str(problem).partition("\n")[0]
+        raise ModelError(f"{checkpoint.path}: the encoder cannot be built in int8: {detail}.") from None
+    state |= {f"{prefix}{name}": one for name, one in weights.items() if not name.endswith("num_batches_tracked")}
+    return encoder
 
 
 def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: one file a verb. Results go to standard output, everything else to standard error."""
+"""The command line, one file per verb. Results go to standard output, everything else to standard error."""
 
 import argparse
 import io
@@ -6,19 +6,35 @@ import sys
 from collections.abc import Sequence
 
 from captioner._version import __version__
-from captioner.cli import app, caption, evaluate, info, translate
+from captioner.cli import app, caption, evaluate, info, search, serve, translate
 from captioner.cli.memory import shortage
 from captioner.cli.options import add_verbs
 from captioner.cli.output import abandon_output
 from captioner.errors import CaptionerError, OutputError, UsageError
 
 EXIT_CODES = """\
-exit codes: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written, 130 interrupted
+exit codes:
+  0 success, 1 some photos failed, 2 usage error, 3 no usable model,
+  4 output cannot be written, 130 interrupted
 """
-TRAINING = """\
-To train a model, run python -m train in a checkout of the repository; see "Train on your own photos" in its README.
+TRAINING = "To train a model, run python -m train in a checkout of the repository."
+EXAMPLES = """\
+examples:
+  captioner caption photo.jpg
+  captioner caption photos --recursive --output captions.csv
+  captioner translate --to de "A dog runs along the beach."
+
+"captioner COMMAND --help" describes the options of a command.
 """
-VERBS = {"caption": caption, "evaluate": evaluate, "info": info, "translate": translate, "app": app}
+VERBS = {
+    "caption": caption,
+    "search": search,
+    "evaluate": evaluate,
+    "info": info,
+    "translate": translate,
+    "app": app,
+    "serve": serve,
+}
 INTERRUPTED = 130
 
 
@@ -26,28 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Args:
-        arguments: what stands behind the command's name; `sys.argv`'s if None.
+        arguments: the words after `captioner`; those of `sys.argv` if None.
 
     Returns:
-        The exit code: 0 all done, 1 some photos failed, 2 usage, 3 no usable model, 4 output cannot be written,
+        The exit code: 0 success, 1 some photos failed, 2 usage error, 3 no usable model, 4 output cannot be written,
         130 interrupted.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names and captions in any alphabet, names that are not UTF-8 too
+    if isinstance(sys.stdout, io.TextIOWrapper):  # any alphabet, and file names that are not UTF-8
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-    if isinstance(sys.stdin, io.TextIOWrapper):  # as everything that is written; what is not UTF-8 is no reason to stop
+    if isinstance(sys.stdin, io.TextIOWrapper):  # bytes that are not UTF-8 must not stop the run
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] == "train":
-        print(f"captioner: the installed command does not train. {TRAINING}", end="", file=sys.stderr)
+        print(f"captioner: there is no command train. {TRAINING}", file=sys.stderr)
         return UsageError.exit_code
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
-    except SystemExit as stop:  # argparse's own way out: 0 after --help, 2 after a mistake
+    except SystemExit as stop:  # argparse exits: 0 after --help, 2 after a mistake
         return int(stop.code or 0)
     try:
         code: int = VERBS[options.verb].run(options)
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has quit
         abandon_output()
         return 0
     except KeyboardInterrupt:
@@ -60,13 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explained(problem: Exception) -> tuple[int, str]:
-    """The exit code and the sentence for what has gone wrong; what no user can have caused is raised again."""
+    """The exit code and message for an error; bugs, which no user can have caused, are raised again."""
     if isinstance(problem, CaptionerError):
         return problem.exit_code, str(problem)
     if sentence := shortage(problem):
-        sys.unraisablehook = lambda _: None  # what libraries do at the end of the process fails for the same reason
+        sys.unraisablehook = lambda _: None  # cleanup in libraries fails for the same reason
         return CaptionerError.exit_code, sentence
-    if isinstance(problem, OSError):  # no verb expects it, such as a folder beside a photo that may not be looked into
+    if isinstance(problem, OSError):  # such as a folder without permission to read it
         return OutputError.exit_code, f"{problem.filename or 'a file'}: {problem.strerror or problem}."
     raise problem
 
@@ -74,10 +90,11 @@ def _explained(problem: Exception) -> tuple[int, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="captioner",
-        description="Captions for photos, offline, on any computer; in four languages.",
-        epilog=f"{EXIT_CODES}\n{TRAINING}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Caption photos offline, in English, German, French or Czech.",
+        epilog=f"{EXAMPLES}\n{EXIT_CODES}\n{TRAINING}",
     )
-    parser.add_argument("--version", action="version", version=f"captioner {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"captioner {__version__}", help="show the version and exit"
+    )
     add_verbs(parser, VERBS, epilog=EXIT_CODES)
     return parser

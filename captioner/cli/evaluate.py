@@ -1,4 +1,4 @@
-"""captioner evaluate: score captions against people's: BLEU, ROUGE-L and CIDEr-D as papers report them."""
+"""captioner evaluate: Score captions against reference captions (BLEU, ROUGE-L, CIDEr-D)."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import require_place, write_line
-from captioner.cli.progress import say
+from captioner.cli.progress import count, say
 from captioner.decoding.options import FLAGS
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_files
@@ -21,59 +21,75 @@ if TYPE_CHECKING:
     from captioner.evaluation.outcome import Outcome
 
 
+USAGE = """\
+captioner evaluate --annotations FILE (--images DIR|--results FILE) ...
+       captioner evaluate --flickr8k PATH (--images DIR|--results FILE) ...
+       captioner evaluate --compare A B"""
+EXAMPLES = """\
+  Caption photos with the embedded model, score them, write a report:
+    captioner evaluate --annotations refs.json --images photos --report mine
+  Score the captions of another model:
+    captioner evaluate --annotations refs.json --results vit.json --report vit
+  Compare the two:
+    captioner evaluate --compare mine vit
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--annotations", type=Path, metavar="FILE", help="people's captions: COCO's JSON")
+    group = parser.add_argument_group("reference captions (give one of these)")
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument("--annotations", type=Path, metavar="FILE", help="COCO captions JSON")
     source.add_argument(
         "--flickr8k",
         type=Path,
         metavar="FILE|DIR",
-        help=(
-            "people's captions with their splits: a JSON list, Karpathy's JSON, CSV, JSON lines, the text "
-            "files,\nor the directory where one of these is"
-        ),
+        help="captions with splits: Karpathy JSON, a JSON list, CSV, JSON Lines, Flickr8k's text files, "
+        "or a folder that holds one of these",
     )
     source.add_argument(
-        "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two reports on the same photos; nothing is captioned"
+        "--compare", type=Path, nargs=2, metavar=("A", "B"), help="compare two report folders on the same photos"
     )
-    parser.add_argument("--split", help="which of Flickr8k's photos (default: test)")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="the photos, to be captioned by the model")
-    parser.add_argument(
-        "--results",
-        type=Path,
-        metavar="FILE",
-        help=(
-            "score these captions (COCO's results JSON) instead of the model's;\n--images then only illustrates the "
-            "report"
-        ),
-    )
-    parser.add_argument("--limit", type=positive, metavar="N", help="only so many photos, drawn at random")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that drawing (default: 0)")
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="score what is there if photos, results or references are missing"
-    )
-    parser.add_argument(
-        "--sweep-beams", type=_beam_sizes, metavar="N,N,...", help="also score the model with these beam sizes"
-    )
-    parser.add_argument("--official", action="store_true", help="add METEOR; needs Java and pycocoevalcap")
-    parser.add_argument(
-        "--training-captions",
-        type=Path,
-        metavar="FILE",
-        help=(
-            "captions that are not novel (default: the split train of Flickr8k's\nfile, else the references themselves)"
-        ),
-    )
-    parser.add_argument("--results-out", type=Path, metavar="FILE", help="write the captions in COCO's results format")
-    parser.add_argument(
-        "--report", type=Path, metavar="DIR", help="write a page about the captions, and its data, into this directory"
-    )
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="(default: table)")
+    _add_photos(parser.add_argument_group("photos"))
+    _add_scores(parser.add_argument_group("metrics"))
+    _add_results(parser.add_argument_group("output"))
     add_model_options(parser)
 
 
+def _add_photos(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--images", type=Path, metavar="DIR", help="caption the photos in DIR with the model")
+    group.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="score the captions in FILE (COCO results JSON) instead; --images then only illustrates the report",
+    )
+    group.add_argument("--split", metavar="NAME", help="split of --flickr8k to evaluate (default: test)")
+    group.add_argument("--limit", type=positive, metavar="N", help="evaluate N photos drawn at random")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed for --limit (default: 0)")
+    group.add_argument(
+        "--allow-missing", action="store_true", help="skip photos without an image, a caption or references"
+    )
+
+
+def _add_scores(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--sweep-beams", type=_beam_sizes, metavar="N,N,...", help="score these beam sizes as well")
+    group.add_argument("--official", action="store_true", help="add METEOR (needs Java and pycocoevalcap)")
+    group.add_argument(
+        "--training-captions",
+        type=Path,
+        metavar="FILE",
+        help="captions that do not count as novel (default: the train split of --flickr8k, or else the references)",
+    )
+
+
+def _add_results(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--format", choices=["table", "json"], default="table", help="what to print (default: table)")
+    group.add_argument("--results-out", type=Path, metavar="FILE", help="write the captions as COCO results JSON")
+    group.add_argument("--report", type=Path, metavar="DIR", help="write an HTML report and its data to DIR")
+
+
 def run(options: argparse.Namespace) -> int:
-    """Caption the photos, or read somebody's captions, and print their scores; or compare two reports."""
+    """Print the scores of the model's captions or of a results file; or compare two reports."""
     if options.compare:
         _refuse_ignored(options, set(vars(options)) - {"verb", "compare", "format"}, "--compare only reads two reports")
         from captioner.evaluation.comparison import compare
@@ -83,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def evaluated(options: argparse.Namespace) -> "Outcome":
-    """Caption the photos, or read somebody's captions, score them, and write what was asked for.
+    """Score the model's captions or those of a results file, and write the files that were asked for.
 
     Raises:
         CaptionerError: see `captioner.errors`.
@@ -130,7 +146,7 @@ def evaluated(options: argparse.Namespace) -> "Outcome":
 def _given(
     options: argparse.Namespace, annotated: "CaptionedPhotos", photos: "CaptionedPhotos", terms: "EvaluationOptions"
 ) -> "Outcome":
-    """Scores of a results file, less its captions of photos that are annotated and not evaluated."""
+    """Score a results file, ignoring captions of annotated photos that are not evaluated."""
     from captioner.datasets import read_results
     from captioner.evaluation.evaluate import evaluate_captions
 
@@ -139,7 +155,7 @@ def _given(
     captions = {key: caption for key, caption in results.items() if key not in others}
     left = len(results) - len(captions)
     if left:
-        say(f"{options.results}: left out what it says of {left:,} photos that are not evaluated.")
+        say(f"{options.results}: ignored {count(left, 'caption')} of photos that are not evaluated.")
     return evaluate_captions(captions, photos, terms, source=str(options.results))
 
 
@@ -164,22 +180,25 @@ def _captioned(options: argparse.Namespace, photos: "CaptionedPhotos", terms: "E
             search=decoding_options(options, read.decoding),
             beam_sizes=options.sweep_beams or (),
             device=options.device,
+            precision=options.precision,
             batch_size=options.batch_size,
             progress=progress,
         )
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Say now what would otherwise come to light after all photos are captioned."""
+    """Report mistakes before any photo is captioned."""
     if not (options.images or options.results):
-        raise UsageError("evaluate needs either --images DIR (to caption them) or --results FILE (to score it).")
+        raise UsageError(
+            "no captions to score; give --images DIR to caption photos, or --results FILE to score captions."
+        )
     if options.annotations and options.split:
-        raise UsageError("--split chooses among the photos of --flickr8k; the photos of --annotations have no splits.")
+        raise UsageError("--annotations has no splits; leave out --split, or use --flickr8k.")
     if options.results and options.sweep_beams:
-        raise UsageError("--sweep-beams needs the model to write the captions; leave --results away.")
+        raise UsageError("--sweep-beams needs captions of the model; leave out --results.")
     if options.results:
-        of_the_model = {"model", "device", "batch_size", "repeat_words", *FLAGS}
-        _refuse_ignored(options, of_the_model, "--results are captions that somebody's model has written already")
+        of_the_model = {"model", "device", "precision", "batch_size", "repeat_words", *FLAGS}
+        _refuse_ignored(options, of_the_model, "--results are captions that already exist")
     if options.images and not options.images.is_dir():
         raise UsageError(f"--images {options.images}: no such directory.")
     if options.official:
@@ -195,14 +214,14 @@ def _refuse_ignored(options: argparse.Namespace, names: Collection[str], reason:
     """Refuse options that were given and would do nothing.
 
     Raises:
-        UsageError: one of them has another value than if it were left out.
+        UsageError: one of them differs from its default.
     """
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     given = [name for name in vars(options) if name in names and getattr(options, name) != parser.get_default(name)]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{reason}; leave {flags} away.")
+        raise UsageError(f"{reason}; leave out {flags}.")
 
 
 def _print(result: "Outcome | Comparison", form: str) -> int:
@@ -211,5 +230,5 @@ def _print(result: "Outcome | Comparison", form: str) -> int:
 
 
 def _beam_sizes(text: str) -> tuple[int, ...]:
-    """Several beam sizes, each once, for argparse."""
+    """An argparse type: distinct beam sizes in ascending order."""
     return tuple(sorted({positive(part) for part in text.split(",")}))

@@ -1,4 +1,4 @@
-"""Which photos the command line means."""
+"""The options that select photos."""
 
 import argparse
 import sys
@@ -12,39 +12,41 @@ if TYPE_CHECKING:
 
 
 def add_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--recursive", action="store_true", help="look into the folders of a folder, too")
     group.add_argument(
-        "--follow-links", action="store_true", help="follow links to folders, each folder and each file once"
+        "paths", nargs="*", metavar="PATH", help="photo, folder or pattern; - reads one photo from standard input"
+    )
+    group.add_argument("--recursive", action="store_true", help="search subfolders too")
+    group.add_argument(
+        "--follow-links", action="store_true", help="follow links to folders; each folder and file is visited once"
     )
     group.add_argument(
         "--exclude",
         action="append",
         default=[],
         metavar="PATTERN",
-        help=(
-            "leave out what a .gitignore would with this line, such as '*.png', 'drafts/'\nor '!.kept' (takes "
-            "back); may be repeated"
-        ),
+        help="skip paths that match a .gitignore pattern, such as '*.png' or 'drafts/'; "
+        "'!keep.png' re-includes; repeatable",
     )
     group.add_argument(
-        "--hidden", action="store_true", help="also what is hidden, a bin's, a system's, or beside a .nomedia"
+        "--hidden", action="store_true", help="include hidden files, trash and system folders, and .nomedia folders"
     )
     group.add_argument(
         "--raw-pairs",
         choices=["one", "both"],
         default="one",
-        help="a camera raw file beside IMG_1.JPG in a folder: caption the JPEG alone,\nor both (default: one)",
+        help="if a folder has both IMG_1.JPG and a camera raw file IMG_1.*, caption only the JPEG (one),\n"
+        "or both files (default: one)",
     )
-    group.add_argument("--files-from", metavar="FILE", help="read names from a file, one a line; - is standard input")
-    group.add_argument("-0", dest="nul", action="store_true", help="those names end with NUL, as find -print0 has them")
-    group.add_argument("--shard", metavar="I/N", help="only part I of N, 0 ≤ I < N; N runs share the work")
+    group.add_argument("--files-from", metavar="FILE", help="read paths from FILE, one per line; - is standard input")
+    group.add_argument("-0", dest="nul", action="store_true", help="paths in --files-from end in NUL (find -print0)")
+    group.add_argument("--shard", metavar="I/N", help="caption only part I of N, from 0/N to N-1/N, to share the work")
 
 
 def photos(options: argparse.Namespace) -> "Photos":
-    """The photos that are meant; standard input is read here and not in a thread, where Ctrl-C would not reach.
+    """The selected photos. Standard input is read here, because Ctrl-C does not reach a thread that reads it.
 
     Raises:
-        UsageError: a list cannot be read, or an option makes no sense.
+        UsageError: a list cannot be read, or an option is invalid.
     """
     from captioner.folders.finding import Photos, Shard, read_names
 
@@ -78,9 +80,7 @@ def _list(path: str, source: str) -> bytes:
 
 
 def _picture(*, kept: bool) -> "Found":
-    """The photo on standard input; where results are kept, it is called after its content, which is all that it is
-    known by.
-    """
+    """The photo on standard input. With an output file, its name is derived from its content."""
     from captioner.folders.finding import Found
     from captioner.folders.fingerprint import digest_of
 
@@ -89,7 +89,6 @@ def _picture(*, kept: bool) -> "Found":
 
 
 def _standard_input() -> bytes:
-    """All of it, read here and not in a thread, where Ctrl-C would not reach."""
     if sys.stdin is None:
-        raise UsageError("- reads standard input, which is closed.")
+        raise UsageError("cannot read a photo or list from standard input (it is closed); give a path.")
     return sys.stdin.buffer.read()

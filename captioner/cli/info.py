@@ -1,25 +1,39 @@
-"""captioner info: say what a model is: architecture, size, training data, scores, file hashes."""
+"""captioner info: Show a model's architecture, size, training data, scores and file hashes."""
 
 import argparse
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from captioner.cli.output import write_line
 
+if TYPE_CHECKING:
+    from captioner.checkpoint import Checkpoint
+
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""What batch normalisation counts: stored with the weights, but no parameters."""
+"""Statistics of batch normalization, which are stored with the weights but are not parameters."""
+USAGE = "captioner info [options] [MODEL]"
+EXAMPLES = """\
+  The embedded photo model:
+    captioner info
+  The embedded translator:
+    captioner info text-en-de-fr-cs
+  As JSON, for scripts:
+    captioner info photo-en --format json
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    group = parser.add_argument_group("model")
+    group.add_argument(
         "model", nargs="?", metavar="MODEL", help="checkpoint directory or embedded model (default: photo-en)"
     )
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", choices=["text", "json"], default="text", help="what to print (default: text)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is known of the model; nothing of it is loaded but the weights' names and shapes."""
+    """Print the facts about a model. Of the weights, only names and shapes are read."""
     facts = describe(options.model)
     if options.format == "json":
         write_line(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -29,15 +43,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def describe(model: str | None) -> dict[str, Any]:
-    """Collect what a checkpoint says of itself.
+    """Collect the facts that a checkpoint states.
 
     Raises:
-        ModelError: there is no usable checkpoint of that name.
+        ModelError: there is no usable checkpoint with that name.
     """
     from captioner import checkpoint
     from captioner.config import to_mapping
 
     read = checkpoint.read_any(model)
+    facts = {"precision": _precision(read)} if isinstance(read, checkpoint.Checkpoint) else {}
     shapes = checkpoint.weight_shapes(read)
     parts: dict[str, int] = {}
     for name, shape in shapes.items():
@@ -46,6 +61,7 @@ def describe(model: str | None) -> dict[str, Any]:
             parts[part] = parts.get(part, 0) + math.prod(shape)
     return {
         "model": str(read.path),
+        **facts,
         "architecture": to_mapping(read.config),
         "parameters": parts | {"total": sum(parts.values())},
         "vocabulary": read.config.decoder.vocabulary_size,
@@ -56,8 +72,15 @@ def describe(model: str | None) -> dict[str, Any]:
     }
 
 
+def _precision(read: "Checkpoint") -> str:
+    """The arithmetic that `auto` chooses on this computer."""
+    from captioner.inference import find_device, find_precision
+
+    return find_precision("auto", find_device("auto"), prepared=bool(read.ranges))
+
+
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
-    """Nested facts as indented lines, short inner ones on one line."""
+    """Nested facts as indented lines; a mapping of plain values takes one line."""
     lines = []
     for key, value in facts.items():
         if _are_facts(value):
@@ -72,7 +95,7 @@ def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
 
 
 def _are_facts(value: object) -> bool:
-    """Whether it is a list of nested facts, such as the phases of a training."""
+    """Whether `value` is a list of mappings, such as the phases of a training run."""
     return isinstance(value, list) and bool(value) and all(isinstance(inner, dict) for inner in value)
 
 

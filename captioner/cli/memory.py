@@ -1,27 +1,27 @@
-"""What to say when memory runs out, however the system and the libraries put it."""
+"""Recognizing that memory ran out, which systems and libraries report in many ways."""
 
 import errno
 import sys
 
 if sys.platform != "win32":
-    import resource  # now, while there is room for it
+    import resource  # now, while there is memory for it
 
 _SIGNS = (
     "can't allocate memory",  # PyTorch
-    "cannot allocate memory",  # the system, and whoever passes its words on
+    "cannot allocate memory",  # the operating system
     "not enough memory",  # PyTorch on Windows
     "out of memory",  # CUDA
-    "failed to map segment",  # the loader, on its way through PyTorch's libraries
-    "can't start new thread",  # Python, without room for a stack
+    "failed to map segment",  # the dynamic loader, for PyTorch's libraries
+    "can't start new thread",  # Python, without memory for a stack
 )
 
 
 def shortage(problem: BaseException) -> str | None:
-    """The sentence for users if `problem`, or what led to it, is a want of memory; None if it is something else."""
+    """The message for users if `problem` or one of its causes is a lack of memory, else None."""
     chain: BaseException | None = problem
     while chain is not None:
         if _is_shortage(chain):
-            return f"not enough memory{_limit()}; allow it more, or ask for less at once with --batch-size."
+            return f"not enough memory{_limit()}; free some, or choose a smaller --batch-size."
         chain = chain.__cause__ or chain.__context__
     return None
 
@@ -34,8 +34,8 @@ def _is_shortage(problem: BaseException) -> bool:
 
 
 def _limit() -> str:
-    """The limit of this process, where it has one of its own."""
+    """The memory limit of this process, if it has one."""
     if sys.platform == "win32":
         return ""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return "" if limit == resource.RLIM_INFINITY else f" (this process may have {limit / 1e6:,.0f} MB; see ulimit -v)"
+    return "" if limit == resource.RLIM_INFINITY else f" (ulimit -v limits this process to {limit / 1e6:,.0f} MB)"

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a line now and then elsewhere; and what became of the photos."""
+"""Progress of a run (a bar on a terminal, else a line now and then) and its summary."""
 
 import sys
 import time
@@ -14,24 +14,29 @@ SHOWN_FAILURES = 5
 
 
 def say(message: str) -> None:
-    """Tell the user something that is no result."""
+    """Print a message on standard error."""
     print(f"captioner: {message}", file=sys.stderr)
 
 
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 1,000 photos."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Progress:
-    """What a run says while it works, and at its end."""
+    """Reports the progress of a run on standard error, and a summary at its end."""
 
     def __init__(
         self, counts: "Counts", total: int, *, bar: bool, lines: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin.
+        """Start the clock.
 
         Args:
-            counts: kept up to date by the run.
-            total: photos, those to be skipped among them.
-            bar: show a bar.
-            lines: where there is no bar, say something now and then.
-            clock: seconds since whenever.
+            counts: updated by the run.
+            total: number of photos, skipped ones included.
+            bar: draw a progress bar.
+            lines: without a bar, print a line from time to time.
+            clock: a monotonic time in seconds.
         """
         from tqdm import tqdm
 
@@ -44,11 +49,11 @@ class Progress:
         self.start()
 
     def start(self) -> None:
-        """What follows is the work that the rate is about, and no preparation any more."""
+        """Restart the clock: photos per second are counted from here, without the preparation."""
         self._begin = self._last = self._clock()
 
     def update(self, error: str | None) -> None:
-        """One more photo is done."""
+        """Count one finished photo and its error, if any."""
         counts = self._counts
         if error is not None and len(self._failures) < SHOWN_FAILURES:
             self._failures.append(error)
@@ -63,19 +68,19 @@ class Progress:
             say(f"{done:,} of {wanted:,} photos, {self._rate():.1f} photos/s, {counts.failed:,} failed, {left} left")
 
     def say(self, message: str) -> None:
-        """Tell the user something that is no result, without running through the bar."""
+        """Print a message on standard error without garbling the bar."""
         with self._bar.external_write_mode(file=sys.stderr):
             say(message)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Stop drawing the bar."""
         self._bar.close()
 
     def summary(self, journal: Path | None) -> None:
-        """Say what became of the photos, and name the first that failed.
+        """Print how many photos were captioned, skipped and failed, and the first errors.
 
         Args:
-            journal: where all stand; None if there is none, because each was told already.
+            journal: the file with all errors; None if every error has been printed already.
         """
         counts = self._counts
         rate = f"; {self._rate():.1f} photos/s" if counts.captioned + counts.failed else ""
@@ -85,31 +90,30 @@ class Progress:
                 print(f"  {failure}", file=sys.stderr)
             more = counts.failed - len(self._failures)
             if more:
-                print(f"  and {more:,} more: {journal} has the error of each", file=sys.stderr)
+                print(f"  and {count(more, 'more error')}, listed in {journal}", file=sys.stderr)
         if counts.skipped_failed:
-            say(f"{counts.skipped_failed:,} of those skipped had failed before; --retry-errors tries them again")
+            say(f"{count(counts.skipped_failed, 'skipped photo')} failed in an earlier run; retry with --retry-errors")
         if counts.changed:
-            photos = "photo was" if counts.changed == 1 else "photos were"
-            say(f"{counts.changed:,} {photos} exchanged since the last run, and done again")
+            say(f"captioned {count(counts.changed, 'photo')} again, because the file changed since the last run")
         if counts.kept:
-            say(f"{counts.kept:,} sidecars stood there already and were kept; captioner replaces only its own")
+            say(f"kept {count(counts.kept, 'existing sidecar')} that captioner did not write")
         if counts.described:
-            say(f"{counts.described:,} of those skipped have a description already (--skip-described)")
+            say(f"{count(counts.described, 'skipped photo')} already had a description (--skip-described)")
         if counts.written or counts.foreign or counts.unwritten:
-            failed = f", {counts.unwritten:,} could not be written" if counts.unwritten else ""
-            say(f"{counts.written:,} captions written into metadata{failed}")
+            failed = f"; {counts.unwritten:,} failed" if counts.unwritten else ""
+            say(f"wrote {count(counts.written, 'caption')} into metadata{failed}")
         if counts.foreign:
-            was, it = ("description that captioner did not write was", "it")
-            if counts.foreign > 1:
-                was, it = "descriptions that captioner did not write were", "them"
-            say(f"{counts.foreign:,} {was} kept; --replace-descriptions replaces {it}")
+            say(
+                f"kept {count(counts.foreign, 'description')} that captioner did not write; "
+                "replace with --replace-descriptions"
+            )
 
     def _rate(self) -> float:
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)
 
 
 def _duration(seconds: float) -> str:
-    """A time for people: 40 s, 12 min, 3.5 h."""
+    """A readable duration: 40 s, 12 min, 3.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""captioner translate: English sentences in German, French or Czech."""
+"""captioner translate: Translate English sentences into German, French or Czech."""
 
 import argparse
 import io
@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner.cli.options import positive
+from captioner.cli.options import add_device_option, positive
 from captioner.cli.output import write_line
 from captioner.cli.progress import say
 from captioner.errors import OutputError, SentenceError, UsageError
@@ -21,31 +21,55 @@ if TYPE_CHECKING:
     from captioner.translation.translator import Translation, Translator
 
 
+USAGE = "captioner translate --to de|fr|cs [options] [SENTENCE ...]"
+EXAMPLES = """\
+  Translate one sentence:
+    captioner translate --to de "A dog runs along the beach."
+  Translate a file, one sentence per line:
+    captioner translate --to fr < english.txt
+  Draw which source words each translated word attends to:
+    captioner translate --to cs "Boys play soccer." --show-attention words.png
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sentences", nargs="*", metavar="SENTENCE", help="in English; without one, each line of standard input is one"
+    group = parser.add_argument_group("sentences")
+    group.add_argument(
+        "sentences",
+        nargs="*",
+        metavar="SENTENCE",
+        help="English sentence (default: one per line from standard input)",
     )
-    parser.add_argument("--to", required=True, metavar="de|fr|cs", help="the language")
-    parser.add_argument("--format", choices=["text", "jsonl"], default="text", help="(default: text)")
-    parser.add_argument(
-        "--show-attention", type=Path, metavar="FILE.png", help="draw which words it looked at for each (one SENTENCE)"
+    group.add_argument("--to", required=True, metavar="de|fr|cs", help="target language: German, French or Czech")
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--format",
+        choices=["text", "jsonl"],
+        default="text",
+        help="print only the translations, or one JSON object each (default: text)",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--show-attention", type=Path, metavar="FILE.png", help="draw the attention over one SENTENCE to FILE.png"
+    )
+    group = parser.add_argument_group("model")
+    group.add_argument(
         "--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: text-en-de-fr-cs)"
     )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="sentences at once (default: 32)")
-    parser.add_argument("--beam-size", type=positive, metavar="N", help="sentences kept at each step (default: 3)")
+    add_device_option(group)
+    group.add_argument("--batch-size", type=positive, default=32, metavar="N", help="sentences per batch (default: 32)")
+    group.add_argument(
+        "--beam-size", type=positive, metavar="N", help="candidate sentences kept at each step (default: 3)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Translate; returns 1 if a line could not be translated, else 0."""
     if options.show_attention and len(options.sentences) != 1:
-        raise UsageError("--show-attention draws one sentence; give one SENTENCE.")
+        raise UsageError("--show-attention draws a single sentence; give exactly one SENTENCE.")
     from captioner import checkpoint
 
     read = checkpoint.read_translator(options.model)
-    read.check_language(options.to)  # a mistake answers before torch loads
+    read.check_language(options.to)  # before torch is loaded
     from captioner.translation.translator import Translator
 
     search = replace(read.decoding, beam_size=options.beam_size) if options.beam_size else read.decoding
@@ -59,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _translate_lines(translator: "Translator", search: "DecodingOptions", options: argparse.Namespace) -> int:
-    """One line out for each sentence in, so that the two stay beside each other: what has no words stays as it is."""
+    """Write one line per sentence, so that input and output stay aligned; lines without words are copied."""
     what = "sentence" if options.sentences else "line"
     failed = 0
     number = 0
@@ -86,12 +110,10 @@ def _translate_lines(translator: "Translator", search: "DecodingOptions", option
 
 
 def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
-    """The sentences that were given, or else standard input's; a terminal's one at a time, so that each is answered at
-    once.
-    """
+    """Batches of the given sentences, or of standard input; one at a time from a terminal, to answer at once."""
     at_once: int = options.batch_size
     if not options.sentences and sys.stdin is not None and sys.stdin.isatty():
-        say("one English sentence a line; Ctrl-D ends.")
+        say("enter one English sentence per line; end with Ctrl-D.")
         at_once = 1
     lines = iter(options.sentences or _lines())
     while batch := list(islice(lines, at_once)):
@@ -99,9 +121,9 @@ def _batches(options: argparse.Namespace) -> Iterator[list[str]]:
 
 
 def _lines() -> Iterator[str]:
-    """Lines of standard input, in whatever encoding its byte-order mark says."""
+    """Lines of standard input, in the encoding of its byte-order mark (default: UTF-8)."""
     if sys.stdin is None:
-        raise UsageError("give a SENTENCE; standard input is closed.")
+        raise UsageError("standard input is closed; give a SENTENCE.")
     if isinstance(sys.stdin, io.TextIOWrapper) and isinstance(sys.stdin.buffer, io.BufferedReader):
         sys.stdin.reconfigure(encoding=encoding_of(sys.stdin.buffer.peek(4)), errors="replace")
     for line in sys.stdin:
@@ -127,5 +149,5 @@ def _draw(translation: "Translation", path: Path) -> None:
 
     try:
         draw_words(translation).save(path)
-    except (OSError, ValueError) as problem:  # a folder that is not there, a suffix that no picture has
+    except (OSError, ValueError) as problem:  # a missing folder, an unknown suffix
         raise OutputError(f"--show-attention {path}: cannot be written ({problem}).") from None

@@ -1,8 +1,8 @@
-"""Captioned photos in every format, read and written, and COCO's results.
+"""Read and write captioned photos in all common formats, and COCO results.
 
-`read` reads all of them: COCO's captions JSON, Karpathy's splits, CSV and JSON lines by people, by us, Kaggle or
-Hugging Face, Flickr8k's and Flickr30k's own text files, and text files beside photos. `write` writes them so that
-`read` gives the same photos back. `read_results` reads COCO's results.
+`read` reads every format: COCO captions JSON, Karpathy's splits, CSV and JSON Lines (hand-written, or from captioner,
+Kaggle or Hugging Face), the text files of Flickr8k and Flickr30k, and text files beside photos. What `write` writes,
+`read` reads back unchanged. `read_results` reads COCO results.
 """
 
 from captioner.datasets.coco import read_coco, read_karpathy, read_results, to_results

@@ -1,4 +1,4 @@
-"""COCO's JSON files, captions and results, and Karpathy's splits of COCO, Flickr8k and Flickr30k."""
+"""COCO captions JSON, COCO results JSON, and Karpathy's splits of COCO, Flickr8k and Flickr30k."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,21 +18,19 @@ from captioner.errors import UsageError
 
 
 def read_coco(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
-    """Reads COCO's captions JSON; file names as in the file, no splits; `problems` as in `captioner.datasets.read`."""
+    """Read COCO captions JSON, which has no splits; `problems` as in `captioner.datasets.read`."""
     path = Path(path)
     return coco_photos(path, read_json(path), problems)
 
 
 def read_karpathy(path: str | Path) -> CaptionedPhotos:
-    """Reads Karpathy's dataset JSON: `cocoid` as id where there is one, else the file name; `filepath/filename` as
-    file.
-    """
+    """Read Karpathy's dataset JSON. The id is `cocoid`, or else the file name; the file is `filepath/filename`."""
     path = Path(path)
     return karpathy_photos(path, read_json(path))
 
 
 def coco_photos(path: Path, data: object, problems: list[str] | None = None) -> CaptionedPhotos:
-    """The photos of COCO's captions JSON, once parsed; see `read_coco`."""
+    """The photos of parsed COCO captions JSON; see `read_coco`."""
     images = read_each(
         path,
         "images",
@@ -51,7 +49,7 @@ def coco_photos(path: Path, data: object, problems: list[str] | None = None) -> 
         refuse_twice(str(path), (key for key, _ in images))
     captions: dict[str, list[str]] = {key: [] for key, _ in images}
     stray = list(dict.fromkeys(key for key, _ in annotations if key not in captions))
-    refuse_all(f"{path}: annotations name", stray, "id", "not among its images", problems)
+    refuse_all(f"{path}: annotations refer to", stray, "id", "missing from its images", problems)
     for key, caption in annotations:
         if key in captions:
             captions[key].append(caption)
@@ -59,7 +57,7 @@ def coco_photos(path: Path, data: object, problems: list[str] | None = None) -> 
 
 
 def karpathy_photos(path: Path, data: object, problems: list[str] | None = None) -> CaptionedPhotos:
-    """The photos of Karpathy's dataset JSON, once parsed; see `read_karpathy`."""
+    """The photos of Karpathy's parsed dataset JSON; see `read_karpathy`."""
 
     def photo(item: dict[str, object]) -> CaptionedPhoto:
         name = as_text(item["filename"])
@@ -74,29 +72,29 @@ def karpathy_photos(path: Path, data: object, problems: list[str] | None = None)
 
 
 def read_results(path: str | Path) -> dict[str, str]:
-    """Reads COCO's results JSON, ``[{"image_id": 42, "caption": "a dog"}]``; further keys are ignored.
+    """Read COCO results JSON, ``[{"image_id": 42, "caption": "a dog"}]``; other keys are ignored.
 
     Returns:
         Photo id → caption, which may be empty.
 
     Raises:
-        UsageError: the file is missing, damaged, of another structure, empty, or has an id twice.
+        UsageError: the file is missing, damaged, empty, not in this format, or lists an id twice.
     """
     path = Path(path)
     pairs = read_each(
         path, "results", read_json(path), lambda item: (as_id(item["image_id"]), as_text(item["caption"]))
     )
     if not pairs:
-        raise UsageError(f"{path} holds no results.")
+        raise UsageError(f"{path} contains no results.")
     refuse_twice(str(path), (key for key, _ in pairs))
     return dict(pairs)
 
 
 def to_results(predictions: Mapping[str, str]) -> list[dict[str, str | int]]:
-    """Predictions as COCO's results JSON wants them."""
+    """Convert predictions to the content of a COCO results JSON file."""
     return [{"image_id": as_number(key), "caption": caption} for key, caption in predictions.items()]
 
 
 def as_number(key: str) -> str | int:
-    """A photo's id as COCO writes it: a number if it is a whole one."""
+    """A photo's id as COCO writes it: an integer if it reads as one."""
     return int(key) if key.isascii() and key.isdecimal() and str(int(key)) == key else key

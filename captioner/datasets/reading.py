@@ -1,28 +1,30 @@
-"""Any file or directory of captioned photos, as it was published or exported.
+"""Read any file or directory of captioned photos, as published or exported.
 
-All readers are strict, since half a file gives wrong scores; `read` can also leave out what is wrong.
-Ids are strings everywhere: COCO's 391895 is "391895", a Flickr8k photo's id is its file name.
+All readers are strict, because scores on part of a file are wrong; `read` can also skip invalid entries.
+Ids are strings: COCO's 391895 is "391895", and the id of a Flickr8k photo is its file name.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from captioner import database
 from captioner.datasets.coco import coco_photos, karpathy_photos
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos, gather
-from captioner.datasets.rows import Row, is_token_line, object_row, read_json_lines, read_token_file
+from captioner.datasets.rows import Row, is_token_line, object_row, read_database, read_json_lines, read_token_file
 from captioner.datasets.sidecars import read_sidecars
 from captioner.datasets.structure import count_and_first, read_each, read_json, read_lines, refuse_all, refuse_twice
 from captioner.datasets.tables import has_header, read_table
 from captioner.errors import UsageError
 
-_TOKEN_FILE = "Flickr8k.token.txt"  # of the official text files, the one with the captions
-# What the file of captions in a directory may be called. The second names are looked for where none of the first is
-# there: other files are called so, too.
+_TOKEN_FILE = "Flickr8k.token.txt"  # the captions among the official text files
+# Names of caption files in a directory. The second group is tried only if there is no file of the first, because other
+# files have such names, too.
 _CAPTIONS = (
     "captions.csv",
     "captions.jsonl",
     "captions.json",
+    "captions.sqlite",
     "dataset*.json",  # Karpathy's splits
     "captions_*.json",  # COCO's own
     "annotations.json",
@@ -40,16 +42,16 @@ _IMAGEFOLDERS = {"train": "train", "validation": "dev", "valid": "dev", "val": "
 
 
 def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
-    """Reads any format that this package knows.
+    """Read captioned photos in any known format.
 
     Args:
-        path: a file, or a directory with a file of captions by one of the usual names, or with a text file beside each
-            photo. Tables and JSON lines are known by their names' endings, the others by what is in them.
-        problems: takes one sentence for each photo and each caption that is then left out, instead of an error.
+        path: a file, a directory that contains a captions file with one of the usual names, or a directory with a text
+            file beside each photo. CSV, JSON Lines and SQLite are recognized by suffix, other formats by content.
+        problems: if given, invalid photos and captions are skipped and described here, instead of raising an error.
 
     Raises:
-        UsageError: the file is missing, damaged as a whole, or of another structure, or there is a photo or a caption
-            that cannot be used; the other readers raise the same.
+        UsageError: the file is missing, damaged or in an unknown format, or a photo or caption cannot be used. The
+            other readers raise the same.
     """
     path = Path(path)
     if not path.is_dir():
@@ -64,14 +66,14 @@ def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPho
     if photos := read_sidecars(images, problems):
         return photos
     names = ", ".join((*_CAPTIONS, *_OTHER_CAPTIONS))
-    raise UsageError(f"{path} holds no captions; looked for {names}, and for a text file beside each photo.")
+    raise UsageError(f"{path} contains no captions; expected one of {names}, or a text file beside each photo.")
 
 
 def read_flickr8k(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPhotos:
-    """Reads Flickr8k, or any photos with splits, in any format that says them."""
+    """Read Flickr8k, or any other dataset with splits."""
     photos = read(path, problems=problems)
     if not any(photo.split for photo in photos):
-        raise UsageError(f"{path} has no splits, so it is not Flickr8k; is it COCO's?")
+        raise UsageError(f"{path} has no splits, which Flickr8k needs; COCO's captions have none.")
     return photos
 
 
@@ -79,7 +81,7 @@ def _find(directory: Path, names: Iterable[str]) -> Path | None:
     found = sorted({file for name in names for file in directory.glob(name)})
     if len(found) > 1:
         listed = ", ".join(file.name for file in found)
-        raise UsageError(f"{directory} holds several files of captions ({listed}); keep one of them, or name it.")
+        raise UsageError(f"{directory} contains several caption files ({listed}); give the path of one of them.")
     return found[0] if found else None
 
 
@@ -93,6 +95,8 @@ def _read_file(path: Path, problems: list[str] | None) -> CaptionedPhotos:
         return _from_rows(path, read_table(path, problems).values(), problems)
     if kind in {".jsonl", ".ndjson"}:
         return _from_rows(path, read_json_lines(path, problems).values(), problems)
+    if kind in database.SUFFIXES:
+        return _from_rows(path, read_database(path, problems).values(), problems)
     if kind == ".token":
         return _from_rows(path, read_token_file(path, problems).values(), problems)
     return _from_json(path, problems)
@@ -114,13 +118,13 @@ def _from_json(path: Path, problems: list[str] | None) -> CaptionedPhotos:
     if isinstance(data, list):
         return _from_rows(path, read_each(path, "photos", data, object_row, problems), problems)
     raise UsageError(
-        f"{path} is not a file of captioned photos: expected COCO's captions JSON, Karpathy's dataset JSON, "
-        'a list of {"file", "split", "captions"}, or a name that ends in .csv or .jsonl.'
+        f"{path} is not a known captions file; expected COCO captions JSON, Karpathy's dataset JSON, "
+        'a list of {"file", "split", "captions"}, or a file name that ends in .csv, .jsonl or .sqlite.'
     )
 
 
 def _imagefolders(root: Path, parts: list[tuple[str, Path]], problems: list[str] | None) -> CaptionedPhotos:
-    """Hugging Face's folders, one a split, each with its own metadata."""
+    """Hugging Face's imagefolder: one folder per split, each with its own metadata."""
     photos: list[CaptionedPhoto] = []
     for split, file in parts:
         for photo in _read_file(file, problems):
@@ -143,7 +147,7 @@ def _official_flickr8k(directory: Path, problems: list[str] | None) -> Captioned
         bare = [file for file in files if file not in rows]
         refuse_all(f"{path}:", bare, "photo", f"without a caption in {_TOKEN_FILE}", problems)
         both = [file for file in files if file in splits]
-        if both:  # never to be passed over: what is learned must not be measured
+        if both:  # never skipped: a model must not be evaluated on its training data
             raise UsageError(f"{path}: {count_and_first(both, 'photo')} also listed in another split.")
         splits.update(dict.fromkeys(files, split))
     placed = (Row(row.file, row.captions, splits.get(row.file, "unused")) for row in rows.values())

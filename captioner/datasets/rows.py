@@ -1,11 +1,12 @@
-"""What one row of a table, or one JSON object, says about a photo, whichever names its writer gave to the columns.
+"""Read one table row or JSON object about a photo. Columns may have any of several common names.
 
     {"file": "a.jpg", "captions": ["A dog."]}      "caption" for a single one, "split" if there are any
     {"file_name": "a.jpg", "text": "A dog."}       Hugging Face's imagefolder
-    {"path": "a.jpg", "caption": "A dog.", "captions": [{"caption": "A dog.", "log_prob": -7.1}], "error": null}   our
-    own a.jpg#0<TAB>A dog .                            Flickr8k.token.txt, and Flickr30k's results_*.token
+    {"path": "a.jpg", "caption": "A dog.", "captions": [{"caption": "A dog.", "log_prob": -7.1}], "error": null}
+                                                   captioner's own records
+    a.jpg#0<TAB>A dog .                            Flickr8k.token.txt, and Flickr30k's results_*.token
 
-Further columns are ignored. A photo may stand in several rows.
+Other columns are ignored. A photo may have several rows.
 """
 
 import json
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from captioner import database
 from captioner.datasets.structure import as_id, as_text, read_lines, refuse
 
 FILE = ("file", "path", "filename", "image", "imagename")
@@ -26,7 +28,7 @@ _TOKEN_LINE = re.compile(r"(?P<file>\S[^#\t]*)#\d+\t(?P<caption>.*)")
 
 @dataclass(frozen=True)
 class Row:
-    """What one row says about one photo; `split` is empty where it says nothing."""
+    """The content of one row; `split` is empty if the row has none."""
 
     file: str
     captions: tuple[str, ...]
@@ -34,22 +36,22 @@ class Row:
 
 
 class UncaptionedError(ValueError):
-    """A record of ours that says why a photo has no caption: nothing is wrong with the file."""
+    """A captioner record of a photo that could not be captioned; the file itself is valid."""
 
 
 def plain_name(name: str) -> str:
-    """A column's name as `FILE` and `CAPTION` have it: `File name`, `file_name` and `fileName` are `filename`."""
+    """Normalize a column name: `File name`, `file_name` and `fileName` become `filename`."""
     return re.sub(r"[\s_-]", "", name).lower()
 
 
 def object_row(item: Mapping[str, object]) -> Row:
-    """Reads what an object says about a photo.
+    """Read an object that describes a photo.
 
-    The single caption comes first, behind it those of `captions`. One that a person wrote over a model's replaces them.
+    The single caption comes first, then those of `captions`. A caption edited by a person replaces those of the model.
 
     Raises:
-        TypeError: there is no file or no caption, or it is of another type.
-        ValueError: the file's name is empty, or some text cannot be written as UTF-8.
+        TypeError: the file or caption is missing or has the wrong type.
+        ValueError: the file name is empty, or a text cannot be encoded as UTF-8.
         UncaptionedError: it is a record of a photo that could not be captioned.
     """
     if not isinstance(item, Mapping):
@@ -78,7 +80,7 @@ def _captions(single: object, several: object, *, edited: bool) -> tuple[str, ..
     if not single:
         return tuple(texts)
     written = as_text(single)
-    # The model's own best caption is among those it had to choose from. Another one was written over it.
+    # The model's best caption is among its candidates; if this one is not, a person has edited it.
     models = all(isinstance(one, Mapping) and "log_prob" in one for one in several)
     if edited or (models and written not in texts):
         return (written,)
@@ -86,22 +88,41 @@ def _captions(single: object, several: object, *, edited: bool) -> tuple[str, ..
 
 
 def _text(caption: object) -> object:
-    """The text of a caption that stands alone or, as in our own exports, beside its probability."""
+    """The text of a caption, given as a string or, as in captioner's exports, with its probability."""
     return _first(caption, CAPTION) if isinstance(caption, Mapping) else caption
 
 
 def read_json_lines(path: Path, problems: list[str] | None) -> dict[str, Row]:
-    """Reads one JSON object a line."""
+    """Read JSON Lines, one object per line."""
     return join_rows(path, read_lines(path), _json_row, problems)
 
 
+def read_database(path: Path, problems: list[str] | None) -> dict[str, Row]:
+    """Reads the table of captions in an SQLite database, as we write it or with other columns of these names."""
+    with database.opened(path) as connection:
+        return join_rows(path, enumerate(database.rows(connection), start=1), database_row, problems, unit="row")
+
+
+def database_row(values: dict[str, object]) -> Row:
+    """Reads what a row of that table says about a photo; see `object_row`."""
+    several = values.get(CAPTIONS)
+    if isinstance(several, list) and several and _text(several[0]) == values.get("caption"):
+        values = {name: value for name, value in values.items() if name != "caption"}  # it stands in the list as well
+    elif several is not None and not isinstance(several, list):
+        values = {**values, CAPTIONS: [several]}
+    try:
+        return object_row(values)
+    except TypeError:
+        raise ValueError("lacks a file or a caption") from None
+
+
 def read_token_file(path: Path, problems: list[str] | None) -> dict[str, Row]:
-    """Reads Flickr8k's or Flickr30k's captions as their authors published them."""
+    """Read the original caption files of Flickr8k and Flickr30k."""
     return join_rows(path, read_lines(path), _token_row, problems)
 
 
 def is_token_line(line: str) -> bool:
-    """Whether a line is one of `read_token_file`."""
+    """Whether a line has the format that `read_token_file` reads."""
     return bool(_TOKEN_LINE.fullmatch(line))
 
 
@@ -122,18 +143,24 @@ def _token_row(line: str) -> Row:
 
 
 def join_rows(
-    path: Path, lines: Iterable[tuple[int, _Line]], read: Callable[[_Line], Row], problems: list[str] | None
+    path: Path,
+    lines: Iterable[tuple[int, _Line]],
+    read: Callable[[_Line], Row],
+    problems: list[str] | None,
+    *,
+    unit: str = "line",
 ) -> dict[str, Row]:
-    """One row a photo, from all its rows, in the order of the first of them.
+    """Merge all rows of each photo into one, in the order of first appearance.
 
     Args:
         path: the file, for messages.
-        lines: numbers and what stands there.
-        read: one line's reader; a ValueError of it says what is wrong with the line.
-        problems: takes a sentence for each line that is left out.
+        lines: line numbers and contents.
+        read: reads one line; its ValueError says what is wrong with the line.
+        problems: if given, invalid lines are skipped and described here.
+        unit: what a line is called in messages.
 
     Raises:
-        UsageError: without `problems`, a line is wrong.
+        UsageError: a line is invalid and `problems` is None.
     """
     found: dict[str, Row] = {}
     for number, line in lines:
@@ -142,13 +169,13 @@ def join_rows(
             found[row.file] = _joined(found[row.file], row) if row.file in found else row
         except UncaptionedError as problem:
             if problems is not None:
-                problems.append(f"{path}, line {number} {problem}")
+                problems.append(f"{path}, {unit} {number} {problem}")
         except ValueError as problem:
-            refuse(f"{path}, line {number} {problem}.", problems)
+            refuse(f"{path}, {unit} {number} {problem}.", problems)
     return found
 
 
 def _joined(before: Row, row: Row) -> Row:
     if before.split and row.split and before.split != row.split:
-        raise ValueError(f"puts {row.file} into the split {row.split!r}, an earlier line into {before.split!r}")
+        raise ValueError(f"puts {row.file} in split {row.split!r}, but an earlier line puts it in {before.split!r}")
     return Row(row.file, before.captions + row.captions, before.split or row.split)

@@ -1,4 +1,4 @@
-"""Captions in a text file beside each photo: `photo.txt` or `photo.jpg.txt` beside `photo.jpg`, one caption a line."""
+"""Captions in text files beside photos: `photo.txt` or `photo.jpg.txt` for `photo.jpg`, one caption per line."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -13,17 +13,17 @@ SUFFIXES = (".txt", ".caption")
 
 
 def read_sidecars(directory: Path, problems: list[str] | None) -> CaptionedPhotos | None:
-    """Reads the captions of the photos in a directory and the directories in it.
+    """Read the captions of all photos in a directory tree.
 
     Args:
         directory: where the photos are.
-        problems: takes a sentence for what is left out.
+        problems: if given, unusable photos and files are skipped and described here.
 
     Returns:
-        The photos that have such a file, named relative to the directory; None if not one of them has.
+        The photos that have a text file, named relative to the directory; None if no photo has one.
 
     Raises:
-        UsageError: without `problems`: a file cannot be read or holds no caption, or some photos have none.
+        UsageError: `problems` is None, and a file cannot be read or is empty, or only some photos have a file.
     """
     bare: list[str] = []
     texts = 0
@@ -64,5 +64,5 @@ def _captions(path: Path, problems: list[str] | None) -> tuple[str, ...]:
         refuse(str(problem), problems)
         return ()
     if not captions:
-        refuse(f"{path} holds no caption.", problems)
+        refuse(f"{path} contains no caption.", problems)
     return captions

@@ -1,6 +1,4 @@
-"""Files of other people's making, read with care: whatever is wrong becomes one `UsageError` that counts the
-offenders.
-"""
+"""Validation of data files. Invalid entries become one `UsageError` that counts them and names the first."""
 
 import json
 from collections import Counter
@@ -15,16 +13,16 @@ _T = TypeVar("_T")
 
 
 def count_and_first(offenders: Sequence[object], noun: str) -> str:
-    """How many, and which come first: ``3 photos (the first: 'a', 'b', 'c')``."""
+    """Describe invalid entries: ``3 photos (first: 'a', 'b', 'c')``."""
     shown = ", ".join(_shortened(repr(offender)) for offender in offenders[:3])
-    return f"{len(offenders)} {noun}{'' if len(offenders) == 1 else 's'} (the first: {shown})"
+    return f"{len(offenders)} {noun}{'' if len(offenders) == 1 else 's'} (first: {shown})"
 
 
 def refuse(sentence: str, problems: list[str] | None) -> None:
-    """Notes what is wrong in `problems`, where the caller may go on without it.
+    """Add a message to `problems`.
 
     Raises:
-        UsageError: there is no such list.
+        UsageError: `problems` is None.
     """
     if problems is None:
         raise UsageError(sentence)
@@ -32,10 +30,10 @@ def refuse(sentence: str, problems: list[str] | None) -> None:
 
 
 def refuse_all(source: str, offenders: Sequence[object], noun: str, complaint: str, problems: list[str] | None) -> None:
-    """Notes each offender in `problems`, where the caller may go on without them.
+    """Add a message for each offender to `problems`.
 
     Raises:
-        UsageError: there is no such list; one sentence counts them.
+        UsageError: `problems` is None and there are offenders; the message counts them.
     """
     if problems is not None:
         problems += [f"{source} {noun} {_shortened(repr(offender))} {complaint}." for offender in offenders]
@@ -44,43 +42,43 @@ def refuse_all(source: str, offenders: Sequence[object], noun: str, complaint: s
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file with their numbers, from 1, without their ends and without blank ones.
+    """The lines of a text file that are not blank, with their numbers from 1.
 
     Raises:
         UsageError: the file cannot be read or is not text.
     """
-    # Not splitlines: a caption may hold one of the rarer characters that it splits at.
+    # Not splitlines, which also splits at rarer characters that captions may contain.
     lines = read_text(path).replace("\r\n", "\n").split("\n")
     return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def read_json(path: Path) -> object:
-    """Parsed JSON of a text file.
+    """Parse a JSON file.
 
     Raises:
-        UsageError: the file cannot be read, is not text, not JSON, or ends too early.
+        UsageError: the file cannot be read, is not JSON, or is truncated.
     """
     text = read_text(path)
     try:
         return json.loads(text)
     except RecursionError:
-        raise UsageError(f"{path} is nested too deeply to be a file of captions.") from None
+        raise UsageError(f"{path} is nested too deeply for a captions file.") from None
     except json.JSONDecodeError as error:
         truncated = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        problem = "ends too early, as if truncated" if truncated else "is not JSON"
+        problem = "is truncated" if truncated else "is not JSON"
         raise UsageError(f"{path} {problem} (line {error.lineno}, column {error.colno}).") from None
-    except ValueError:  # a number of thousands of digits
-        raise UsageError(f"{path} holds a number that is too long.") from None
+    except ValueError:  # a number with thousands of digits
+        raise UsageError(f"{path} contains a number with too many digits.") from None
 
 
 def member(path: Path, data: object, name: str) -> object:
     """One value of a JSON object.
 
     Raises:
-        UsageError: `data` is not an object or lacks the name.
+        UsageError: `data` is not an object, or has no such key.
     """
     if not isinstance(data, dict) or name not in data:
-        raise UsageError(f"{path} is not a JSON object with {name!r}.")
+        raise UsageError(f"{path} is not a JSON object with the key {name!r}.")
     return data[name]
 
 
@@ -91,17 +89,17 @@ def read_each(
     read: Callable[[dict[str, object]], _T],
     problems: list[str] | None = None,
 ) -> list[_T]:
-    """Reads every item of a list.
+    """Read every item of a list.
 
     Args:
         path: the file, for messages.
-        name: what the items are called, for messages.
+        name: name of the list, for messages.
         items: parsed JSON that should be a list of objects.
-        read: one item's reader; a KeyError, TypeError or ValueError of it marks the item as wrong.
-        problems: takes a sentence for each wrong item, which is left out.
+        read: reads one item; a KeyError, TypeError or ValueError marks the item as invalid.
+        problems: if given, invalid items are skipped and described here.
 
     Raises:
-        UsageError: not a list, or, without `problems`, wrong items in it, all counted in one sentence.
+        UsageError: `items` is not a list, or it has invalid items and `problems` is None.
     """
     if not isinstance(items, list):
         raise UsageError(f"{path}: {name} is not a list.")
@@ -112,27 +110,27 @@ def read_each(
             found.append(read(item))
         except (KeyError, TypeError, ValueError):
             wrong.append(item)
-    refuse_all(f"{path}: in {name},", wrong, "item", "of another form than expected", problems)
+    refuse_all(f"{path}: in {name},", wrong, "item", "with missing or invalid fields", problems)
     return found
 
 
 def as_text(value: object) -> str:
-    """A string that can be written as UTF-8, else TypeError or ValueError."""
+    """Check for a string that can be encoded as UTF-8; raises TypeError or ValueError."""
     if not isinstance(value, str):
         raise TypeError
-    value.encode()  # JSON can spell halves of characters, which nothing can write
+    value.encode()  # JSON can contain lone surrogates, which UTF-8 cannot encode
     return value
 
 
 def as_texts(value: object) -> tuple[str, ...]:
-    """A list of strings, else TypeError or ValueError."""
+    """Check for a list of strings; raises TypeError or ValueError."""
     if not isinstance(value, list):
         raise TypeError
     return tuple(as_text(item) for item in value)
 
 
 def as_id(value: object) -> str:
-    """A photo's id, from a string that is not empty or a whole number, else TypeError or ValueError."""
+    """Check for a photo's id, a non-empty string or an integer; raises TypeError or ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if value == "":
@@ -141,14 +139,14 @@ def as_id(value: object) -> str:
 
 
 def refuse_twice(source: str, ids: Iterable[str]) -> None:
-    """Lets ids pass that are all different.
+    """Check that all ids are different.
 
     Raises:
-        UsageError: some are not; the sentence names the source.
+        UsageError: an id is repeated; the message names the source.
     """
     twice = [key for key, times in Counter(ids).items() if times > 1]
     if twice:
-        raise UsageError(f"{source}: {count_and_first(twice, 'id')} there more than once.")
+        raise UsageError(f"{source}: {count_and_first(twice, 'id')} listed more than once.")
 
 
 def _shortened(text: str) -> str:

@@ -1,10 +1,11 @@
-"""Captioned photos in every format that `captioner.datasets.read` reads.
+"""Write captioned photos in every format that `captioner.datasets.read` reads.
 
 csv           captions.csv: file,caption,split, a row for each caption
 jsonl         captions.jsonl: {"file": ..., "captions": [...], "split": ...}
 json          a list of the same objects
 coco          COCO's captions JSON, which has no splits
 karpathy      Karpathy's dataset JSON
+sqlite        captions.sqlite: an SQLite database with a full-text index
 imagefolder   Hugging Face's metadata.csv, in the directory of the photos
 flickr8k      Flickr8k's text files, in a directory
 sidecars      a text file beside each photo, in the directory of the photos
@@ -13,17 +14,18 @@ sidecars      a text file beside each photo, in the directory of the photos
 import io
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from captioner import spreadsheet
+from captioner import database, spreadsheet
 from captioner.datasets.coco import as_number
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos
 from captioner.datasets.structure import count_and_first
 from captioner.errors import OutputError, UsageError
 from captioner.files import write_files
 
-_Files = Mapping[str, str]
+_Files = Mapping[str, str | bytes]
 
 
 def write(
@@ -33,33 +35,32 @@ def write(
     kind: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write captioned photos so that `read` gives them back: files, captions and splits, and ids where the format has
-    them.
+    """Write captioned photos so that `read` reads back the same files, captions, splits and, if stored, ids.
 
-    In formats without ids a photo's id is its file. Spaces around captions are not kept.
+    In formats without ids, the id of a photo is its file. Spaces around captions are not kept.
 
     Args:
-        photos: at least one, each id once.
-        path: a file, or a directory for the kinds `imagefolder`, `flickr8k` and `sidecars`.
-        kind: the format; if None it is told by the suffix: `.csv`, `.jsonl` or `.json`.
-        overwrite: replace files that are there already.
+        photos: at least one, with unique ids.
+        path: a file, or a directory for the formats `imagefolder`, `flickr8k` and `sidecars`.
+        kind: the format; if None, determined by the suffix: `.csv`, `.jsonl`, `.json` or `.sqlite`.
+        overwrite: replace existing files.
 
     Raises:
-        UsageError: no format is known by that name or suffix, or the format cannot hold these photos.
-        OutputError: a file is there already, or cannot be written.
+        UsageError: the format is unknown, or cannot represent these photos.
+        OutputError: a file exists already, or cannot be written.
     """
     path = Path(path)
     kind = kind or path.suffix.lower().removeprefix(".")
     if kind not in _WRITERS:
-        raise UsageError(f"{path}: {kind!r} is no format of captions to write; known: {', '.join(_WRITERS)}.")
-    given = CaptionedPhotos("what is to be written", tuple(photos))
+        raise UsageError(f"{path}: unknown captions format {kind!r}; choose one of: {', '.join(_WRITERS)}.")
+    given = CaptionedPhotos("the dataset to write", tuple(photos))
     files = _WRITERS[kind](given.photos)
     directory = path if kind in _DIRECTORIES else path.parent
     if kind not in _DIRECTORIES:
         files = {path.name: files[""]}
     there = [name for name in files if (directory / name).exists()]
     if there and not overwrite:
-        raise OutputError(f"{directory}: {count_and_first(there, 'file')} there already; overwrite replaces them.")
+        raise OutputError(f"{directory}: {count_and_first(there, 'file')} already there; set overwrite to replace.")
     for name in files:
         if "/" in name:
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def _objects(photos: Sequence[CaptionedPhoto]) -> Iterator[dict[str, object]]:
 def _coco(photos: Sequence[CaptionedPhoto]) -> _Files:
     splits = {photo.split for photo in photos}
     if len(splits) > 1:
-        raise UsageError("COCO's captions JSON has no splits; write each split into a file of its own.")
+        raise UsageError("COCO captions JSON has no splits; write each split to a separate file.")
     annotations = ((photo, caption) for photo in photos for caption in photo.captions)
     data = {
         "images": [{"id": as_number(photo.id), "file_name": photo.file} for photo in photos],
@@ -124,6 +125,22 @@ def _karpathy(photos: Sequence[CaptionedPhoto]) -> _Files:
     return {"": _to_json({"images": images})}
 
 
+def _sqlite(photos: Sequence[CaptionedPhoto]) -> _Files:
+    rows = (
+        {
+            "path": photo.file,
+            "caption": photo.captions[0],
+            "captions": list(photo.captions),
+            "split": photo.split or None,
+        }
+        for photo in photos
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "captions.sqlite")
+        database.create(file, rows, ("path", "caption", "captions", "split")).close()
+        return {"": file.read_bytes()}
+
+
 def _flickr8k(photos: Sequence[CaptionedPhoto]) -> _Files:
     _refuse_lines(photos)
     odd = [photo.file for photo in photos if "#" in photo.file or "\t" in photo.file]
@@ -145,16 +162,14 @@ def _sidecars(photos: Sequence[CaptionedPhoto]) -> _Files:
     _refuse_lines(photos)
     outside = [photo.file for photo in photos if Path(photo.file).is_absolute() or ".." in Path(photo.file).parts]
     if outside:
-        raise UsageError(f"{count_and_first(outside, 'photo')} outside of the directory; write .csv instead.")
+        raise UsageError(f"{count_and_first(outside, 'photo')} outside the directory; write .csv instead.")
     return {f"{photo.file}.txt": "".join(f"{caption}\n" for caption in photo.captions) for photo in photos}
 
 
 def _refuse_lines(photos: Sequence[CaptionedPhoto]) -> None:
     wrong = [photo.file for photo in photos for caption in photo.captions if not caption.strip() or "\n" in caption]
     if wrong:
-        raise UsageError(
-            f"{count_and_first(wrong, 'photo')} with a caption that is empty or of several lines; write .csv instead."
-        )
+        raise UsageError(f"{count_and_first(wrong, 'photo')} with an empty or multi-line caption; write .csv instead.")
 
 
 def _to_json(data: object) -> str:
@@ -167,6 +182,7 @@ _WRITERS: dict[str, Callable[[Sequence[CaptionedPhoto]], _Files]] = {
     "json": _json,
     "coco": _coco,
     "karpathy": _karpathy,
+    "sqlite": _sqlite,
     "imagefolder": _imagefolder,
     "flickr8k": _flickr8k,
     "sidecars": _sidecars,

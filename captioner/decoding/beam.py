@@ -164,12 +164,13 @@ class _Search:
 
 def _best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` largest of each row (B, M), largest first, ties to the lower index: values and indices."""
-    values, indices = scores.topk(count, dim=1)
-    # `topk` leaves open which of several equal values it takes. That matters only where the last one taken has equals.
-    last = values[:, -1:]
-    if bool((((scores == last) & (last > IMPOSSIBLE)).sum(1) > (values == last).sum(1)).any()):
+    values, indices = scores.topk(min(count + 1, scores.shape[1]), dim=1)
+    # `topk` leaves open which of several equal values it takes. That matters only where the next one equals the last.
+    last, others = values[:, count - 1], values[:, count:]
+    if bool(((others == last[:, None]) & (others > IMPOSSIBLE)).any()):
         values, indices = (part[:, :count] for part in scores.sort(dim=1, descending=True, stable=True))
         return values, indices
+    values, indices = values[:, :count], indices[:, :count]
     indices, order = indices.sort(dim=1)
     values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
     return values, indices.gather(1, order)

@@ -38,7 +38,7 @@ class DecodingOptions:
         max_length: most tokens in a sentence, its end not counted, 1 to 1000.
         min_length: fewest tokens in a sentence, its end not counted; a sentence has one at least, also where this is 0.
         length_penalty: α in ((5 + n) / 6)^α, by which the log-probability of n tokens (the end counted) is divided
-            (Wu et al. 2016, equation 14), 0 to 5; 0 favours short sentences.
+            (Wu et al. 2016, equation 14), 0 to 5; 0 favors short sentences.
         no_repeat_ngram: no run of so many tokens stands twice in a sentence, 0 to 100; 0 allows all.
         repeat_words: whether a word may stand twice in a sentence that people seldom repeat; see
             `captioner.text.english.REPEATABLE`.
@@ -50,12 +50,12 @@ class DecodingOptions:
     # As `captioner.config.STRICT`; that module imports pydantic, for which `--help` need not wait.
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
-    beam_size: int = _number(3, 1, 100, "sentences kept at each step; 1 is fastest")
+    beam_size: int = _number(3, 1, 100, "candidate sentences kept at each step; 1 (greedy search) is fastest")
     num_captions: int = _number(1, 1, 100)
-    max_length: int = _number(20, 1, 1000, "most words in a sentence")
-    min_length: int = _number(0, 0, 1000, "fewest words in a sentence")
-    length_penalty: float = _number(0.7, 0, 5, "how much longer sentences are favoured; 0 favours short ones")
-    no_repeat_ngram: int = _number(2, 0, 100, "no run of so many words stands twice; 0 allows all")
+    max_length: int = _number(20, 1, 1000, "most words in a caption")
+    min_length: int = _number(0, 0, 1000, "fewest words in a caption")
+    length_penalty: float = _number(0.7, 0, 5, "higher values favor longer captions")
+    no_repeat_ngram: int = _number(2, 0, 100, "never repeat a run of N words; 0 turns this off")
     repeat_words: bool = True
 
     def __post_init__(self) -> None:

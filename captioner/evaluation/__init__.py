@@ -1,3 +1,1 @@
-"""Scores for captions: BLEU, ROUGE-L and CIDEr-D as coco-caption computes them; reports; and `evaluate`, which
-captions, too.
-"""
+"""Evaluate captions: BLEU, ROUGE-L and CIDEr-D as computed by coco-caption, reports, and comparisons."""

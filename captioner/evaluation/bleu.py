@@ -1,13 +1,13 @@
 """BLEU-1 to BLEU-4 over a set of photos (Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine
 Translation", ACL 2002, equations in section 2.3), with the closest reference length, as coco-caption computes them.
 
-The counts are nltk's (`nltk.translate.bleu_score.modified_precision`, `closest_ref_length`). Where nltk's `corpus_bleu`
-departs from coco-caption, coco-caption is followed:
+The counts come from nltk (`nltk.translate.bleu_score.modified_precision`, `closest_ref_length`). Where nltk's
+`corpus_bleu` differs from coco-caption, this module follows coco-caption:
 
-- A caption shorter than n words has no n-grams and adds nothing to the denominator; nltk adds one.
-- Without any matching n-gram nltk warns and returns 0 or a number next to it; coco-caption adds 1e-15 to each
-  numerator and 1e-9 to each denominator and so needs no exception. The brevity penalty has the same constants.
-- A candidate as long as its reference is not penalised in either, but with those constants the ratio is a hair below 1.
+- A caption with fewer than n words has no n-grams and adds nothing to the denominator; nltk adds one.
+- Without matching n-grams, nltk warns and returns 0 or almost 0; coco-caption adds 1e-15 to each numerator and 1e-9 to
+  each denominator, so it needs no special case. The brevity penalty uses the same constants.
+- Neither penalizes a candidate as long as its reference, but with these constants the ratio is slightly below 1.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,13 @@ _TINY, _SMALL = 1e-15, 1e-9  # coco-caption's
 
 @dataclass(frozen=True, eq=False)
 class BleuStatistics:
-    """What BLEU needs to know of a photo, or, summed, of any set of photos; arrays may have leading axes.
+    """The statistics for BLEU of one photo or, summed, of a set of photos; arrays may have leading axes.
 
     Attributes:
-        matches: (..., 4), n-grams of the candidate that a reference has, each at most as often as it stands in one
-            reference.
+        matches: (..., 4), matching n-grams, each clipped to its maximum count in a reference.
         guesses: (..., 4), n-grams of the candidate.
-        candidate_length: (...), words.
-        reference_length: (...), words of the reference closest in length, the shorter of two equally close.
+        candidate_length: (...), words of the candidate.
+        reference_length: (...), words of the reference closest in length, the shorter one in a tie.
     """
 
     matches: NDArray[np.float64]
@@ -38,10 +37,10 @@ class BleuStatistics:
     reference_length: NDArray[np.float64]
 
     def weighted(self, weights: NDArray[np.float64]) -> "BleuStatistics":
-        """Sums over photos.
+        """Weighted sums over photos.
 
         Args:
-            weights: (..., P), how often each photo counts; self has P photos.
+            weights: (..., P), how often to count each of the P photos.
         """
         return BleuStatistics(
             weights @ self.matches,
@@ -51,24 +50,24 @@ class BleuStatistics:
         )
 
     def take(self, photos: Sequence[int]) -> "BleuStatistics":
-        """Those of some photos, in the order given."""
+        """Select photos by index, in the given order."""
         rows = list(photos)
         return BleuStatistics(
             self.matches[rows], self.guesses[rows], self.candidate_length[rows], self.reference_length[rows]
         )
 
     def total(self) -> "BleuStatistics":
-        """Sums over all photos, each once."""
+        """Sums over all photos."""
         return self.weighted(np.ones(len(self.candidate_length)))
 
 
 def bleu_statistics(
     candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> BleuStatistics:
-    """Counts n-grams photo by photo.
+    """Count n-grams for each photo.
 
     Args:
-        candidates: P lists of tokens; empty ones count as no words.
+        candidates: P lists of tokens, which may be empty.
         references: P lists of at least one list of tokens.
 
     Returns:
@@ -77,7 +76,7 @@ def bleu_statistics(
     from nltk.translate.bleu_score import (
         closest_ref_length,
         modified_precision,
-    )  # a second to import: only when scoring
+    )  # takes a second to import
 
     matches, guesses = np.zeros((2, len(candidates), ORDERS))
     closest = np.zeros(len(candidates))
@@ -102,6 +101,6 @@ def bleu(statistics: BleuStatistics) -> NDArray[np.float64]:
     precisions = (statistics.matches + _TINY) / (statistics.guesses + _SMALL)
     means = np.cumprod(precisions, axis=-1) ** (1 / np.arange(1, ORDERS + 1))
     ratio = (statistics.candidate_length + _TINY) / (statistics.reference_length + _SMALL)
-    with np.errstate(over="ignore"):  # 1 / ratio of an empty candidate is 1e15 and more: the penalty is 0
+    with np.errstate(over="ignore"):  # for an empty candidate, 1 / ratio is at least 1e15, so the penalty is 0
         penalty = np.exp(1 - 1 / np.minimum(ratio, 1))
     return np.asarray(means * penalty[..., None])

@@ -1,6 +1,4 @@
-"""Two kinds of plot as SVG: bars and points. Text that stands in a page by itself, without scripts, fonts or colours
-from elsewhere.
-"""
+"""Histograms and point plots as self-contained SVG, without scripts or external fonts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,8 +6,8 @@ from html import escape
 
 import numpy as np
 
-WIDTH, HEIGHT = 480, 260  # of the drawing; on a page it scales, and 13 px of text remain readable on a phone
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 468, 14, 212  # of the area inside the axes
+WIDTH, HEIGHT = 480, 260  # scales with the page; text of 13 px stays readable on a phone
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 468, 14, 212  # edges of the plot area
 _STYLE = (
     ".chart{color:#374151;font:13px system-ui,sans-serif}.chart text{fill:currentColor}"
     ".chart .grid{stroke:currentColor;opacity:.2}.chart .bar{fill:#2f6fb3}"
@@ -24,14 +22,14 @@ _Scale = Callable[[float], float]
 def histogram(
     values: Sequence[float], *, title: str, x_label: str, beside: Sequence[float] | None = None, whole: bool = False
 ) -> str:
-    """Bars of how many values fall into steps of equal width.
+    """Draw a histogram with bins of equal width.
 
     Args:
-        values: at least one, none negative.
-        title: what the picture shows, for those who cannot see it.
-        x_label: what the values are.
-        beside: other values, drawn as a line over the bars; then both are shares of their own total in per cent.
-        whole: one bar for each whole number.
+        values: at least one value, none negative.
+        title: text alternative for screen readers.
+        x_label: label of the x-axis.
+        beside: values to draw as a line for comparison; both are then shown as percentages of their totals.
+        whole: use one bin per integer.
 
     Returns:
         An `<svg>` element.
@@ -66,15 +64,15 @@ def points(
     x_marks: Sequence[float] | None = None,
     diagonal: bool = False,
 ) -> str:
-    """Points with intervals, joined by a line.
+    """Draw points with intervals, connected by a line.
 
     Args:
-        values: at least one of (x, y, lower end, upper end), by rising x.
-        title: what the picture shows, for those who cannot see it.
-        x_label: what x is.
-        y_label: what y is.
-        x_marks: where to write x, if not at round numbers.
-        diagonal: also draw where y, in per cent, would be x, a share.
+        values: at least one (x, y, lower end, upper end), in order of increasing x.
+        title: text alternative for screen readers.
+        x_label: label of the x-axis.
+        y_label: label of the y-axis.
+        x_marks: positions of the x labels; round numbers if None.
+        diagonal: also draw the diagonal y = 100 x, for x as a fraction and y in percent.
 
     Returns:
         An `<svg>` element.
@@ -98,12 +96,12 @@ def points(
 
 
 def standalone(svg: str) -> str:
-    """An `<svg>` element as a file of its own, which must name its language."""
+    """Turn an `<svg>` element into a standalone file by adding the XML namespace."""
     return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
 
 
 def nice_step(least: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is at least `least`; 1 for 0."""
+    """The smallest number of the form 1, 2, or 5 times a power of ten that is at least `least`; 1 for 0."""
     if least <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(least))
@@ -111,7 +109,7 @@ def nice_step(least: float) -> float:
 
 
 def _axis(low: float, high: float, start: float, end: float) -> tuple[_Scale, list[float]]:
-    """A scale from values to pixels and the round values to mark on it."""
+    """A scale from values to pixels, and round values to label."""
     if high <= low:
         high = low + 1
     step = nice_step((high - low) / 6)

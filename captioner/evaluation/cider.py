@@ -2,7 +2,7 @@
 section 5), which coco-caption reports as "CIDEr": n = 1 to 4, σ = 6, times 10, document frequencies from the evaluated
 references.
 
-Because of those document frequencies, a CIDEr over 500 photos does not compare with one over 5,000.
+Because of the document frequencies, CIDEr on 500 photos cannot be compared with CIDEr on 5,000.
 """
 
 from collections import Counter
@@ -27,24 +27,24 @@ def _ngrams(tokens: Sequence[str]) -> Counter[tuple[str, ...]]:
 
 
 class CiderD(Generic[PhotoKey]):
-    """References of a set of photos, weighed once; scores any number of candidates against them.
+    """Weights the references of a set of photos once, and scores any number of candidates against them.
 
-    Made for the evaluation, where each photo has one candidate, and as a reward in training, where batch after batch of
-    sampled candidates is scored. References are kept as sorted arrays, so that a batch is scored without a Python loop
-    over its n-grams' references. Scoring changes nothing: one object may be used from many threads.
+    Used for evaluation, with one candidate per photo, and as a reward in training, with batches of sampled candidates.
+    References are stored as sorted arrays, so scoring needs no Python loop over the references of n-grams. Immutable,
+    so it may be shared between threads.
     """
 
     def __init__(self, references: Mapping[PhotoKey, Sequence[Sequence[str]]]) -> None:
-        """Counts the n-grams of all references.
+        """Count the n-grams of all references.
 
         Args:
-            references: photo → its references, each a list of tokens.
+            references: photo → references, each a list of tokens.
 
         Raises:
-            UsageError: no photos, or a photo without references.
+            UsageError: there are no photos, or a photo has no references.
         """
         if not references or not all(references.values()):
-            raise UsageError("CIDEr needs at least one photo and at least one reference for each photo.")
+            raise UsageError("CIDEr needs at least one photo, and at least one reference for each photo.")
         self._photos = {key: row for row, key in enumerate(references)}
         per_photo = np.array([len(captions) for captions in references.values()])
         self._first = np.concatenate(
@@ -76,21 +76,21 @@ class CiderD(Generic[PhotoKey]):
     def score(
         self, candidates: Mapping[PhotoKey, Sequence[str]] | Sequence[tuple[PhotoKey, Sequence[str]]]
     ) -> NDArray[np.float64]:
-        """Scores candidates, each against the references of its photo.
+        """Score candidates against the references of their photos.
 
         Args:
-            candidates: photo → tokens, or pairs of a photo and tokens, where a photo may come more than once.
+            candidates: photo → tokens, or pairs of photo and tokens, in which photos may repeat.
 
         Returns:
             (C,), CIDEr-D in [0, 10], in the order of the candidates; 0 for a candidate without tokens.
 
         Raises:
-            UsageError: a photo that has no references.
+            UsageError: a photo has no references.
         """
         pairs = list(candidates.items()) if isinstance(candidates, Mapping) else candidates
         unknown = [key for key, _ in pairs if key not in self._photos]
         if unknown:
-            raise UsageError(f"There are no references for {len(unknown)} photos, the first: {unknown[0]!r}.")
+            raise UsageError(f"{len(unknown)} photos have no references (first: {unknown[0]!r}).")
         if not pairs:
             return np.zeros(0)
         photos = np.array([self._photos[key] for key, _ in pairs])
@@ -99,7 +99,9 @@ class CiderD(Generic[PhotoKey]):
         grams = np.array([self._ids.get(gram, -1) for count in counts for gram in count], dtype=np.int64)
         orders = np.array([len(gram) - 1 for count in counts for gram in count], dtype=np.int64)
         frequencies = np.array([times for count in counts for times in count.values()], dtype=np.float64)
-        idf = np.where(grams < 0, self._log_photos, self._idf[grams])  # an unknown n-gram counts as seen in one photo
+        idf = np.where(
+            grams < 0, self._log_photos, self._idf[grams]
+        )  # an unknown n-gram counts as occurring in one photo
         norms = _norms(rows, orders, frequencies * idf, len(counts))
         lengths = np.array([_length(tokens) for _, tokens in pairs])
 
@@ -126,7 +128,7 @@ class CiderD(Generic[PhotoKey]):
         return np.asarray(10 * np.bincount(compared, similarity * penalty, len(pairs)) / per_photo)
 
     def _lookup(self, references: _Ints, grams: _Ints) -> tuple[NDArray[np.bool_], _Floats]:
-        """Whether each reference has the n-gram, and how often."""
+        """Whether each reference contains the n-gram, and its count."""
         keys = references * max(1, len(self._ids)) + grams
         places = np.minimum(np.searchsorted(self._keys, keys), max(0, len(self._keys) - 1))
         if not len(self._keys):
@@ -135,12 +137,12 @@ class CiderD(Generic[PhotoKey]):
 
 
 def _length(tokens: Sequence[str]) -> int:
-    """Length for the length penalty: coco-caption counts pairs of neighbours, not words."""
+    """The length for the length penalty: coco-caption counts bigrams, not words."""
     return max(0, len(tokens) - 1)
 
 
 def _norms(rows: _Ints, orders: _Ints, weights: _Floats, total: int) -> _Floats:
-    """(total, 4), the Euclidean length of each row's vector, for each n."""
+    """(total, 4), the Euclidean norm of each row's vector, for each n."""
     return np.asarray(np.sqrt(np.bincount(rows * ORDERS + orders, weights**2, total * ORDERS)).reshape(-1, ORDERS))
 
 

@@ -1,6 +1,4 @@
-"""Two reports on the same photos: whose captions score higher, by how much, whether that may be chance, and on which
-photos.
-"""
+"""Compare two reports on the same photos: difference, significance, and the photos with the largest differences."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,20 +13,20 @@ from captioner.evaluation.per_image import ScoredPhotos, read_csv
 from captioner.evaluation.report import PER_IMAGE, SCORES
 from captioner.evaluation.scores import METRICS, corpus_scores, resampled_scores
 
-_SHOWN = 5  # photos on which each side wins most
+_SHOWN = 5  # photos to show for each side
 _CIDER = METRICS.index("CIDEr")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One measure of both reports.
+    """One metric of both reports.
 
     Attributes:
-        first: the first report's score.
-        second: the second's.
+        first: score of the first report.
+        second: score of the second report.
         difference: second - first.
-        low: lower end of the difference's 95 % interval.
-        high: upper end; a difference may be chance where 0 lies between the two.
+        low: lower end of the 95 % interval of the difference.
+        high: upper end; the difference is not significant if the interval contains 0.
     """
 
     first: float
@@ -39,13 +37,13 @@ class Difference:
 
     @property
     def may_be_chance(self) -> bool:
-        """Whether 0 is in the interval."""
+        """Whether the interval contains 0."""
         return self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """One photo that both reports captioned, and the CIDEr of each caption."""
+    """One photo with the captions of both reports and their CIDEr."""
 
     image_id: str
     first: str
@@ -59,13 +57,12 @@ class Comparison:
     """Two reports side by side.
 
     Attributes:
-        names: what the reports are called.
-        photos: how many photos both scored.
+        names: names of the reports.
+        photos: number of photos.
         differences: metric → both scores and their difference.
-        wins: photos on which the first report has the higher CIDEr, on which both have the same, on which the second
-            has.
-        first_wins: the photos on which the first report wins by most.
-        second_wins: those on which the second does.
+        wins: numbers of photos on which the first report has the higher CIDEr, both are equal, and the second has.
+        first_wins: the photos on which the first report leads by most.
+        second_wins: the photos on which the second report leads by most.
     """
 
     names: tuple[str, str]
@@ -76,7 +73,7 @@ class Comparison:
     second_wins: tuple[Contrast, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON's types."""
+        """The comparison as JSON types."""
         differences = {
             name: asdict(one) | {"may_be_chance": one.may_be_chance} for name, one in self.differences.items()
         }
@@ -84,7 +81,7 @@ class Comparison:
         return asdict(self) | {"differences": differences, "wins": wins, "conclusion": self.sentence()}
 
     def to_table(self) -> str:
-        """A small table, where each side wins most, and the sentence."""
+        """A text table, the photos with the largest differences, and the conclusion."""
         lines = [f"A: {self.names[0]}", f"B: {self.names[1]}", ""]
         lines.append(f"{'':10}{'A':>8}{'B':>8}{'B - A':>8}   {'95 % interval':18}{'photos':>7}   (×100)")
         for metric, one in self.differences.items():
@@ -93,7 +90,7 @@ class Comparison:
             lines.append(f"{metric:10}{values}   {interval:18}{self.photos:7,}")
         for name, contrasts in zip("AB", (self.first_wins, self.second_wins), strict=True):
             if contrasts:
-                lines += ["", f"{name} wins most on (CIDEr ×100 of each)"]
+                lines += ["", f"photos where {name} leads by most (CIDEr ×100)"]
             for photo in contrasts:
                 lines.append(f"  {photo.image_id}")
                 lines.append(f"    A {100 * photo.first_cider:6.1f}  {photo.first}")
@@ -101,29 +98,29 @@ class Comparison:
         return "\n".join([*lines, "", self.sentence()])
 
     def sentence(self) -> str:
-        """What follows from all this, in CIDEr."""
+        """The conclusion in one sentence, by CIDEr."""
         cider, (first, neither, second) = self.differences["CIDEr"], self.wins
-        counts = f"photo by photo A is ahead on {first:,}, B on {second:,}, neither on {neither:,} of {self.photos:,}."
+        counts = f"of {self.photos:,} photos, A leads on {first:,}, B on {second:,}, and {neither:,} are tied."
         if cider.may_be_chance:
-            return f"In CIDEr the difference of {100 * cider.difference:+.1f} may be chance; {counts}"
+            return f"The difference of {100 * cider.difference:+.1f} CIDEr is not significant; {counts}"
         better = "B" if cider.difference > 0 else "A"
         size, ends = 100 * abs(cider.difference), sorted((100 * abs(cider.low), 100 * abs(cider.high)))
-        return f"{better} is better in CIDEr by {size:.1f} (95 % interval {ends[0]:.1f} to {ends[1]:.1f}); {counts}"
+        return f"{better} leads by {size:.1f} CIDEr (95 % interval {ends[0]:.1f} to {ends[1]:.1f}); {counts}"
 
 
 def compare(first: Path, second: Path, *, resamples: int = 1000, seed: int = 0) -> Comparison:
-    """Compares two report directories by a paired bootstrap over their photos (Koehn, EMNLP 2004).
+    """Compare two report directories by a paired bootstrap over their photos (Koehn, EMNLP 2004).
 
-    Each resample draws the same photos for both reports, so that what makes a photo hard for both cancels out.
+    Each resample draws the same photos for both reports, so that the difficulty of the photos cancels out.
 
     Args:
-        first: a directory that ``--report`` wrote.
-        second: another, on the same photos with the same references.
-        resamples: at least 1.
-        seed: of the draws.
+        first: a directory written by ``--report``.
+        second: another one, on the same photos with the same references.
+        resamples: number of resamples, at least 1.
+        seed: random seed.
 
     Raises:
-        UsageError: no report there, a damaged one, or reports on different photos or references.
+        UsageError: a report is missing or damaged, or the reports use different photos or references.
     """
     ours, theirs = read_csv(first / PER_IMAGE), read_csv(second / PER_IMAGE)
     _check_same(first, second, ours, theirs)
@@ -168,12 +165,12 @@ def _check_same(first: Path, second: Path, ours: ScoredPhotos, theirs: ScoredPho
         alone = [photo for photo in here.captions if photo not in there.captions]
         if alone:
             raise UsageError(
-                f"{path} holds {count_and_first(alone, 'photo')} that {other} does not;"
-                " reports are compared on the same photos."
+                f"{path} contains {count_and_first(alone, 'photo')} missing from {other}; "
+                "compare reports on the same photos."
             )
     digests = [_references_digest(directory) for directory in (first, second)]
     if digests[0] != digests[1]:
-        raise UsageError(f"{first} and {second} were scored against different references; score both against the same.")
+        raise UsageError(f"{first} and {second} use different references; score both against the same references.")
 
 
 def _references_digest(directory: Path) -> object:

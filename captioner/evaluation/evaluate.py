@@ -1,6 +1,6 @@
-"""Caption photos with a model, or take captions that somebody has written already, and score them.
+"""Caption photos with a model, or take existing captions, and score them.
 
-The only module that knows both models and scores; what it finds is an `Outcome`, which knows neither file nor flag.
+The only module that uses both models and metrics. Its result is an `Outcome`, independent of files and options.
 """
 
 import base64
@@ -26,27 +26,27 @@ from captioner.evaluation.scores import score
 from captioner.files import write_files
 from captioner.images import open_image
 
-if TYPE_CHECKING:  # loads torch, which mistakes need not wait for
+if TYPE_CHECKING:  # loads torch, which error messages should not wait for
     from captioner.folders.batch import Record
     from captioner.predict import Captioner
 
-ALLOW = "allow_missing leaves them out"
-"""How errors about missing photos and captions end."""
+ALLOW = "allow_missing skips them"
+"""The end of error messages about missing photos and captions."""
 
 _THUMBNAIL = 320  # longer side in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """How captions are scored, whoever wrote them.
+    """How to score captions.
 
     Attributes:
-        known: captions that are not novel; the photos' own references if None.
+        known: captions that do not count as novel; the references of the photos if None.
         meteor: add METEOR, which needs Java and pycocoevalcap.
-        allow_missing: score what is there where photos or captions are missing, instead of raising an error.
-        results: write the captions to this file in COCO's results format, before anything else can go wrong.
-        settings: further facts for the outcome, JSON's types.
-        tell: takes a sentence about each thing that is left out or worth knowing.
+        allow_missing: skip missing photos and captions instead of raising an error.
+        results: write the captions to this COCO results file, before anything else can fail.
+        settings: additional facts for the outcome, as JSON types.
+        tell: called with messages for the user.
     """
 
     known: KnownCaptions | None = None
@@ -57,18 +57,18 @@ class EvaluationOptions:
     tell: Callable[[str], None] | None = None
 
     def miss(self, problem: CaptionerError) -> None:
-        """Stop because something is missing, or only tell so where that is allowed."""
+        """Raise an error about something missing, or report it if `allow_missing` is set."""
         if not self.allow_missing:
             raise problem
-        self.say(str(problem).replace(ALLOW, "they are left out"))
+        self.say(str(problem).replace(ALLOW, "skipping them"))
 
     def say(self, sentence: str) -> None:
-        """Tell something, if anybody listens."""
+        """Pass a message to `tell`, if set."""
         if self.tell:
             self.tell(sentence)
 
     def keep(self, captions: Mapping[str, str]) -> None:
-        """Write the captions where they were asked for."""
+        """Write the captions to `results`, if set."""
         if self.results:
             text = json.dumps(to_results(captions), indent=1) + "\n"
             write_files(self.results.parent, {self.results.name: text})
@@ -83,25 +83,27 @@ def evaluate(
     search: DecodingOptions | None = None,
     beam_sizes: Collection[int] = (),
     device: str = "auto",
+    precision: str = "auto",
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
-    """Caption photos with a model and score the captions against people's.
+    """Caption photos with a model and score the captions against the references.
 
     Args:
-        model: a loaded model, or what `captioner.load` takes; it is loaded once all photos are known to be there.
-        photos: what people wrote about them.
-        options: how the captions are scored.
-        images: the directory that the photos' files are in.
-        search: what to search for; the model's own defaults if None.
-        beam_sizes: also score the captions of these beam sizes.
-        device: where a model is loaded to; see `captioner.load`.
-        batch_size: photos at once.
-        progress: called after each photo with the photos done and those wanted, all beam sizes together.
+        model: a loaded model, or an argument of `captioner.load`; loaded after checking that all photos exist.
+        photos: photos with references.
+        options: how to score the captions.
+        images: the directory of the photos.
+        search: decoding options; the model's defaults if None.
+        beam_sizes: also score captions with these beam sizes.
+        device: device of the model; see `captioner.load`.
+        precision: arithmetic of the model; see `captioner.load`.
+        batch_size: photos per batch.
+        progress: called after each photo with the numbers of finished and of all photos, over all beam sizes.
 
     Raises:
-        UsageError: photos are missing, unless missing ones are allowed, or there is nothing to score.
-        ImageError: photos cannot be read, unless missing ones are allowed.
+        UsageError: photos are missing and `allow_missing` is not set, or there is nothing to score.
+        ImageError: photos cannot be read and `allow_missing` is not set.
         ModelError: there is no usable model.
         OutputError: the results file cannot be written.
     """
@@ -117,7 +119,7 @@ def evaluate(
     from captioner.predict import Captioner
 
     if not isinstance(model, Captioner):
-        model = Captioner.load(read, device=device)
+        model = Captioner.load(read, device=device, precision=precision)
     work = _Captioning(model, Path(images), batch_size, options.say, progress)
     records = work.do(there, search, more=sum(other != search for other in sweep.values()))
     good = {record.path: record for record in records if record.error is None}
@@ -131,7 +133,7 @@ def evaluate(
         photos,
         captions,
         options,
-        settings={"model": read.path.name, "decoding": to_mapping(search)},
+        settings={"model": read.path.name, "precision": model.precision, "decoding": to_mapping(search)},
         confidences={key: record.confidence or 0.0 for key, record in good.items()},
         beams={
             size: captions if other == search else _texts(work.do(readable, other)) for size, other in sweep.items()
@@ -146,17 +148,17 @@ def evaluate_captions(
     *,
     source: str = "captions",
 ) -> Outcome:
-    """Score captions that are written already against people's.
+    """Score existing captions against the references.
 
     Args:
         captions: photo id → caption.
-        photos: what people wrote about them.
-        options: how the captions are scored.
-        source: what the captions are called in errors, usually their file.
+        photos: photos with references.
+        options: how to score the captions.
+        source: name of the captions in messages, usually their file.
 
     Raises:
-        UsageError: captions of unknown photos, or photos without a caption, unless missing ones are allowed; or nothing
-            to score.
+        UsageError: there are captions of unknown photos, or photos without captions, and `allow_missing` is not set;
+            or there is nothing to score.
         OutputError: the results file cannot be written.
     """
     photos, options = list(photos), options or EvaluationOptions()
@@ -175,15 +177,15 @@ def evaluate_captions(
 
 
 def write_report(outcome: Outcome, directory: Path, *, images: Path | None = None) -> None:
-    """Write a page about an outcome, and its data, into a directory; see `captioner.evaluation.report`.
+    """Write an HTML report and its data to a directory; see `captioner.evaluation.report`.
 
     Args:
-        outcome: what to report.
-        directory: made if need be.
-        images: the directory that the photos' files are in; without it the page shows none.
+        outcome: the results to report.
+        directory: created if necessary.
+        images: the directory of the photos; if None, the report shows no photos.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the directory cannot be written.
     """
     write_files(directory, report_files(outcome, lambda photo: _thumbnail(images, photo)))
 
@@ -209,7 +211,7 @@ def _there(photos: Sequence[CaptionedPhoto], images: Path, options: EvaluationOp
 
 @dataclass
 class _Captioning:
-    """Captions photos, once or with several beam sizes, and counts them."""
+    """Captions photos with one or more beam sizes, and reports progress."""
 
     model: "Captioner"
     images: Path
@@ -220,7 +222,7 @@ class _Captioning:
     wanted: int = 0
 
     def do(self, photos: Sequence[CaptionedPhoto], search: DecodingOptions, *, more: int = 0) -> "list[Record]":
-        """Caption photos; `more` times they will be captioned again."""
+        """Caption photos, which will be captioned `more` times again."""
         from captioner.folders.batch import caption_photos
 
         self.wanted = self.wanted or len(photos) * (1 + more)
@@ -229,7 +231,7 @@ class _Captioning:
         for record in caption_photos(self.model, sources, search, batch_size=self.batch_size):
             if record.error is not None:
                 self.tell(record.error)
-                self.wanted -= more  # it is not tried again
+                self.wanted -= more  # an unreadable photo is not tried again
             self.done += 1
             if self.progress:
                 self.progress(self.done, self.wanted)
@@ -260,7 +262,7 @@ def _outcome(
         meteor = official_meteor(captions, references)
     theirs = tuple(caption for photo in scored for caption in photo.captions)
     facts = {
-        # Two reports must agree about these to be compared.
+        # Reports can be compared only if these are equal.
         "references_sha256": hashlib.sha256(json.dumps(sorted(references.items())).encode()).hexdigest(),
         "photos_missing": len(photos) - len(scored),
         "captioner": __version__,
@@ -281,7 +283,7 @@ def _outcome(
 
 
 def _thumbnail(images: Path | None, photo: CaptionedPhoto) -> str | None:
-    """A small JPEG as a data URI; None where there is no such photo."""
+    """A JPEG thumbnail as a data URI; None if the photo cannot be read."""
     if images is None:
         return None
     try:

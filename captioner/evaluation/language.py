@@ -1,4 +1,4 @@
-"""How captions are worded, whatever they say: lengths, vocabulary, repetition, sentences that break off."""
+"""Statistics of wording: lengths, vocabulary, repetition, and incomplete sentences."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -9,17 +9,17 @@ from captioner.text.english import FUNCTION_WORDS
 
 @dataclass(frozen=True, kw_only=True)
 class Wording:
-    """What a set of captions looks like. Shares are in [0, 1] of all captions.
+    """Statistics of a set of captions. Fractions are in [0, 1].
 
     Attributes:
-        captions: how many.
-        mean_words: a caption's tokens, on average.
-        shortest: fewest tokens in a caption.
-        longest: most tokens in a caption.
-        vocabulary: different tokens in all of them.
-        empty: how many are without any token.
-        repeated: share of captions of which there is at least one more, word for word.
-        ends_on_function_word: share whose last token is one of `FUNCTION_WORDS`.
+        captions: number of captions.
+        mean_words: mean number of tokens per caption.
+        shortest: minimum number of tokens.
+        longest: maximum number of tokens.
+        vocabulary: number of distinct tokens.
+        empty: number of captions without tokens.
+        repeated: fraction of captions that are identical to another one.
+        ends_on_function_word: fraction whose last token is one of `FUNCTION_WORDS`.
     """
 
     captions: int
@@ -33,7 +33,7 @@ class Wording:
 
 
 def wording(captions: Sequence[Sequence[str]]) -> Wording:
-    """Describes captions.
+    """Compute the statistics.
 
     Args:
         captions: at least one list of tokens.
@@ -54,11 +54,11 @@ def wording(captions: Sequence[Sequence[str]]) -> Wording:
 
 
 def novel_share(captions: Sequence[Sequence[str]], known: Collection[Sequence[str]]) -> float:
-    """Share of captions, in [0, 1], that are not word for word among the known ones.
+    """Fraction of captions, in [0, 1], that are not identical to a known caption.
 
     Args:
         captions: at least one list of tokens.
-        known: lists of tokens, such as the captions that a model was trained on.
+        known: lists of tokens, such as the captions of the training set.
     """
     seen = set(map(tuple, known))
     return sum(tuple(tokens) not in seen for tokens in captions) / len(captions)

@@ -1,4 +1,4 @@
-"""METEOR, which exists only as a Java program: asked of pycocoevalcap where that and Java are installed."""
+"""METEOR, computed by its Java program through pycocoevalcap, if both are installed."""
 
 import importlib.util
 import shutil
@@ -9,10 +9,10 @@ from captioner.text import ptb_tokenize
 
 
 def require_official() -> None:
-    """Checks what METEOR needs, before anybody waits for it.
+    """Check early that METEOR can be computed.
 
     Raises:
-        UsageError: something is not installed; the sentence says what to do.
+        UsageError: a requirement is not installed; the message says how to install it.
     """
     needs = []
     if shutil.which("java") is None:
@@ -20,26 +20,23 @@ def require_official() -> None:
     if importlib.util.find_spec("pycocoevalcap") is None:
         needs.append("pycocoevalcap (pip install pycocoevalcap)")
     if needs:
-        raise UsageError(
-            f"--official computes METEOR, which needs {' and '.join(needs)}; all other scores need neither."
-        )
+        raise UsageError(f"--official (METEOR) needs {' and '.join(needs)}; leave it out for the other scores.")
 
 
 def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
     """METEOR 1.5 (Denkowski and Lavie, WMT 2014) of a set of captions, as coco-caption computes it.
 
-    The captions are tokenised by `ptb_tokenize`, which agrees with coco-caption's Java tokeniser and needs no second
-    program.
+    The captions are tokenized by `ptb_tokenize`, which agrees with coco-caption's Java tokenizer.
 
     Args:
         predictions: photo → caption.
-        references: photo → at least one caption; the same photos, at least one.
+        references: the same photos (at least one) → at least one caption.
 
     Returns:
-        In [0, 1].
+        The score, in [0, 1].
 
     Raises:
-        UsageError: something is not installed.
+        UsageError: a requirement is not installed.
         CaptionerError: the Java program failed.
     """
     require_official()
@@ -49,12 +46,12 @@ def meteor(predictions: Mapping[str, str], references: Mapping[str, Sequence[str
     results = {photo: [_tokens(predictions[photo])] for photo in references}
     scorer = Meteor()
     try:
-        with scorer.meteor_p:  # ends the program and closes its pipes, which pycocoevalcap leaves open
+        with scorer.meteor_p:  # terminates the program and closes its pipes, which pycocoevalcap does not
             corpus, _ = scorer.compute_score(given, results)
-    except (OSError, ValueError):  # a broken pipe, or an answer that is no number
-        raise CaptionerError("METEOR's Java program failed; without --official the other scores need none.") from None
+    except (OSError, ValueError):  # a broken pipe, or an answer that is not a number
+        raise CaptionerError("METEOR's Java program failed; leave out --official for the other scores.") from None
     finally:
-        if scorer.lock.locked():  # by a computation that failed; the scorer's own end would wait for it for ever
+        if scorer.lock.locked():  # after a failed computation, the scorer's own cleanup would block forever
             scorer.lock.release()
     return float(corpus)
 

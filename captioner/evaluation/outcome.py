@@ -1,4 +1,4 @@
-"""What an evaluation found, before anybody decides how to show it."""
+"""The results of an evaluation, independent of how they are shown."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from captioner.evaluation.reliability import (
 from captioner.evaluation.scores import METRICS, Scores
 from captioner.text import ptb_tokenize
 
-# Thai, Lao, Tibetan, Burmese, Khmer, Japanese and Chinese letters, more than stand in a name.
+# Five or more Thai, Lao, Tibetan, Burmese, Khmer, Japanese, or Chinese characters in a row; names are shorter.
 _UNSPACED = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]{5,}"
 )
@@ -27,11 +27,11 @@ _UNSPACED = re.compile(
 
 @dataclass(frozen=True)
 class KnownCaptions:
-    """Captions that a new one is compared with to call it novel.
+    """Known captions: a caption is novel if it is not among them.
 
     Attributes:
-        source: what they are, for people: "the 30,000 captions of the split train".
-        captions: as they were written.
+        source: description for reports: "the 30,000 training captions of dataset.json".
+        captions: the captions as written.
     """
 
     source: str
@@ -39,11 +39,11 @@ class KnownCaptions:
 
     @classmethod
     def of_training(cls, data: CaptionedPhotos, *, whole: bool = False) -> Self | None:
-        """The captions of the training split, which a model may have learned by heart; None if there is none.
+        """The captions of the training split, which a model may have memorized; None if there are none.
 
         Args:
             data: photos with their splits.
-            whole: take all photos where none is of the training split.
+            whole: use all photos if there is no training split.
         """
         training = [photo for photo in data if photo.split in {"train", "restval"}]
         captions = tuple(caption for photo in training or (data if whole else ()) for caption in photo.captions)
@@ -55,14 +55,14 @@ class Outcome:
     """Captions of P photos and their scores.
 
     Attributes:
-        photos: the P photos that were really scored.
-        captions: photo id → the caption scored.
-        scores: of these captions, photos in the same order.
-        settings: what was evaluated and how, JSON's types.
-        known: what the share of novel captions is measured against.
+        photos: the P scored photos.
+        captions: photo id → caption.
+        scores: scores of these captions, with photos in the same order.
+        settings: what was evaluated and how, as JSON types.
+        known: captions that do not count as novel.
         confidences: photo id → the model's confidence in [0, 1]; empty if there was no model.
-        beam_sizes: beam size → scores of the same photos, if several were tried.
-        meteor: in [0, 1], if it was asked for.
+        beam_sizes: beam size → scores on the same photos, if several were evaluated.
+        meteor: METEOR in [0, 1], if requested.
     """
 
     photos: tuple[CaptionedPhoto, ...]
@@ -76,17 +76,17 @@ class Outcome:
 
     @cached_property
     def tokens(self) -> list[list[str]]:
-        """The captions' tokens, photo by photo."""
+        """Tokens of the captions, in the order of the photos."""
         return [ptb_tokenize(self.captions[photo.id]) for photo in self.photos]
 
     @property
     def empty(self) -> list[str]:
-        """Ids of the photos whose caption has no token."""
+        """Ids of photos whose caption has no tokens."""
         return [photo.id for photo, tokens in zip(self.photos, self.tokens, strict=True) if not tokens]
 
     @property
     def remarks(self) -> list[str]:
-        """What to know before believing the scores, in sentences; nothing where nothing is special."""
+        """Warnings about how to read the scores, one or two sentences each."""
         found = []
         photos = f"of {len(self.photos):,}"
         if self.empty:
@@ -96,48 +96,45 @@ class Outcome:
             found.append(f"{count_and_first(bare, 'photo')} {photos} with an empty reference, which lowers CIDEr.")
         if len(self.photos) == 1:
             found.append(
-                "CIDEr of one photo is 0 by its definition: words count by how few of the photos have them. "
-                "Score several photos, or look at BLEU and ROUGE-L."
+                "CIDEr is always 0 for a single photo, because it weights words by how few photos they describe; "
+                "score several photos, or use BLEU and ROUGE-L."
             )
         unspaced = [photo.id for photo in self.photos if any(map(_UNSPACED.search, photo.captions))]
         if unspaced:
             found.append(
-                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces: words "
-                "are not "
-                "told apart there, and a whole clause counts as one word. Put spaces between words on both sides."
+                f"{count_and_first(unspaced, 'photo')} {photos} with references in a script without spaces, "
+                "where a whole clause counts as one word; put spaces between words in captions and references."
             )
         return found
 
     @cached_property
     def reference_tokens(self) -> list[list[str]]:
-        """The tokens of all references, one photo's after the other's."""
+        """Tokens of all references, in the order of the photos."""
         return [ptb_tokenize(caption) for photo in self.photos for caption in photo.captions]
 
     @cached_property
     def wordings(self) -> dict[str, Wording]:
-        """How the captions are worded, and how people worded theirs of the same photos."""
+        """Statistics of the wording of the captions and of the references."""
         return {"captions": wording(self.tokens), "references": wording(self.reference_tokens)}
 
     @cached_property
     def novel(self) -> float:
-        """Share of captions, in [0, 1], that are not word for word among the known ones."""
+        """Fraction of captions, in [0, 1], that are not identical to a known caption."""
         return novel_share(self.tokens, [ptb_tokenize(caption) for caption in self.known.captions])
 
     @cached_property
     def groups(self) -> list[ConfidenceGroup]:
-        """The reliability plot's points, scores being CIDEr; empty without confidences."""
+        """Points of the reliability plot, with CIDEr as the score; empty without confidences."""
         return confidence_groups(*self._confidence_and_cider()) if self.confidences else []
 
     @cached_property
     def confidence_rank_correlation(self) -> float | None:
-        """Of confidence and CIDEr; None without confidences."""
+        """Spearman rank correlation of confidence and CIDEr; None without confidences."""
         return rank_correlation(*self._confidence_and_cider()) if self.confidences else None
 
     @cached_property
     def close(self) -> list[bool]:
-        """Photo by photo, whether its caption is close to people's; empty where a photo has a single caption by
-        people.
-        """
+        """Whether each caption is close to people's; empty if any photo has only one reference."""
         references = [[ptb_tokenize(caption) for caption in photo.captions] for photo in self.photos]
         if min(map(len, references)) < 2:
             return []
@@ -145,9 +142,7 @@ class Outcome:
 
     @cached_property
     def calibration(self) -> dict[str, float | None]:
-        """How far the confidences are the shares of captions that are close to people's; empty where that is not
-        known.
-        """
+        """How well confidence predicts that a caption is close to people's; empty if that is unknown."""
         if not (self.confidences and self.close):
             return {}
         confidences, _ = self._confidence_and_cider()
@@ -159,14 +154,12 @@ class Outcome:
 
     @cached_property
     def close_groups(self) -> list[ConfidenceGroup]:
-        """The calibration plot's points, scores being shares of captions close to people's; empty like
-        `calibration`.
-        """
+        """Points of the calibration plot, with the fraction of close captions as score; empty like `calibration`."""
         confidences, _ = self._confidence_and_cider() if self.calibration else ([], [])
         return confidence_groups(confidences, list(map(float, self.close))) if confidences else []
 
     def to_json(self) -> dict[str, Any]:
-        """All figures, under pycocoevalcap's names; what was not asked for has no key."""
+        """All results, with metrics named as in pycocoevalcap; results that were not requested are left out."""
         found: dict[str, Any] = self.scores.to_json()
         if self.meteor is not None:
             found["METEOR"] = self.meteor
@@ -185,7 +178,7 @@ class Outcome:
         return found | {"settings": dict(self.settings)}
 
     def to_table(self) -> str:
-        """The scores for people, ×100, the number of photos beside each."""
+        """The scores as a text table, ×100, with the number of photos."""
         lines = [f"{'':10}{'score':>8}   {'95 % interval':16}{'photos':>7}   (×100)"]
         for name, value in self.scores.as_dict().items():
             low, high = self.scores.confidence_intervals()[name]

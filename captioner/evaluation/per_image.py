@@ -1,6 +1,6 @@
-"""per_image.csv: a row for each photo of a report, for spreadsheets and for comparing two reports.
+"""per_image.csv: one row per photo of a report, for spreadsheets and for comparing reports.
 
-Besides each photo's scores it holds the counts behind BLEU, since the BLEU of a set is no mean of its photos' BLEU.
+It also contains the n-gram counts for BLEU, because BLEU of a set is not the mean over its photos.
 """
 
 import csv
@@ -32,12 +32,12 @@ COLUMNS = (*_TEXTS, "confidence", *METRICS, *_COUNTS)
 
 @dataclass(frozen=True, eq=False)
 class ScoredPhotos:
-    """What a per_image.csv says.
+    """The content of a per_image.csv.
 
     Attributes:
         captions: photo id → caption, P of them.
         per_image: (P, 6), in the order of `METRICS`.
-        bleu_statistics: of the P photos.
+        bleu_statistics: statistics of the P photos.
     """
 
     captions: Mapping[str, str]
@@ -46,9 +46,9 @@ class ScoredPhotos:
 
 
 def to_csv(outcome: Outcome) -> str:
-    """The rows of a report as CSV (RFC 4180).
+    """Write the rows of a report as CSV (RFC 4180).
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again.
+    Texts that a spreadsheet could interpret as formulas are prefixed with an apostrophe, which `read_csv` removes.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -66,17 +66,17 @@ def to_csv(outcome: Outcome) -> str:
 
 
 def read_csv(path: Path) -> ScoredPhotos:
-    """Reads what `to_csv` wrote.
+    """Read a file written by `to_csv`.
 
     Raises:
-        UsageError: the file is missing, damaged, or of another kind; wrong rows are counted and the first named.
+        UsageError: the file is missing, damaged or not a per_image.csv; damaged rows are counted and the first named.
     """
     try:
         rows = list(csv.reader(io.StringIO(read_text(path), newline="")))
     except csv.Error as problem:
         raise UsageError(f"{path} is not CSV ({problem}).") from None
     if not rows or tuple(rows[0]) != COLUMNS:
-        raise UsageError(f"{path} is not the per_image.csv of a report: it has other columns.")
+        raise UsageError(f"{path} is not the per_image.csv of a report; it has other columns.")
     captions: list[tuple[str, str]] = []
     numbers: list[list[float]] = []
     wrong: list[int] = []
@@ -92,7 +92,7 @@ def read_csv(path: Path) -> ScoredPhotos:
     if wrong:
         raise UsageError(f"{path}: {count_and_first(wrong, 'row')} damaged.")
     if not captions:
-        raise UsageError(f"{path} holds no photos.")
+        raise UsageError(f"{path} contains no photos.")
     refuse_twice(str(path), (key for key, _ in captions))
     scores, matches, guesses, lengths = np.split(np.array(numbers), np.cumsum([len(METRICS), ORDERS, ORDERS]), axis=1)
     return ScoredPhotos(dict(captions), scores, BleuStatistics(matches, guesses, lengths[:, 0], lengths[:, 1]))

@@ -1,6 +1,4 @@
-"""Whether a model knows when it is right: its confidence against the score of each photo, and against people's
-captions.
-"""
+"""Reliability of the confidence: how well it predicts the score of a caption, and its closeness to people's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +9,21 @@ from numpy.typing import NDArray
 from captioner.evaluation.cider import CiderD
 
 CLOSE_QUANTILE = 0.25
-"""Of people's own captions, scored against the others' of the photo; what scores more is called close to people's."""
+"""Quantile of the scores of people's own captions; a caption that scores at least this is close to people's."""
 _PHOTOS_PER_GROUP = 10
 _MOST_GROUPS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfidenceGroup:
-    """Photos of similar confidence.
+    """A group of photos with similar confidence.
 
     Attributes:
-        photos: how many.
-        confidence: their mean confidence, in [0, 1].
-        score: their mean score.
-        low: lower end of that mean's 95 % interval (normal approximation).
-        high: its upper end.
+        photos: number of photos.
+        confidence: mean confidence, in [0, 1].
+        score: mean score.
+        low: lower end of the 95 % interval of the mean score (normal approximation).
+        high: upper end of that interval.
     """
 
     photos: int
@@ -36,17 +34,17 @@ class ConfidenceGroup:
 
 
 def confidence_groups(confidences: Sequence[float], scores: Sequence[float]) -> list[ConfidenceGroup]:
-    """Sorts photos by confidence and cuts them into groups of equal size: the points of a reliability plot.
+    """Sort photos by confidence and divide them into groups of equal size, the points of a reliability plot.
 
-    Equal sizes, not equal steps of confidence: every point then rests on as many photos as the others. There are ten
-    groups, or fewer where a group would have less than ten photos.
+    With equal sizes, rather than equal steps of confidence, every point is based on the same number of photos. There
+    are ten groups, or fewer if a group would have less than ten photos.
 
     Args:
-        confidences: of at least one photo, in [0, 1].
-        scores: of the same photos.
+        confidences: confidences of at least one photo, in [0, 1].
+        scores: scores of the same photos.
 
     Returns:
-        Groups by rising confidence.
+        Groups in order of increasing confidence.
     """
     order = np.argsort(confidences, kind="stable")
     groups = np.array_split(order, max(1, min(_MOST_GROUPS, len(order) // _PHOTOS_PER_GROUP)))
@@ -56,15 +54,15 @@ def confidence_groups(confidences: Sequence[float], scores: Sequence[float]) -> 
 def close_to_people(
     references: Sequence[Sequence[Sequence[str]]], captions: Sequence[Sequence[str]]
 ) -> NDArray[np.bool_]:
-    """Which captions are at least as close to people's as a typical caption of a person.
+    """Determine which captions are at least as close to people's as a typical caption by a person.
 
-    Each reference is left out once. What is left scores it, and the caption, by CIDEr-D; the caption's score is the
-    mean over the references left out. A caption is close if it scores at least the lowest quarter (`CLOSE_QUANTILE`) of
-    all left out.
+    Each reference is left out once, and the remaining ones score both it and the caption by CIDEr-D. The score of the
+    caption is the mean over the references left out. A caption is close if its score reaches the 25th percentile
+    (`CLOSE_QUANTILE`) of the scores of all references.
 
     Args:
-        references: for each of P photos the tokens of at least two captions by people.
-        captions: for each photo the tokens of one caption.
+        references: for each of P photos, the tokens of at least two references.
+        captions: for each photo, the tokens of one caption.
 
     Returns:
         (P,), True where the caption is close.
@@ -85,7 +83,7 @@ def close_to_people(
 
 
 def expected_calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """Mean distance, over ten groups of equal size, of the mean confidence and the share of what is right, in [0, 1].
+    """Expected calibration error: mean distance of confidence and fraction correct over ten equal groups, in [0, 1].
 
     Naeini et al. 2015 ("Obtaining well calibrated probabilities using Bayesian binning"), with bins of equal size.
     """
@@ -94,10 +92,10 @@ def expected_calibration_error(confidences: Sequence[float], right: Sequence[boo
 
 
 def roc_area(confidences: Sequence[float], right: Sequence[bool]) -> float | None:
-    """Area under the ROC curve: how often what is right has more confidence than what is wrong, ties counting half.
+    """Area under the ROC curve: the probability that a correct caption has more confidence than a wrong one.
 
     Returns:
-        In [0, 1]; None where all are right, or none.
+        The area, in [0, 1], with ties counting half; None if all captions are correct, or none.
     """
     wanted = np.asarray(right, dtype=bool)
     good, bad = int(wanted.sum()), int((~wanted).sum())
@@ -107,18 +105,17 @@ def roc_area(confidences: Sequence[float], right: Sequence[bool]) -> float | Non
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rank correlation: 1 if both put the photos in the same order, 0 if the orders have nothing to do with
-    each other.
+    """Spearman's rank correlation: 1 if both order the photos in the same way, 0 if the orders are unrelated.
 
-    Equal values share the mean of their ranks (Spearman, American Journal of Psychology 15(1), 1904).
+    Equal values get the mean of their ranks (Spearman, American Journal of Psychology 15(1), 1904).
 
     Returns:
-        In [-1, 1]; None where one of the two is the same for all photos.
+        The correlation, in [-1, 1]; None if one of the two is constant.
     """
     ranks = np.stack([_ranks(np.asarray(first, dtype=float)), _ranks(np.asarray(second, dtype=float))])
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    spread = np.sqrt((centred**2).sum(axis=1)).prod()
-    return float((centred[0] * centred[1]).sum() / spread) if spread else None
+    centered = ranks - ranks.mean(axis=1, keepdims=True)
+    spread = np.sqrt((centered**2).sum(axis=1)).prod()
+    return float((centered[0] * centered[1]).sum() / spread) if spread else None
 
 
 def _group(confidences: NDArray[np.float64], scores: NDArray[np.float64]) -> ConfidenceGroup:

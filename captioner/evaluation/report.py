@@ -1,11 +1,10 @@
-"""A report on an outcome as a few files: a page that needs nothing else, COCO's results, a table of photos, the
-figures.
+"""Write an evaluation report.
 
-report.html           for people: one file, without scripts, that asks no other machine for anything
-scores.json           what `captioner evaluate --format json` prints
-results.json          the captions in COCO's results format
-per_image.csv         a row for each photo
-cider_histogram.svg   the page's first picture by itself
+report.html           self-contained page, without scripts or external resources
+scores.json           the output of `captioner evaluate --format json`
+results.json          the captions in COCO results format
+per_image.csv         one row per photo
+cider_histogram.svg   the histogram of the page
 """
 
 import json
@@ -21,7 +20,7 @@ from captioner.datasets import CaptionedPhoto, to_results
 from captioner.evaluation import charts
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.per_image import to_csv
-from captioner.evaluation.scores import METRICS
+from captioner.evaluation.scores import LABELS, METRICS
 
 PAGE, SCORES, RESULTS, PER_IMAGE, HISTOGRAM = (
     "report.html",
@@ -30,16 +29,16 @@ PAGE, SCORES, RESULTS, PER_IMAGE, HISTOGRAM = (
     "per_image.csv",
     "cider_histogram.svg",
 )
-_MOST_SHOWN = 6  # photos among the best, the median and the worst
+_MOST_SHOWN = 6  # photos in each of the groups best, median, and worst
 _CIDER = METRICS.index("CIDEr")
 
 Thumbnail = Callable[[CaptionedPhoto], str | None]
-"""Gives a small picture of a photo as a data URI, or None where there is none."""
+"""Returns a thumbnail of a photo as a data URI, or None if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What the page shows of one photo."""
+    """What the page shows about one photo."""
 
     id: str
     file: str
@@ -54,8 +53,8 @@ def report_files(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, str]:
     """The files of a report: name → text.
 
     Args:
-        outcome: what to report.
-        thumbnail: asked for the few photos that the page shows.
+        outcome: the results to report.
+        thumbnail: called for the photos that the page shows.
     """
     figures = outcome.to_json()
     histogram = cider_histogram(outcome)
@@ -80,9 +79,10 @@ def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: 
     return environment.from_string(template).render(
         figures=figures,
         metrics=METRICS,
+        labels=LABELS,
         median=float(np.median(cider)),
         zero=float((cider == 0).mean()),
-        histogram=Markup(histogram),  # ours, its words escaped
+        histogram=Markup(histogram),  # generated here, with escaped texts
         lengths=Markup(_lengths(outcome)),
         beams=Markup(_beams(outcome)) if outcome.beam_sizes else None,
         reliability=Markup(_reliability(outcome)) if outcome.groups else None,
@@ -95,10 +95,10 @@ def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: 
 
 
 def cider_histogram(outcome: Outcome) -> str:
-    """How many photos have which CIDEr, as an `<svg>` element."""
+    """Histogram of CIDEr-D per photo, as an `<svg>` element."""
     values = (100 * outcome.scores.per_image[:, _CIDER]).tolist()
-    title = f"How many of {len(values):,} photos have which CIDEr"
-    return charts.histogram(values, title=title, x_label="CIDEr of the photo (×100)")
+    title = f"Histogram of CIDEr-D per photo ({len(values):,} photos)"
+    return charts.histogram(values, title=title, x_label="CIDEr-D per photo (×100)")
 
 
 def _lengths(outcome: Outcome) -> str:
@@ -106,8 +106,8 @@ def _lengths(outcome: Outcome) -> str:
         [len(tokens) for tokens in outcome.tokens],
         beside=[len(tokens) for tokens in outcome.reference_tokens],
         whole=True,
-        title="Lengths of the captions (bars) and of people's (line)",
-        x_label="words; bars: captions, line: people's",
+        title="Length of the captions (bars) and the references (line)",
+        x_label="words per caption (bars: captions, line: references)",
     )
 
 
@@ -117,19 +117,21 @@ def _beams(outcome: Outcome) -> str:
         low, high = scores.confidence_intervals()["CIDEr"]
         rows.append((float(size), 100 * scores.as_dict()["CIDEr"], 100 * low, 100 * high))
     marks = [row[0] for row in rows]
-    return charts.points(rows, title="CIDEr by beam size", x_label="beam size", y_label="CIDEr (×100)", x_marks=marks)
+    return charts.points(
+        rows, title="CIDEr-D by beam size", x_label="beam size", y_label="CIDEr-D (×100)", x_marks=marks
+    )
 
 
 def _reliability(outcome: Outcome) -> str:
     rows = [(one.confidence, 100 * one.score, 100 * one.low, 100 * one.high) for one in outcome.groups]
-    return charts.points(rows, title="Mean CIDEr by confidence", x_label="confidence", y_label="mean CIDEr (×100)")
+    return charts.points(rows, title="Mean CIDEr-D by confidence", x_label="confidence", y_label="mean CIDEr-D (×100)")
 
 
 def _calibration(outcome: Outcome) -> str:
     rows = [(one.confidence, 100 * one.score, 100 * one.low, 100 * one.high) for one in outcome.close_groups]
     return charts.points(
         rows,
-        title="Share of captions close to people's by confidence",
+        title="Captions close to people's, by confidence",
         x_label="confidence",
         y_label="close to people's (%)",
         diagonal=True,
@@ -137,9 +139,7 @@ def _calibration(outcome: Outcome) -> str:
 
 
 def chosen(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, list[Card]]:
-    """Some of the best, median and worst photos by CIDEr, under these names; fewer where there are few, and none
-    twice.
-    """
+    """Photos with the best, median, and worst CIDEr, by these names. No photo is in two groups."""
     cider = outcome.scores.per_image[:, _CIDER].tolist()
     order = sorted(range(len(cider)), key=lambda row: (-cider[row], row))
     many = max(1, min(_MOST_SHOWN, len(order) // 3))
@@ -169,7 +169,7 @@ def _card(outcome: Outcome, photo: CaptionedPhoto, cider: float, thumbnail: Thum
 
 
 def _flat(settings: Any, prefix: str = "") -> list[tuple[str, object]]:
-    """Nested settings as rows, those that were not given left out."""
+    """Flatten nested settings into rows, without those that are None."""
     rows: list[tuple[str, object]] = []
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -9,10 +9,10 @@ BETA = 1.2
 
 
 def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest sequence of tokens that stands in both, in order but not necessarily side by side.
+    """Length of the longest common subsequence of tokens.
 
-    Works on whole rows of the usual table at once, as bits of one integer (Hyyrö, "Bit-parallel LCS-length computation
-    revisited", AWOCA 2004): a 0 at bit i says that the i-th token of `first` lengthens the subsequence.
+    Computes whole rows of the usual table at once, as bits of an integer (Hyyrö, "Bit-parallel LCS-length computation
+    revisited", AWOCA 2004): a 0 at bit i means that the i-th token of `first` lengthens the subsequence.
     """
     places: dict[str, int] = {}
     for index, token in enumerate(first):
@@ -26,14 +26,14 @@ def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> i
 
 
 def rouge_l(candidate: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """ROUGE-L: the F-measure of the best precision and the best recall over references, each taken on its own.
+    """ROUGE-L: the F-measure of the best precision and the best recall, each over all references.
 
     Args:
-        candidate: tokens; none count, as in coco-caption, as one empty token, which matches an empty reference alone.
+        candidate: tokens; as in coco-caption, an empty list counts as one token that matches only an empty reference.
         references: at least one list of tokens.
 
     Returns:
-        In [0, 1].
+        The score, in [0, 1].
     """
     candidate = candidate or [""]
     precision = recall = 0.0

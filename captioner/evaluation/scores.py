@@ -1,4 +1,4 @@
-"""All scores of a set of captions under pycocoevalcap's names, over the corpus and photo by photo, with intervals."""
+"""All metrics, named as in pycocoevalcap, for the corpus and for each photo, with bootstrap intervals."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,10 +58,10 @@ class Scores(Generic[PhotoKey]):
 
     Attributes:
         photos: keys of the P photos, in the order of the references.
-        corpus: (M,), in the order of `METRICS`: BLEU of all photos together, means of the photos' ROUGE-L and CIDEr.
-        per_image: (P, M), each photo on its own.
-        intervals: (M, 2), 95 % bootstrap intervals of `corpus`; see `bootstrap`.
-        bleu_statistics: the counts of each photo.
+        corpus: (M,), in the order of `METRICS`: corpus BLEU, and means of ROUGE-L and CIDEr over photos.
+        per_image: (P, M), scores of each photo.
+        intervals: (M, 2), 95 % bootstrap intervals of `corpus`; see `resampled`.
+        bleu_statistics: BLEU statistics of each photo.
     """
 
     photos: tuple[PhotoKey, ...]
@@ -72,7 +72,7 @@ class Scores(Generic[PhotoKey]):
 
     @property
     def images(self) -> int:
-        """Number of photos really scored."""
+        """Number of scored photos."""
         return len(self.photos)
 
     def as_dict(self) -> dict[str, float]:
@@ -84,25 +84,25 @@ class Scores(Generic[PhotoKey]):
         return {name: (low, high) for name, (low, high) in zip(METRICS, self.intervals.tolist(), strict=True)}
 
     def by_photo(self) -> dict[PhotoKey, dict[str, float]]:
-        """Photo → metric → score of that photo alone."""
+        """Photo → metric → score of that photo."""
         rows = (dict(zip(METRICS, row, strict=True)) for row in self.per_image.tolist())
         return dict(zip(self.photos, rows, strict=True))
 
     def to_json(self) -> dict[str, object]:
-        """Scores, the number of photos and the intervals, as the verb `evaluate` prints them."""
+        """Scores, number of photos and intervals, as printed by `captioner evaluate`."""
         intervals = {name: list(ends) for name, ends in self.confidence_intervals().items()}
         return {**self.as_dict(), "images": self.images, "confidence_intervals": intervals}
 
     def resampled(self, *, resamples: int = 1000, seed: int = 0) -> _Floats:
         """Scores of the corpus over photos drawn with replacement (Efron, Annals of Statistics 7(1), 1979).
 
-        BLEU is computed anew from each resample's summed counts. CIDEr is the mean of the photos' values as they are:
-        its document frequencies stay those of the whole set, so the interval leaves out their own uncertainty. With the
-        same seed and number of photos, two objects see the same draws, which makes their difference a paired bootstrap.
+        BLEU is computed from the summed counts of each resample. CIDEr is the mean of the original values: document
+        frequencies remain those of the whole set, so the interval does not include their uncertainty. With the same
+        seed and number of photos, two objects use the same draws, so their difference is a paired bootstrap.
 
         Args:
-            resamples: at least 1.
-            seed: of the draws.
+            resamples: number of resamples, at least 1.
+            seed: random seed.
 
         Returns:
             (resamples, M), in the order of `METRICS`.
@@ -111,14 +111,14 @@ class Scores(Generic[PhotoKey]):
 
 
 def corpus_scores(statistics: BleuStatistics, per_image: _Floats) -> _Floats:
-    """Scores of a set of photos from those of each.
+    """Corpus scores from the scores of each photo.
 
     Args:
-        statistics: of P photos.
+        statistics: BLEU statistics of P photos.
         per_image: (P, M), in the order of `METRICS`; BLEU's columns are not used.
 
     Returns:
-        (M,): BLEU of all photos together, means of ROUGE-L and CIDEr.
+        (M,): corpus BLEU, and means of ROUGE-L and CIDEr.
     """
     return _corpus(np.ones(len(per_image)), statistics, per_image)
 
@@ -126,7 +126,7 @@ def corpus_scores(statistics: BleuStatistics, per_image: _Floats) -> _Floats:
 def resampled_scores(
     statistics: BleuStatistics, per_image: _Floats, *, resamples: int = 1000, seed: int = 0
 ) -> _Floats:
-    """Scores as `corpus_scores` gives them, over photos drawn with replacement; see `Scores.resampled`."""
+    """Corpus scores over photos drawn with replacement; see `Scores.resampled`."""
     random = np.random.default_rng(seed)
     parts = []
     photos = len(per_image)
@@ -139,7 +139,7 @@ def resampled_scores(
 
 
 def _corpus(weights: _Floats, statistics: BleuStatistics, per_image: _Floats) -> _Floats:
-    """(..., M): the corpus scores where each photo counts `weights` (..., P) times."""
+    """(..., M): the corpus scores if each photo counts `weights` (..., P) times."""
     means = weights @ per_image[:, ORDERS:] / weights.sum(axis=-1, keepdims=True)
     return np.concatenate([bleu(statistics.weighted(weights)), means], axis=-1)
 
@@ -151,18 +151,19 @@ def score(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Scores[PhotoKey]:
-    """Scores captions as coco-caption does; both sides are tokenised by `captioner.text.ptb_tokenize`.
+    """Score captions as coco-caption does; both sides are tokenized by `captioner.text.ptb_tokenize`.
 
-    An empty caption counts: no matches and no words in BLEU, 0 in CIDEr, 0 in ROUGE-L (1 if a reference is empty, too).
+    An empty caption counts: it has no words and no matches in BLEU, and scores 0 in CIDEr and ROUGE-L (1 in ROUGE-L if
+    a reference is also empty).
 
     Args:
         predictions: photo → caption.
-        references: photo → its reference captions; the same photos.
+        references: the same photos → reference captions.
         resamples: bootstrap resamples for the intervals, at least 1.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
 
     Raises:
-        UsageError: no photos, predictions or references missing, or a photo without references; counted, the first
+        UsageError: there are no photos, or predictions or references are missing; these are counted and the first
             named.
     """
     _check(predictions, references)
@@ -181,12 +182,12 @@ def score(
 def _check(predictions: Mapping[PhotoKey, str], references: Mapping[PhotoKey, Sequence[str]]) -> None:
     missing = [photo for photo in references if photo not in predictions]
     if missing:
-        raise UsageError(f"There is no prediction for {count_and_first(missing, 'photo')}.")
+        raise UsageError(f"{count_and_first(missing, 'photo')} without a prediction.")
     stray = [photo for photo in predictions if photo not in references]
     if stray:
-        raise UsageError(f"There are no references for {count_and_first(stray, 'photo')} in the predictions.")
+        raise UsageError(f"predictions for {count_and_first(stray, 'photo')} without references.")
     bare = [photo for photo, captions in references.items() if not captions]
     if bare:
         raise UsageError(f"{count_and_first(bare, 'photo')} without a reference.")
     if not references:
-        raise UsageError("There are no photos to score.")
+        raise UsageError("there are no photos to score.")

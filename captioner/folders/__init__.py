@@ -1,3 +1,1 @@
-"""Captioning folders of any size: finding photos, captioning them in batches, the journal, outputs, and runs that
-resume.
-"""
+"""Caption folders of any size: finding photos, batches, the journal, output files, and resumable runs."""

@@ -1,4 +1,4 @@
-"""Many photos: threads caption them in real batches, and there is one record a photo, in order."""
+"""Caption many photos in batches, with several threads. Yields one record per photo, in order."""
 
 import os
 from collections import deque
@@ -18,25 +18,25 @@ from captioner.images import ImageLimits, Source
 from captioner.predict import Alternative, Caption, Captioner, PreparedPhoto
 
 Named = tuple[str, Source | ImageError]
-"""What a photo is called, and the photo, or why there is none."""
+"""The name of a photo, and the photo or the error that prevents reading it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What became of one photo: a caption or an error.
+    """The result for one photo: a caption or an error.
 
     Attributes:
-        path: what the photo was called.
-        caption: the best sentence, None if the photo failed.
-        log_prob: natural logarithm of its probability.
-        confidence: in [0, 1], see `Caption`.
-        captions: the best sentences, the first of them `caption`.
-        language: of the sentences, two letters.
-        source: the English sentence that `caption` is a translation of; None where it is English itself.
-        width: of the upright photo in pixels.
-        height: of the upright photo in pixels.
-        error: why the photo failed, in one sentence; None if it did not.
-        fingerprint: of the photo's file, as `captioner.folders.fingerprint` takes it; None if it has no file.
+        path: name of the photo.
+        caption: the best caption; None if the photo failed.
+        log_prob: natural logarithm of the caption's probability.
+        confidence: in [0, 1]; see `Caption`.
+        captions: the best captions, starting with `caption`.
+        language: two-letter code.
+        source: the English caption of which `caption` is a translation; None for English.
+        width: width of the upright photo in pixels.
+        height: height of the upright photo in pixels.
+        error: why the photo failed; None if it did not.
+        fingerprint: of the photo's file, see `captioner.folders.fingerprint`; None if there is no file.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Record:
     fingerprint: Fingerprint | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON's types: every key is there, numbers of the model to four decimals."""
+        """The record as JSON types with all keys, and numbers from the model rounded to four decimals."""
         sentences = self.captions
         return {
             **vars(self),
@@ -72,28 +72,27 @@ def caption_photos(
     workers: int | None = None,
     limits: ImageLimits | None = None,
 ) -> Iterator[Record]:
-    """Caption photos in batches, each of them taken by one thread from its files to its sentences.
+    """Caption photos in batches. Each thread reads and captions one batch at a time.
 
-    While several threads work, each has its share of the threads that PyTorch may use (`torch.get_num_threads()`),
-    which holds for the whole process until the last record is taken or the iterator is closed.
+    The threads share PyTorch's own threads (`torch.get_num_threads()`). This changes a setting of the whole process
+    until the last record is taken or the iterator is closed.
 
     Args:
-        model: what captions them.
-        sources: name and photo, or why there is none; taken as they are needed, so that there may be any number.
-        options: what to search for; the model's own defaults if None.
-        batch_size: photos at once.
-        workers: threads that caption, which change nothing but speed; as many as PyTorch may use, but at most 8, if
-            None.
-        limits: which photos are refused; the usual ones if None.
+        model: a loaded model.
+        sources: names and photos, or errors; consumed lazily, so there may be any number.
+        options: decoding options; the model's defaults if None.
+        batch_size: photos per batch.
+        workers: captioning threads, which affect only speed; if None, one per PyTorch thread, at most 8.
+        limits: limits on photos; the defaults if None.
 
     Yields:
-        One record a photo, in order. A photo that cannot be read gives its record and stops nobody.
+        One record per photo, in order. A photo that cannot be read yields a record with its error.
     """
     threads = torch.get_num_threads()
-    workers = workers or min(8, threads)  # each needs memory for a batch
+    workers = workers or min(8, threads)  # each worker needs memory for a batch
     groups = _groups(sources, batch_size)
     start = list(islice(groups, 2))
-    if len(start) < 2:  # nothing to share: all threads work on the one batch
+    if len(start) < 2:  # a single batch: PyTorch uses all threads for it
         with ThreadPoolExecutor(workers) as readers:
             for group in start:
                 yield from _caption(model, group, options, limits, readers.map)
@@ -113,7 +112,7 @@ def caption_photos(
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Number of processors available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -142,7 +141,7 @@ def _caption(
     limits: ImageLimits | None,
     each: Callable[..., Iterable[Any]] = map,
 ) -> list[Record]:
-    """Read and caption one batch; `each` is `map` or reads several photos at the same time."""
+    """Read and caption one batch; `each` is `map`, or a parallel version of it."""
     opened = list(each(lambda named: _prepare(model, named[1], limits), group))
     photos, fingerprints = zip(*opened, strict=True)
     return list(caption_prepared(model, [name for name, _ in group], photos, options, fingerprints))
@@ -155,15 +154,15 @@ def caption_prepared(
     options: DecodingOptions | None,
     fingerprints: Sequence[Fingerprint | None],
 ) -> Iterator[Record]:
-    """Caption one batch of photos that are read already, where they could be; see `caption_photos`."""
+    """Caption one batch of photos that have been read, or failed to; see `caption_photos`."""
     photos = [photo for photo in opened if isinstance(photo, PreparedPhoto)]
     captions: Iterator[Caption | SentenceError]
     try:
         captions = iter(model.caption_batch(photos, options))
-    except SentenceError:  # one of them cannot be translated: find out which, so that the others have their captions
+    except SentenceError:  # one caption cannot be translated: try each, so that the others succeed
         captions = (_alone(model, photo, options) for photo in photos)
     for name, photo, known in zip(names, opened, fingerprints, strict=True):
-        yield _record(name, photo if isinstance(photo, ImageError) else next(captions), known)
+        yield record_of(name, photo if isinstance(photo, ImageError) else next(captions), known)
 
 
 def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | None) -> Caption | SentenceError:
@@ -173,7 +172,8 @@ def _alone(model: Captioner, photo: PreparedPhoto, options: DecodingOptions | No
         return problem
 
 
-def _record(path: str, result: Caption | ImageError | SentenceError, known: Fingerprint | None) -> Record:
+def record_of(path: str, result: Caption | ImageError | SentenceError, known: Fingerprint | None = None) -> Record:
+    """The record of a photo with the caption that it got, or why it got none."""
     if isinstance(result, SentenceError):
         error = f"cannot translate the caption of {path}: {result}"
         return Record(path=path, error=error, fingerprint=known)

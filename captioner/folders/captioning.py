@@ -1,6 +1,4 @@
-"""Caption folders of any size: a run that can be stopped at any time and continued, from Python as from the command
-line.
-"""
+"""Caption folders of any size, from Python or the command line. Runs can be stopped at any time and resumed."""
 
 import contextlib
 import itertools
@@ -26,7 +24,7 @@ from captioner.folders.sidecars import Sidecars
 from captioner.images import ImageLimits, Source
 from captioner.text import ENGLISH
 
-if TYPE_CHECKING:  # loads torch, which mistakes need not wait for
+if TYPE_CHECKING:  # loads torch, which error messages should not wait for
     from captioner.predict import Captioner
 
     Model = Captioner | Checkpoint | str | os.PathLike[str] | None
@@ -37,25 +35,26 @@ _SHOWN_PROBLEMS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOptions:
-    """How the photos of a folder are captioned, and where the captions go.
+    """How to caption the photos of a folder, and what to write.
 
     Attributes:
-        search: what to search for; the model's own defaults if None.
-        language: of the sentences, two letters; for a loaded model it is the model's own.
-        prefix: put before each sentence.
-        suffix: put behind each sentence.
-        sidecars: write a text file for each photo, too.
-        metadata: read and write the metadata of photos; untouched if None.
-        existing: what becomes of photos that have results already: `skip` them, do them again and `overwrite` the
-            results, or let it be an `error`.
-        retry_errors: do photos again that failed in an earlier run.
-        max_errors: stop once more than so many photos failed.
-        device: where a model is loaded to; see `captioner.load`.
-        batch_size: photos at once.
-        workers: threads that caption; see `captioner.folders.batch.caption_photos`.
-        limits: which photos are refused.
+        search: decoding options; the model's defaults if None.
+        language: of the captions, two-letter code; a loaded model keeps its own.
+        prefix: text to add before each caption.
+        suffix: text to add after each caption.
+        sidecars: also write a text file for each photo.
+        metadata: read and write the metadata of photos; ignored if None.
+        existing: if a photo has results already: `skip` it, caption it again and `overwrite` the results, or raise
+            an `error`.
+        retry_errors: caption photos again that failed in an earlier run.
+        max_errors: stop after more than this many photos failed.
+        device: device of the model; see `captioner.load`.
+        precision: arithmetic of a model that is loaded; see `captioner.load`.
+        batch_size: photos per batch.
+        workers: captioning threads; see `captioner.folders.batch.caption_photos`.
+        limits: limits on photos.
         pool: caption on a Ray cluster; in this process if None.
-        dry_run: caption and write nothing, only say which photos would be captioned.
+        dry_run: report which photos would be captioned, but write nothing.
     """
 
     search: DecodingOptions | None = None
@@ -68,6 +67,7 @@ class FolderOptions:
     retry_errors: bool = False
     max_errors: int | None = None
     device: str = "auto"
+    precision: str = "auto"
     batch_size: int = 32
     workers: int | None = None
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -76,12 +76,12 @@ class FolderOptions:
 
 
 class Step(NamedTuple):
-    """What a run says about its progress: once when its work begins, and then after each photo.
+    """Progress of a run, reported when the work begins and after each photo.
 
     Attributes:
-        record: of the photo, as JSON lines hold it; in a dry run its `path` alone; None when the work begins.
-        counts: of the photos so far.
-        total: photos found, those to be skipped among them.
+        record: record of the photo, as in the JSON Lines output; only `path` in a dry run; None when the work begins.
+        counts: counts of the photos so far.
+        total: number of photos found, skipped ones included.
     """
 
     record: Row | None
@@ -91,14 +91,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FolderResult:
-    """What became of the photos of a folder.
+    """The result of captioning a folder.
 
     Attributes:
-        counts: how many were captioned, failed or skipped.
+        counts: photos captioned, failed and skipped.
         total: photos found.
-        journal: the file that holds every record; None without an output.
-        passed: what the search passed over.
-        complete: whether all are done; otherwise the same call goes on.
+        journal: the file with all records; None without an output.
+        passed: files and folders that the search ignored.
+        complete: whether all photos are done; if not, the same call resumes the run.
     """
 
     counts: Counts
@@ -119,25 +119,25 @@ def caption_folder(
     tell: Callable[[str], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> FolderResult:
-    """Caption all photos of a folder, or of several. The same call continues a run that was stopped.
+    """Caption all photos of one or more folders. To resume a stopped run, repeat the call.
 
-    A photo that cannot be read gives a record with its error and stops nobody. What people wrote is never overwritten.
+    A photo that cannot be read yields a record with its error. Files not written by captioner are never overwritten.
 
     Args:
-        model: a loaded model, or what `captioner.load` takes; it is loaded only if there is something to do.
-        photos: folders, files or patterns, or a whole search.
-        options: how they are captioned.
-        output: files for the results, made as their suffixes say: `.jsonl`, `.csv`, `.json` (COCO results) or
-            `.parquet`.
-        recursive: also look into the folders of a folder.
+        model: a loaded model, or an argument of `captioner.load`; loaded only if there are photos to caption.
+        photos: folders, files or patterns, or a `Photos` search.
+        options: how to caption the photos.
+        output: output files; the suffix determines the format: `.jsonl`, `.csv`, `.json` (COCO results),
+            `.parquet` or `.sqlite`.
+        recursive: also search subfolders.
         progress: called when the work begins and after each photo.
-        tell: takes a sentence about each thing worth knowing.
-        stop: asked before each photo; once it says True, what was started is finished and kept.
+        tell: called with messages for the user.
+        stop: called before each photo; if it returns True, the run finishes the photos in progress and stops.
 
     Raises:
-        UsageError: there are no photos, the results that are there were made with other settings, or metadata are
-            wanted and ExifTool is missing.
-        OutputError: an output is in use, cannot be written, or is there and may not be replaced.
+        UsageError: there are no photos, existing results were made with other settings, or ExifTool is required but
+            missing.
+        OutputError: an output is in use, cannot be written, or exists and must not be replaced.
         ModelError: there is no usable model.
     """
     options = options or FolderOptions()
@@ -164,7 +164,7 @@ class _Work:
         else:
             self.model, self.read, self.language = model, model.checkpoint, model.language
             if options.language not in {"", model.language}:
-                raise UsageError(f"the model was loaded to write {model.language!r}, not {options.language!r}.")
+                raise UsageError(f"the model was loaded for language {model.language!r}, not {options.language!r}.")
         if self.language != ENGLISH:
             checkpoint.read_translator().check_language(self.language)
         self.photos, self.options, self.progress, self.stop = photos, options, progress, stop
@@ -188,12 +188,12 @@ class _Work:
 
     def do(self, tell: Callable[[str], None]) -> FolderResult:
         passed, complete = PassedOver(), False
-        # Before anything is written; a search takes long enough to be stopped.
+        # Nothing has been written yet, but a search may take long enough to be stopped.
         self.total = self.target.survey(itertools.takewhile(lambda _: not self.stop(), self.photos.search(passed)))
         if not self.stop():
             if not passed.photos:
-                reasons = passed.reasons() or "there is nothing in it"
-                raise UsageError(f"{self.photos.described}: no photo found; {reasons}.")
+                reasons = passed.reasons() or "it contains no files"
+                raise UsageError(f"{self.photos.described}: no photos found; {reasons}.")
             with self.exiftool or contextlib.nullcontext(), self.target:
                 complete = self._dry() if self.options.dry_run else self._captioned(tell)
         return FolderResult(
@@ -201,11 +201,12 @@ class _Work:
         )
 
     def _settings(self) -> dict[str, object]:
-        """What captions depend on, by which results that were made otherwise are known."""
+        """The settings that captions depend on, to detect results made with others."""
         translated = self.language != ENGLISH
         return {
             "model": self.read.path.name,
             "weights": checkpoint.digest(self.read),
+            "precision": self.model.precision if self.model else self.options.precision,
             "language": self.language,
             "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
             "prefix": self.options.prefix,
@@ -222,15 +223,17 @@ class _Work:
         return not self.stop()
 
     def _captioned(self, tell: Callable[[str], None]) -> bool:
-        """Caption what is to be captioned; returns whether all of it is done."""
+        """Caption the remaining photos; returns whether all are done."""
         target, options = self.target, self.options
         if not target.locked:
-            tell(f"{target.journal}: this file system knows no locks; let no second run write there.")
+            tell(
+                f"{target.journal}: this file system has no file locks; do not start a second run with the same output."
+            )
         if target.taken_over is not None:
             many, path = len(target.taken_over), target.taken_over.path
-            tell(f"goes on with {many:,} records of a run that was stopped; delete {path} to begin anew.")
+            tell(f"resuming a stopped run with {many:,} records; to start over, delete {path}.")
         todo = itertools.takewhile(lambda _: not self.stop(), target.todo(self.photos))
-        first = next(todo, None)  # where nothing is to be done, no model is loaded
+        first = next(todo, None)  # without photos to caption, no model is loaded
         rows = iter(()) if first is None else self._rows(itertools.chain([first], todo))
         self._step(None)
         stopped = False
@@ -244,7 +247,7 @@ class _Work:
         complete = not (stopped or self.stop())
         target.finish(complete=complete)
         for path, aside in target.set_aside.items():
-            tell(f"{path} was not as captioner had written it; what it held is kept as {aside}.")
+            tell(f"{path} was changed after captioner wrote it; the changed file is kept as {aside}.")
         self._tell_problems(tell)
         return complete
 
@@ -260,7 +263,7 @@ class _Work:
                 tell(f"and {len(problems) - _SHOWN_PROBLEMS:,} more {what}.")
 
     def _rows(self, photos: Iterable[Found]) -> Iterator[Row]:
-        """Records of the photos, from this process or from a cluster."""
+        """Yield records of the photos, from this process or from a cluster."""
         options = self.options
         if options.pool:
             return cluster.caption_photos(
@@ -275,7 +278,9 @@ class _Work:
         from captioner.folders.batch import caption_photos
         from captioner.predict import Captioner
 
-        model = self.model or Captioner.load(self.read, device=options.device, language=self.language)
+        model = self.model or Captioner.load(
+            self.read, device=options.device, precision=options.precision, language=self.language
+        )
         sources: Iterator[tuple[str, Source | ImageError]] = (
             (photo.path, photo.problem or (photo.path if photo.content is None else photo.content)) for photo in photos
         )
@@ -297,7 +302,7 @@ def _listed(
 
 
 def _framed(row: Row, before: str, behind: str) -> Row:
-    """A record with a text before and behind each of its sentences."""
+    """A record with prefix and suffix added to each caption."""
     if row["captions"] is None or not (before or behind):
         return row
     sentences = [{**one, "caption": f"{before}{one['caption']}{behind}"} for one in row["captions"]]

@@ -1,7 +1,7 @@
-"""Captioning on many machines: the same pipeline on Ray Data, which spreads it and does again what a dead worker had.
+"""Caption on many machines with Ray Data, which distributes the batches and repeats those of failed workers.
 
-Ray is imported when it is asked for, and installed by `pip install 'captioner[ray]'` on every machine. All machines see
-the photos under the same absolute paths, and the model as well if it is not an embedded one.
+Ray is imported on demand; install it on every machine with `pip install 'captioner[ray]'`. All machines must see the
+photos under the same absolute paths, and the model as well unless it is an embedded one.
 """
 
 import json
@@ -17,7 +17,7 @@ from captioner.errors import CaptionerError, ImageError, UsageError
 from captioner.folders import fingerprint
 from captioner.images import ImageLimits, open_image, to_pixels
 
-if TYPE_CHECKING:  # those that read photos load neither models nor torch
+if TYPE_CHECKING:  # workers that read photos need neither models nor torch
     import pyarrow
 
     from captioner.checkpoint import Checkpoint
@@ -25,23 +25,24 @@ if TYPE_CHECKING:  # those that read photos load neither models nor torch
     from captioner.folders.finding import Found
 
 _BATCHES_A_BLOCK = 4
-"""Prepared photos travel between machines in blocks: of 64, about 10 MB."""
+"""Prepared photos per block sent between machines; 64 are about 10 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Who works.
+    """The Ray cluster and its workers.
 
     Attributes:
-        address: of a Ray cluster; `auto` finds the one that this machine belongs to; None makes one of this machine
-            alone.
-        models: most models at work at once; None takes one a GPU, without GPUs one a processor but the last.
-        device: of each model; see `Captioner.load`.
+        address: of a Ray cluster; `auto` finds the cluster of this machine; None starts one on this machine only.
+        models: maximum number of model replicas; None: one per GPU or, without GPUs, one per processor minus one.
+        device: device of each model; see `Captioner.load`.
+        precision: arithmetic of each model; see `Captioner.load`.
     """
 
     address: str | None = None
     models: int | None = None
     device: str = "auto"
+    precision: str = "auto"
 
 
 def caption_photos(
@@ -54,20 +55,19 @@ def caption_photos(
     pool: Pool,
     limits: ImageLimits,
 ) -> Iterator[dict[str, Any]]:
-    """Caption photos on a cluster, in the batches in which one process would do it.
+    """Caption photos on a cluster, in the same batches as a single process.
 
     Args:
         checkpoint: the model.
-        photos: all of them are asked for before the first is captioned.
-        options: what to search for.
-        batch_size: photos at once.
-        language: of the sentences, two letters.
-        pool: who works.
-        limits: which photos are refused.
+        photos: consumed completely before the first photo is captioned.
+        options: decoding options.
+        batch_size: photos per batch.
+        language: of the captions, two-letter code.
+        pool: the cluster.
+        limits: limits on photos.
 
     Yields:
-        One record a photo as JSON's types, in order. Work that was done twice, because a worker died before it could
-        say so, is told once.
+        One record per photo as JSON types, in order. Work repeated after a worker died is reported once.
 
     Raises:
         UsageError: Ray is not installed, or there is no cluster at the address.
@@ -87,13 +87,15 @@ def caption_photos(
                     yield record
     except ray.exceptions.RayError as problem:
         reason = str(problem).strip().splitlines()[-1]
-        raise CaptionerError(f"Ray gave up ({reason}); what is written stays, the same command goes on.") from problem
+        raise CaptionerError(
+            f"Ray failed ({reason}); finished photos are kept; run the same command to resume."
+        ) from problem
     finally:
         ray.shutdown()
 
 
 def _start(pool: Pool) -> Any:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage statistics
     try:
         import ray
         import ray.data
@@ -109,7 +111,7 @@ def _start(pool: Pool) -> Any:
         ray.init(address=pool.address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, ValueError) as problem:
         raise UsageError(
-            f"--ray-address {pool.address}: no Ray cluster ({problem}); start one with: ray start."
+            f"--ray-address {pool.address}: no Ray cluster found ({problem}); start one with: ray start --head."
         ) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -119,7 +121,7 @@ def _start(pool: Pool) -> Any:
 
 
 def _knock(address: str | None) -> None:
-    """See whether anybody listens at an address host:port; Ray itself would try for minutes."""
+    """Check that something listens at host:port; Ray itself would retry for minutes."""
     host, colon, port = (address or "").rpartition(":")
     if not (colon and port.isdecimal()) or "/" in host:
         return
@@ -127,7 +129,7 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, OverflowError) as problem:
         raise UsageError(
-            f"--ray-address {address}: nobody answers ({problem}); start a cluster with: ray start."
+            f"--ray-address {address}: no answer ({problem}); start a Ray cluster with: ray start --head."
         ) from None
 
 
@@ -142,7 +144,7 @@ def _dataset(
     pool: Pool,
     limits: ImageLimits,
 ) -> Any:
-    """The pipeline: names → prepared photos, on any processor → records, where a model is."""
+    """The pipeline: names → prepared photos (any processor) → records (a model replica)."""
     from captioner.checkpoint import PRETRAINED
 
     there = ray.cluster_resources()
@@ -150,9 +152,9 @@ def _dataset(
     on_gpus = pool.device in {"auto", "cuda"} and gpus >= 1
     models = pool.models or int(gpus if on_gpus else max(1, processors_there - 1))
     size = checkpoint.config.image.size
-    embedded = checkpoint.path.parent == PRETRAINED  # on each machine where captioner is installed there
+    embedded = checkpoint.path.parent == PRETRAINED  # found wherever captioner is installed
     model = checkpoint.path.name if embedded else str(checkpoint.path.absolute())
-    # Reading a photo takes far less time than captioning it, so that a reader and a model may share one.
+    # Reading a photo is much faster than captioning it, so a reader and a model may share a processor.
     half = min(0.5, processors_there / 2)
     return (
         ray.data.from_arrow(list(_blocks(photos, _BATCHES_A_BLOCK * batch_size)))
@@ -165,7 +167,7 @@ def _dataset(
         )
         .map_batches(
             _Model,
-            fn_constructor_args=(model, pool.device, language, options),
+            fn_constructor_args=(model, pool, language, options),
             batch_format="pyarrow",
             batch_size=batch_size,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=models),
@@ -176,7 +178,7 @@ def _dataset(
 
 
 def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
-    """Tables of `path`, in bytes because not all are UTF-8, and `problem`, why it cannot be read."""
+    """Tables with the columns `path` (bytes, because paths may not be UTF-8) and `problem`, the error."""
     import pyarrow as arrow
 
     remaining = iter(photos)
@@ -191,12 +193,10 @@ def _blocks(photos: "Iterable[Found]", size: int) -> Iterator["pyarrow.Table"]:
 
 
 def _prepare(block: "pyarrow.Table", *, size: int, directory: str, limits: ImageLimits) -> "pyarrow.Table":
-    """Read photos: adds `pixels` (S · S · 3 bytes, RGB), `width` and `height`, or says the `problem`; and a
-    `fingerprint` in JSON.
-    """
+    """Read photos: add `pixels` (S · S · 3 bytes, RGB), `width`, `height` or `problem`, and `fingerprint` (JSON)."""
     import pyarrow as arrow
 
-    os.chdir(directory)  # this process is Ray's and does nothing else; names are relative to where the user is
+    os.chdir(directory)  # this process belongs to Ray; names are relative to the user's directory
     rows = [
         _read(os.fsdecode(path), size, limits) if problem is None else {"problem": problem}
         for path, problem in zip(block["path"].to_pylist(), block["problem"].to_pylist(), strict=True)
@@ -223,12 +223,12 @@ def _read(path: str, size: int, limits: ImageLimits) -> dict[str, Any]:
 
 
 class _Model:
-    """What each of Ray's actors holds."""
+    """The state of one Ray actor: a loaded model."""
 
-    def __init__(self, name: str, device: str, language: str, options: "DecodingOptions") -> None:
+    def __init__(self, name: str, pool: Pool, language: str, options: "DecodingOptions") -> None:
         from captioner.predict import Captioner
 
-        self._model = Captioner.load(name, device=device, language=language)
+        self._model = Captioner.load(name, device=pool.device, precision=pool.precision, language=language)
         self._options = options
 
     def __call__(self, batch: "pyarrow.Table") -> "pyarrow.Table":

@@ -1,4 +1,4 @@
-"""Which files and folders a search leaves out: what systems and devices keep for themselves, and what a user names."""
+"""Files and folders that a search skips: hidden and system files, and those that match the user's patterns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ _JUNK = frozenset(
         "__macosx",
     )
 )
-"""Besides names that begin with a dot, such as `.DS_Store`, `._IMG_1.jpg`, `.AppleDouble`, `.thumbnails`,
-`.Trash-1000`, `.git`.
+"""System folders, in addition to names that begin with a dot (`.DS_Store`, `._IMG_1.jpg`, `.thumbnails`,
+`.Trash-1000`, `.git`).
 """
 
 NO_MEDIA = ".nomedia"
-"""A file of this name tells programs (Android's first) that its folder holds no photos for them."""
+"""A file with this name asks programs to ignore its folder, a convention from Android."""
 
 
 @dataclass(frozen=True)
 class _Pattern:
-    """A pattern of `.gitignore`'s kind; capitals make no difference, as with the kinds of photos."""
+    """A case-insensitive `.gitignore` pattern."""
 
     segments: tuple[str, ...]
     negated: bool
@@ -42,7 +42,9 @@ class _Pattern:
         body = text.removeprefix("!").removeprefix("\\").casefold()
         segments = tuple(segment for segment in body.split("/") if segment)
         if not segments:
-            raise UsageError(f"--exclude {text!r} names nothing; give a pattern such as '*.png', 'drafts/' or '/2019'.")
+            raise UsageError(
+                f"--exclude {text!r} matches nothing; give a pattern such as '*.png', 'drafts/' or '/2019'."
+            )
         anywhere = "/" not in body.rstrip("/")
         return cls(("**", *segments) if anywhere else segments, text.startswith("!"), body.endswith("/"))
 
@@ -59,15 +61,15 @@ def _matches(segments: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 
 
 class Excludes:
-    """Decides about paths relative to the folder that is searched, written with `/`."""
+    """Decides which paths to skip. Paths are relative to the searched folder and use `/`."""
 
     def __init__(self, patterns: Sequence[str] = (), *, hidden: bool = False) -> None:
-        """Read patterns.
+        """Compile the patterns.
 
         Args:
-            patterns: as in a `.gitignore` file: `*.png` at any depth, `/drafts` or `a/b` from the top, `drafts/`
-                folders only, `**` any number of folders, `!` takes back. The last one that matches decides.
-            hidden: also find what is hidden, and what systems keep for themselves.
+            patterns: as in a `.gitignore` file: `*.png` matches at any depth, `/drafts` and `a/b` from the top,
+                `drafts/` only folders; `**` matches any number of folders, and `!` re-includes. The last match decides.
+            hidden: do not skip hidden and system files.
 
         Raises:
             UsageError: a pattern is empty.
@@ -76,7 +78,7 @@ class Excludes:
         self._hidden = hidden
 
     def leaves_out(self, relative: str, *, folder: bool) -> bool:
-        """Whether a file or folder, none of whose parents is left out, is left out itself."""
+        """Whether to skip a file or folder, given that none of its parents is skipped."""
         name = relative.rpartition("/")[2]
         excluded = not self._hidden and (name.startswith(".") or name.casefold() in _JUNK)
         if self._patterns:
@@ -87,7 +89,7 @@ class Excludes:
         return excluded
 
     def leaves_out_below(self, relative: str, *, named: frozenset[str] = frozenset()) -> bool:
-        """Whether a file is left out, or one of the folders that lead to it; names in `named` were asked for."""
+        """Whether to skip a file or one of its parent folders, except those in `named`, which the user gave."""
         parts = relative.split("/")
         return any(
             part not in named and self.leaves_out("/".join(parts[: depth + 1]), folder=depth < len(parts) - 1)
@@ -95,5 +97,5 @@ class Excludes:
         )
 
     def respects(self, names: Sequence[str]) -> bool:
-        """Whether a folder with files of these names asks to be left out, and is heard."""
+        """Whether to skip a folder because of the names of its files."""
         return not self._hidden and NO_MEDIA in names

@@ -1,6 +1,6 @@
-"""Which photos are meant: folders, files, patterns and lists of names, in an order that is always the same.
+"""Find photos in folders, by patterns and from lists of names, in a deterministic order.
 
-Nothing is opened here. Names stay as the system has them, those that are not UTF-8 too (`os.fsdecode`).
+No file is opened here. Names are kept as the system reports them, even if they are not UTF-8 (`os.fsdecode`).
 """
 
 import functools
@@ -30,30 +30,29 @@ _OTHERS = """
 .jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
 """
 SUFFIXES = frozenset(_PHOTOS.split())
-"""What the name of a photo in a folder ends with, in small letters; a file that is named itself may be called anything.
-"""
+"""Suffixes of photos in folders, in lower case. A file given by its own path may have any name."""
 RAW = frozenset(_RAW.split())
-"""What camera raw files are called."""
+"""Suffixes of camera raw files."""
 UNREAD = RAW | frozenset(_OTHERS.split())
-"""Kinds of pictures and films that are not read, some of them only because a package is not installed."""
+"""Suffixes of picture and video formats that are unsupported or need an extra package; they are counted."""
 EXTRA = {"rawpy": RAW, "pillow_jxl": frozenset([".jxl"])}
-"""Package of the extra `formats` → kinds that it reads."""
+"""Package of the extra `formats` → suffixes of the formats that it reads."""
 
 
 @functools.cache
 def suffixes() -> frozenset[str]:
-    """`SUFFIXES`, and those of the kinds that installed packages read."""
+    """`SUFFIXES`, and those of the formats that installed packages read."""
     return SUFFIXES.union(*(kinds for package, kinds in EXTRA.items() if importlib.util.find_spec(package)))
 
 
 class Found(NamedTuple):
-    """A photo that somebody means.
+    """A photo that a search found.
 
     Attributes:
-        path: what it is called in results: absolute where it was given so, else relative to the working directory.
-        root: what it was found under: a folder that was given, or where a file's own name begins.
-        problem: why a folder could not be searched; its path then stands for all that may be in it.
-        content: the photo itself, where it has no file.
+        path: name in results; absolute if it was given so, otherwise relative to the working directory.
+        root: the given folder that contains it, or the folder of a file given by its own path.
+        problem: why a folder could not be searched; `path` is then the folder.
+        content: the photo itself, if it has no file.
     """
 
     path: str
@@ -63,27 +62,27 @@ class Found(NamedTuple):
 
     @property
     def relative(self) -> str:
-        """The path relative to its root, which is the same on every machine that has the folder."""
+        """The path relative to its root, which is the same on every machine with that folder."""
         return os.path.relpath(self.path, self.root) if self.root else self.path
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `count` parts of any set of photos; a photo is always in the same one."""
+    """One of `count` parts of a set of photos. Each photo always belongs to the same part."""
 
     index: int
     count: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `i/n`.
+        """Parse `I/N`.
 
         Raises:
-            UsageError: not 0 ≤ i < n.
+            UsageError: not 0 ≤ I < N.
         """
         index, slash, count = text.partition("/")
         if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-            raise UsageError(f"--shard is {text!r}; give i/n with 0 ≤ i < n, such as 0/8.")
+            raise UsageError(f"--shard is {text!r}; give I/N with 0 ≤ I < N, such as 0/8.")
         return cls(int(index), int(count))
 
     def holds(self, photo: Found) -> bool:
@@ -94,14 +93,14 @@ class Shard:
 
 @dataclass
 class PassedOver:
-    """What a search found, and what it passed over.
+    """Counts of what a search found and ignored.
 
     Attributes:
-        photos: found, those of other shards among them.
-        folders: not searched, because the search was not recursive.
-        links: to folders, which were not followed.
-        excluded: files and folders that `Excludes` left out.
-        paired: camera raw files beside a photo of the same name.
+        photos: photos found, including those of other shards.
+        folders: subfolders not searched, because the search was not recursive.
+        links: links to folders that were not followed.
+        excluded: files and folders skipped by `Excludes`.
+        paired: camera raw files skipped because of a photo with the same name.
         kinds: other files, by suffix.
     """
 
@@ -114,21 +113,21 @@ class PassedOver:
 
     @property
     def unread(self) -> Counter[str]:
-        """Pictures and films of kinds that are not read here, by suffix."""
+        """Pictures and videos in unsupported formats, by suffix."""
         return Counter({suffix: count for suffix, count in self.kinds.items() if suffix in UNREAD})
 
     def reasons(self) -> str:
-        """Why no photo was found, for a sentence; empty if there was nothing at all."""
+        """Why no photo was found, for a message; empty if there were no files at all."""
         shown = ", ".join(suffix or "no suffix" for suffix, _ in self.kinds.most_common(4))
         total = self.kinds.total()
         reasons = {
-            f"{_count(self.folders, 'folder')} not searched (--recursive searches them)": self.folders,
-            f"{_count(self.links, 'link')} to folders not followed (--follow-links follows them)": self.links,
-            f"{_count(total, 'file')} of kinds that are not read ({shown})": total,
-            "camera raw files and JPEG XL are read after: pip install 'captioner[formats]'": any(
+            f"{_count(self.folders, 'folder')} not searched (use --recursive)": self.folders,
+            f"{_count(self.links, 'link')} to folders not followed (use --follow-links)": self.links,
+            f"{_count(total, 'file')} in unsupported formats ({shown})": total,
+            "to read camera raw and JPEG XL files, run: pip install 'captioner[formats]'": any(
                 kinds & self.kinds.keys() for kinds in EXTRA.values()
             ),
-            f"{_count(self.excluded, 'name')} left out (hidden, a system's, or excluded; see --hidden and --exclude)": (
+            f"{_count(self.excluded, 'name')} skipped (hidden, system or excluded; see --hidden and --exclude)": (
                 self.excluded
             ),
         }
@@ -137,21 +136,21 @@ class PassedOver:
 
 @dataclass(frozen=True, kw_only=True)
 class Photos:
-    """Photos to be found; each iteration searches again, so that no more than one folder's names are in memory.
+    """A search for photos. Each iteration searches again, so only the names of one folder are in memory.
 
     Attributes:
-        arguments: folders, files or patterns. A pattern that matches nothing is taken for a file's name.
-        names: folders or files whose names are never patterns.
-        source: where the names come from, for messages.
-        recursive: also look into the folders of a folder.
-        follow_links: also into folders that are linked to. No folder is then searched twice and no file found twice, so
-            that the search ends. Otherwise links to folders are not followed, so that no search leaves its root.
-        exclude: patterns of what is left out; see `Excludes`. They hold for files that are named themselves, too.
-        hidden: also find what is hidden, and what systems keep for themselves; what is named itself is always found.
-        raw_pairs: a camera raw file in a folder and a photo with the same name are `one` photo, which is the latter, or
-            `both` are found.
-        shard: which part is wanted; all if None.
-        standard_input: the photo for which the argument `-` stands; None makes it a file of that name.
+        arguments: folders, files or patterns. A pattern without matches is treated as a file name.
+        names: folders or files that are never treated as patterns.
+        source: where `names` come from, for messages.
+        recursive: also search subfolders.
+        follow_links: follow links to folders. Each folder and file is then visited only once, so the search terminates.
+            Without it, a search never leaves its root.
+        exclude: patterns of paths to skip; see `Excludes`. They apply to files given by their own path, too.
+        hidden: include hidden and system files; paths that are given explicitly are always included.
+        raw_pairs: if a folder has a camera raw file and a photo with the same name, find only `one`, the photo, or
+            `both`.
+        shard: the part to find; all if None.
+        standard_input: the photo for the argument `-`; if None, `-` is a file name.
     """
 
     arguments: Sequence[str] = ()
@@ -167,17 +166,17 @@ class Photos:
 
     @property
     def described(self) -> str:
-        """What is searched, for messages."""
+        """Where this searches, for messages."""
         return ", ".join([*self.arguments, *([self.source] if self.source else self.names)])
 
     def __iter__(self) -> Iterator[Found]:
         return self.search(PassedOver())
 
     def search(self, passed: PassedOver) -> Iterator[Found]:
-        """Find the photos, and count what is passed over.
+        """Find the photos, and count what is ignored.
 
         Raises:
-            UsageError: a pattern of `exclude` is empty.
+            UsageError: a pattern in `exclude` is empty.
         """
         for photo in _Search(self, passed).photos():
             passed.photos += 1
@@ -187,7 +186,7 @@ class Photos:
 
 class _Folder(NamedTuple):
     path: str
-    relative: str  # to its root, written with /
+    relative: str  # relative to its root, with /
 
 
 class _Search:
@@ -196,7 +195,7 @@ class _Search:
         self._passed = passed
         self._excludes = Excludes(wanted.exclude, hidden=wanted.hidden)
         self._excludes_named = Excludes(wanted.exclude, hidden=True)
-        self._seen: set[tuple[int, int]] = set()  # device and inode of files and folders, if links are followed
+        self._seen: set[tuple[int, int]] = set()  # device and inode of visited files and folders, if links are followed
 
     def photos(self) -> Iterator[Found]:
         for argument in self._wanted.arguments:
@@ -223,7 +222,7 @@ class _Search:
             yield from self._named(pattern, root)
 
     def _is_quiet(self, name: str, top: Path) -> bool:
-        """Whether a folder between `top` and a file that a pattern matches asks to be left out."""
+        """Whether a folder between `top` and a file that matches a pattern is to be skipped."""
         folders = (folder for folder in Path(name).parents if folder != top and top in folder.parents)
         return any(self._excludes.respects([NO_MEDIA] * (folder / NO_MEDIA).exists()) for folder in folders)
 
@@ -251,14 +250,14 @@ class _Search:
                 levels.append(self._level(entry, root))
 
     def _level(self, folder: _Folder, root: str) -> Iterator[Found | _Folder]:
-        """The photos in a folder, and the folders to be searched, by name."""
+        """The photos and the subfolders to search in a folder, sorted by name."""
         try:
             if not self._is_new(folder.path):
                 return
             with os.scandir(folder.path) as entries:
                 listed = sorted((entry.name, *self._kind(entry)) for entry in entries)
         except OSError as problem:
-            reason = f"cannot read the folder {folder.path!a}: {problem.strerror}; check that it exists and may be read"
+            reason = f"cannot read the folder {folder.path!a}: {problem.strerror}; check that it exists and is readable"
             yield Found(folder.path, root, ImageError(reason))
             return
         if folder.relative and self._excludes.respects([name for name, *_ in listed]):
@@ -299,7 +298,7 @@ class _Search:
         return {stem + suffix for stem, suffix in split if suffix.lower() in RAW and stem.casefold() in stems}
 
     def _kind(self, entry: os.DirEntry[str]) -> tuple[bool, bool]:
-        """Whether it is a folder to be searched, and whether it is a link to one that is not followed."""
+        """Whether an entry is a folder to search, and whether it is a link that is not followed."""
         try:
             if entry.is_dir(follow_symlinks=self._wanted.follow_links):
                 return True, False
@@ -308,12 +307,12 @@ class _Search:
             return False, False
 
     def _is_new(self, path: str) -> bool:
-        """Whether a file or folder was not seen before, under whatever name; always, unless links are followed."""
+        """Whether a file or folder has not been visited yet; always True unless links are followed."""
         if not self._wanted.follow_links:
             return True
         try:
             status = os.stat(path)
-        except OSError:  # whoever reads it will say so
+        except OSError:  # reported when it is read
             return True
         key = (status.st_dev, status.st_ino)
         if key in self._seen:
@@ -323,7 +322,7 @@ class _Search:
 
 
 def normalised(name: str) -> str:
-    """The path without what says nothing: `./a//b/../c.jpg` is `a/c.jpg`, unless b is a link that leads elsewhere."""
+    """Normalize a path: `./a//b/../c.jpg` becomes `a/c.jpg`, unless b is a link to another folder."""
     path = os.path.normpath(name)
     if os.pardir in Path(name).parts:
         try:
@@ -335,21 +334,18 @@ def normalised(name: str) -> str:
 
 
 def read_names(data: bytes, *, ends_with_nul: bool, source: str = "the list of names") -> list[str]:
-    """Names in a list, one a line, or (`find -print0`) each followed by a NUL; empty ones are left out.
+    """Parse a list of names, one per line or each followed by a NUL (`find -print0`); empty names are ignored.
 
-    Lines may end as on Windows, the text may have a byte-order mark or be UTF-16, and a name may stand in double
-    quotes.
+    Accepts Windows line endings, byte-order marks, UTF-16, and names in double quotes.
 
     Raises:
-        UsageError: lines hold NULs, or UTF-16 is cut off.
+        UsageError: lines contain NULs, or UTF-16 text is truncated.
     """
     if ends_with_nul:
         return [os.fsdecode(name) for name in data.split(b"\0") if name]
     text = decode_text(data, source, errors="surrogateescape")
     if "\0" in text:
-        raise UsageError(
-            f"{source} has names that end with NUL, or text without a byte-order mark; give -0 or save it as UTF-8."
-        )
+        raise UsageError(f"{source} contains NUL characters; add -0 if they end the names, otherwise save it as UTF-8.")
     return [_unquoted(line) for line in (line.rstrip("\r") for line in text.split("\n")) if line]
 
 
@@ -363,13 +359,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _root_of_file(path: str) -> str:
-    """The working directory (written as nothing) for what is in it, else the file's own folder."""
+    """The root of a file given by its own path: empty for the working directory, else the file's folder."""
     outside = os.path.isabs(path) or os.pardir in Path(path).parts
     return os.path.dirname(path) if outside else ""
 
 
 def _root_of_pattern(pattern: str) -> str | None:
-    """Of an absolute pattern the folders before its first wildcard; None otherwise."""
+    """The folders before the first wildcard of an absolute pattern; None for a relative one."""
     if not os.path.isabs(pattern):
         return None
     parts = Path(pattern).parts

@@ -1,4 +1,4 @@
-"""What tells a photo from another one that has taken its name: its size, its time, and a hash of its bytes."""
+"""Fingerprints of files, to detect that a photo has changed: size, modification time, and a hash."""
 
 import hashlib
 import os
@@ -8,33 +8,33 @@ from functools import partial
 from typing import Any
 
 Fingerprint = Mapping[str, Any]
-"""`bytes`: the file's size; `modified`: seconds since 1970; `digest`: of the content, None where it was not read."""
+"""`bytes`: file size; `modified`: seconds since 1970; `digest`: hash of the content, None if it was not read."""
 
 _MOST = 2**30
-"""Bytes up to which a file is hashed; what is larger is no photo that is read."""
+"""Maximum size of a file to hash, in bytes; larger files are not readable photos."""
 
 
 def take(path: str | os.PathLike[str]) -> Fingerprint | None:
-    """Take the fingerprint of a file; None if it is none, or cannot be looked at.
+    """Take the fingerprint of a file; None if it is not a readable file.
 
-    Its time is looked at before its bytes are read: a photo that is exchanged meanwhile differs later.
+    The time is taken before the content is read, so that a change in between is detected later.
     """
     quick = look(path)
     return quick and {**quick, "digest": digest(path) if quick["bytes"] <= _MOST else None}
 
 
 def look(path: str | os.PathLike[str]) -> Fingerprint | None:
-    """A file's size and time; None if it is no file, or cannot be looked at."""
+    """A file's size and time; None if it is not a readable file."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
-    # Microseconds are enough, and any program reads them back as they were written.
+    # Microseconds are precise enough, and survive any JSON program.
     return {"bytes": status.st_size, "modified": round(status.st_mtime, 6)} if stat.S_ISREG(status.st_mode) else None
 
 
 def changed(path: str | os.PathLike[str], recorded: Fingerprint) -> bool:
-    """Whether a file is another one than it was; its bytes are read only if its time alone is new."""
+    """Whether a file has changed. Its content is read only if the time differs but the size does not."""
     now = look(path)
     if now is None or (now["bytes"], now["modified"]) == (recorded.get("bytes"), recorded.get("modified")):
         return False
@@ -43,7 +43,7 @@ def changed(path: str | os.PathLike[str], recorded: Fingerprint) -> bool:
 
 
 def mark(recorded: object) -> int | None:
-    """A number for size and time, of which a million take little memory; None if there are none."""
+    """Size and time as one number, to save memory; None if they are missing."""
     if not isinstance(recorded, Mapping):
         return None
     found = (recorded.get("bytes"), recorded.get("modified"))

@@ -1,10 +1,10 @@
-"""The journal of a run: a JSON-lines file that grows by one whole record at a time and outlives every crash.
+"""The journal of a run: an append-only JSON Lines file of records that survives crashes.
 
-A record is one `write`. A crash inside it leaves a torn last line, which the next run cuts off. So the file always
-holds the first records of the run, each once, and the run goes on behind them.
+Each record is one `write`. A crash during a write leaves an incomplete last line, which the next run removes. So the
+file always contains the first records of the run, each once, and a run resumes after them.
 
-The first record also says how it and those behind it were made, under the key `made`: the settings, and the folder to
-which the paths are relative, itself relative to the journal's.
+Under the key `made`, the first record states the settings of all following records, and the folder to which the paths
+are relative, itself relative to the folder of the journal.
 """
 
 import contextlib
@@ -20,47 +20,47 @@ from captioner.errors import OutputError
 from captioner.folders import fingerprint
 
 Row = Mapping[str, Any]
-"""A record as JSON's types; see `captioner.folders.batch.Record.as_dict`."""
+"""A record as JSON types; see `captioner.folders.batch.Record.as_dict`."""
 
 Made = Mapping[str, Any]
-"""How records were made: setting → value."""
+"""The settings of records: name → value."""
 
 MADE, FOLDER, FINGERPRINT = "made", "folder", "fingerprint"
-_NOT_SETTINGS = {FOLDER, "model"}  # a model may be called otherwise or stand elsewhere; its `weights` say which it is
+_NOT_SETTINGS = {FOLDER, "model"}  # a model may be renamed or moved; its `weights` identify it
 
-_MODELS = {"weights": "model", "translator": "translator"}  # known by a hash, which says nothing to people
+_MODELS = {"weights": "model", "translator": "translator"}  # identified by a hash, which means nothing to users
 _BEGINNING = b'{"path": "'
 _TRIED = 100
-"""Photos of which one must be there, if a journal is to be believed where they are."""
+"""Number of photos to look for; one must exist to trust the journal's folder."""
 
 
 class Journal:
-    """A journal that is read, and opened for more by `with`.
+    """A journal. It is read when created, and opened for appending by `with`.
 
     Attributes:
         path: the file.
         failed: paths whose record is an error.
-        made: how its records were made; several if journals of several runs were put together.
-        making: how the records are made that are appended; None does not say so.
+        made: the settings of its records; several if journals of several runs were merged.
+        making: the settings of appended records; None does not store any.
     """
 
     def __init__(self, path: Path, making: Made | None = None) -> None:
-        """Read what is there; nothing is changed.
+        """Read the existing records without changing the file.
 
         Args:
             path: the file.
             making: see above.
 
         Raises:
-            OutputError: the file cannot be read, or something other than this program wrote it.
+            OutputError: the file cannot be read, or was not written by captioner.
         """
         self.path = path
         self.failed: set[str] = set()
         self.made: list[Made] = []
         self.making = making
-        self._records: dict[str, tuple[int, int | None]] = {}  # where each begins, and `mark` of its photo
-        self._end = 0  # behind the last whole record
-        self._unended = False  # the last record lacks its line end, which some editors leave away
+        self._records: dict[str, tuple[int, int | None]] = {}  # path → offset, and `mark` of the photo
+        self._end = 0  # offset after the last complete record
+        self._unended = False  # some editors remove the final line break
         self._file: BinaryIO | None = None
         try:
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
@@ -73,10 +73,10 @@ class Journal:
         return self.open()
 
     def open(self) -> Self:
-        """Open it for more records, and cut off what a crash left half written.
+        """Open the file for appending, and remove a record that a crash left incomplete.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,9 +95,9 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """See to it that all records are on the disk, and take no more."""
+        """Flush all records to disk and close the file."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # a device that cannot
+            with contextlib.suppress(OSError):  # not supported by some devices
                 os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
@@ -113,12 +113,12 @@ class Journal:
 
     @property
     def paths(self) -> Collection[str]:
-        """Of all records, in order."""
+        """The paths of all records, in order."""
         return self._records.keys()
 
     @property
     def folder(self) -> Path | None:
-        """The folder to which its paths are relative; None if it does not say so, or was moved away from its photos."""
+        """The folder to which paths are relative; None if unknown, or if the journal was moved away from its photos."""
         for folder in (made.get(FOLDER) for made in self.made):
             base = self.path.parent / folder if isinstance(folder, str) else None
             if base and any(os.path.lexists(base / path) for path in islice(self._records, _TRIED)):
@@ -126,14 +126,14 @@ class Journal:
         return None
 
     def difference(self, asked: Made) -> str | None:
-        """In words, in which setting its records differ from what is asked for; None if in none."""
+        """Describe how the settings of the records differ from `asked`; None if they do not."""
         return next(filter(None, (difference(made, asked) for made in self.made)), None)
 
     def append(self, row: Row) -> None:
-        """Write a record, whole or not at all.
+        """Append a record atomically.
 
         Raises:
-            OutputError: it cannot be written, for instance because the disk is full.
+            OutputError: the record cannot be written, for example because the disk is full.
         """
         assert self._file is not None, "open the journal by with"
         if self.making is not None and self.making not in self.made:
@@ -141,7 +141,7 @@ class Journal:
         line = json.dumps(row).encode("ascii") + b"\n"
         try:
             rest = line
-            while rest:  # once, unless the disk is full, which the second time says
+            while rest:  # one write suffices, unless the disk is full, which the next write reports
                 rest = rest[os.write(self._file.fileno(), rest) :]
         except OSError as problem:
             with contextlib.suppress(OSError):
@@ -150,21 +150,21 @@ class Journal:
         self._add(row, len(line))
 
     def row(self, path: str) -> Row:
-        """The record of a path that is in the journal."""
+        """Read the record of a path."""
         with self.path.open("rb") as file:
             file.seek(self._records[path][0])
             found: Row = json.loads(file.readline())
         return found
 
     def is_of(self, path: str, photo: str) -> bool:
-        """Whether the record of a path is of the photo that is in a file now; where that cannot be told, it is."""
+        """Whether a file is still the photo that was captioned, as far as the record can tell."""
         mark = self._records[path][1]
         if mark is None or mark == fingerprint.mark(fingerprint.look(photo)):
             return True
         return not fingerprint.changed(photo, self.row(path)[FINGERPRINT])
 
     def rows(self) -> Iterator[Row]:
-        """All records, in order, one in memory at a time."""
+        """Iterate over all records in order, with one in memory at a time."""
         if not self._records:
             return
         with self.path.open("rb") as file:
@@ -179,7 +179,7 @@ class Journal:
             known = isinstance(row["path"], str) and "error" in row and "caption" in row
         except (ValueError, TypeError, KeyError, RecursionError):
             known = False
-        if not whole and not known:  # the last one, torn; but only ours is cut off
+        if not whole and not known:  # an incomplete last line is removed only if captioner wrote it
             length = min(len(line), len(_BEGINNING))
             if line[:length] != _BEGINNING[:length]:
                 raise self._foreign(number)
@@ -188,7 +188,9 @@ class Journal:
             raise self._foreign(number)
         self._unended = not whole
         if row["path"] in self._records:
-            raise OutputError(f"{self.path}: line {number} is a second record of {row['path']!a}; remove one.")
+            raise OutputError(
+                f"{self.path}: line {number} is a second record of {row['path']!a}; remove one of the two lines."
+            )
         self._add(row, len(line))
 
     def _add(self, row: Row, length: int) -> None:
@@ -196,36 +198,34 @@ class Journal:
         if row["error"] is not None:
             self.failed.add(row["path"])
         made = row.get(MADE)
-        if made is None and not self.made and row.get("language"):  # of before journals said how they were made
+        if made is None and not self.made and row.get("language"):  # a journal from before settings were stored
             made = {"language": row["language"]}
         if isinstance(made, dict) and made not in self.made:
             self.made.append(made)
         self._end += length
 
     def _foreign(self, number: int) -> OutputError:
-        return OutputError(f"{self.path}: line {number} is no record of captioner's; give another name.")
+        return OutputError(f"{self.path}: line {number} was not written by captioner; give another output name.")
 
     def _not_written(self, problem: OSError) -> OutputError:
         reason = problem.strerror or problem
         return OutputError(
-            f"{self.path}: cannot be written ({reason}); what it holds is whole, the same command goes on."
+            f"{self.path}: cannot be written ({reason}); finished photos are kept; run the same command to resume."
         )
 
 
 def difference(made: Made, asked: Made) -> str | None:
-    """In words, in which setting records that were made differ from those that are asked for; None if in none."""
+    """Describe the first setting in which `made` and `asked` differ; None if there is none."""
     for name in sorted(asked.keys() & made.keys() - _NOT_SETTINGS):
         if asked[name] != made[name]:
             if name in _MODELS:
-                return f"was made with another {_MODELS[name]} than the one that is asked for"
-            return f"was made with {name} {made[name]!r}, and now {name} {asked[name]!r} is asked for"
+                return f"was made with another {_MODELS[name]}"
+            return f"was made with {name} {made[name]!r}, not {asked[name]!r}"
     return None
 
 
 def merged(old: Journal, newer: Journal) -> Iterator[Row]:
-    """The records of an old journal, those that a newer one has too taken from there, and then the newer one's
-    others.
-    """
+    """The records of the old journal, replaced by newer ones where there are any, and then all other newer ones."""
     for row in old.rows():
         if row["path"] not in newer:
             yield row
@@ -238,6 +238,6 @@ def merged(old: Journal, newer: Journal) -> Iterator[Row]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a whole file of JSON lines."""
+    """Write records to a new JSON Lines file."""
     with path.open("wb") as file:
         file.writelines(json.dumps(row).encode("ascii") + b"\n" for row in rows)

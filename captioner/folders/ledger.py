@@ -1,9 +1,9 @@
-"""A run's records: the journal, and a second one with what replaces some of its records at the end.
+"""The records of a run: the journal, and a second journal with records that replace old ones at the end.
 
-c.jsonl                 grows by new photos
-c.jsonl.retry           photos done again, because they had failed or another photo has taken their name; put in the old
-                        records' places at the end, or by the next run
-c.jsonl.overwrite       all photos done again; takes the journal's place when it is whole
+c.jsonl                 new photos are appended
+c.jsonl.retry           photos captioned again, because they failed or their file changed; they replace the old records
+                        at the end of the run, or at the start of the next
+c.jsonl.overwrite       all photos captioned again; replaces the journal when it is complete
 """
 
 import os
@@ -17,23 +17,23 @@ from captioner.folders.naming import PlaceNames, relative
 
 
 class Ledger:
-    """The records of a run that has a journal.
+    """The records of a run with a journal.
 
     Attributes:
         path: of the journal.
     """
 
     def __init__(self, path: Path, made: Made, *, overwrite: bool, dry: bool) -> None:
-        """Read what is there.
+        """Read the existing journals.
 
         Args:
             path: of the journal.
-            made: the settings with which captions are made.
-            overwrite: make a new journal, which takes the old one's place at the end.
+            made: the settings that captions depend on.
+            overwrite: write a new journal, which replaces the old one at the end.
             dry: change nothing.
 
         Raises:
-            OutputError: a journal cannot be read, or something other than this program wrote it.
+            OutputError: a journal cannot be read, or was not written by captioner.
             UsageError: the journal's records were made with other settings.
         """
         self.path = path
@@ -43,14 +43,14 @@ class Ledger:
         differs = self._now.difference(made)
         if differs and not overwrite:
             raise UsageError(
-                f"{path} {differs}; use the same settings, another --output, or --existing overwrite to do all again."
+                f"{path} {differs}; use the same settings, another --output, or --existing overwrite to start over."
             )
         try:
             if not dry and grows.exists():
-                if differs:  # an overwrite with other settings was stopped: nobody wants its records any more
+                if differs:  # records of a stopped overwrite with other settings are obsolete
                     grows.unlink()
                     self._now = Journal(grows)
-                elif self._replacing.exists():  # a run that was killed left it
+                elif self._replacing.exists():  # left by a run that was killed
                     _merge(self._now, Journal(self._replacing))
                     self._now = Journal(grows)
             if not dry and not grows.exists():
@@ -65,11 +65,11 @@ class Ledger:
 
     @property
     def taken_over(self) -> Journal | None:
-        """The records of a stopped overwrite, with which this one goes on."""
+        """The journal of a stopped overwrite that this run resumes; None if there is none."""
         return self._now if self._now.path != self.path and len(self._now) else None
 
     def open(self) -> None:
-        """Get ready for more records.
+        """Open the journal for appending.
 
         Raises:
             OutputError: the journal cannot be written.
@@ -77,23 +77,23 @@ class Ledger:
         self._now.open()
 
     def close(self) -> None:
-        """See to it that all records are on the disk, and take no more."""
+        """Flush all records to disk and close the journals."""
         self._now.close()
         if self._again is not None:
             self._again.close()
 
     def name(self, photo: Found) -> str:
-        """What a photo is called in the journal, from wherever it is named."""
+        """The name of a photo in the journal, independent of the working directory."""
         return photo.path if photo.content is not None else self._names.of(photo.path)
 
     def find(self, name: str) -> Journal | None:
-        """The journal that has the newest record of that name; None if there is none."""
+        """The journal with the newest record of a photo; None if there is none."""
         if self._again is not None and name in self._again:
             return self._again
         return self._now if name in self._now else None
 
     def append(self, row: Row) -> None:
-        """Write a record, whole or not at all; if there is one of that name, it is replaced at the end.
+        """Write a record atomically. An existing record of that photo is replaced at the end.
 
         Raises:
             OutputError: it cannot be written.
@@ -106,7 +106,7 @@ class Ledger:
         self._again.append(row)
 
     def finish(self) -> None:
-        """Put new records in the places of old ones.
+        """Replace old records by new ones.
 
         Raises:
             OutputError: the journal cannot be written.
@@ -119,7 +119,9 @@ class Ledger:
                 with replacing(self.path) as temporary:
                     write_rows(temporary, Journal(self._now.path))
                 self._now.path.unlink()
-                _beside(self.path, "retry").unlink(missing_ok=True)  # it would have mended what is gone
+                _beside(self.path, "retry").unlink(
+                    missing_ok=True
+                )  # its records would replace records that no longer exist
         except OSError as problem:
             raise self._not_written(problem) from None
 
@@ -134,5 +136,5 @@ def _merge(old: Journal, newer: Journal) -> None:
 
 
 def _beside(journal: Path, name: str) -> Path:
-    """The journal of what takes the place of some or all of another's records."""
+    """The path of a journal whose records replace those of `path`."""
     return journal.with_name(f"{journal.name}.{name}")

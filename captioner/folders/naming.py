@@ -1,4 +1,4 @@
-"""What photos are called elsewhere: in a journal, in COCO's results, and in the names of text files beside them."""
+"""Names of photos in journals, in COCO results and in sidecars."""
 
 import itertools
 import os
@@ -12,35 +12,33 @@ from captioner.folders.finding import EXTRA, SUFFIXES, Found
 
 _EXTRA = frozenset().union(*EXTRA.values())
 _EXACT = 2**53
-"""Below it a whole number is the same in every program that reads JSON."""
+"""Every JSON program represents integers below this exactly."""
 
 
 class PlaceNames:
-    """Calls each photo what a journal calls it, whoever names it from wherever.
+    """Maps paths to the names in a journal, independent of the working directory.
 
-    Names in a journal are relative to the folder in which the journal was begun, or absolute. Photos are the same if
-    their names are and their folders are, whatever leads to these; so only folders have to be remembered.
+    Names in a journal are absolute, or relative to the folder in which the journal was started. Two paths are the same
+    photo if file name and real folder are the same, so only folders have to be cached.
     """
 
     def __init__(self, base: str, known: Collection[str]) -> None:
-        """Take the names that are there.
+        """Prepare the mapping.
 
         Args:
-            base: the folder to which they are relative.
-            known: the names; may grow.
+            base: the folder to which names are relative.
+            known: the names in the journal; may grow.
         """
         self._known = known
         self._here = os.path.realpath(os.curdir)
         self._base = os.path.realpath(base)
-        self._real: dict[str, str] = {}  # the user's folders → where they are
-        self._spellings: dict[str, list[str]] = {}  # where a folder is → what it is called in names
+        self._real: dict[str, str] = {}  # folder as given → real path
+        self._spellings: dict[str, list[str]] = {}  # real path → spellings in names
         for folder in dict.fromkeys(os.path.split(name)[0] for name in known):
             self._spellings.setdefault(_real(self._base, folder), []).append(folder)
 
     def of(self, path: str) -> str:
-        """The name of a photo that the user calls `path`; in a new folder it is relative to where the journal was
-        begun.
-        """
+        """The name of a photo with the path `path`. In a folder without known names, it is relative to the base."""
         folder, file = os.path.split(path)
         if folder not in self._real:
             self._real[folder] = _real(self._here, folder)
@@ -55,14 +53,12 @@ class PlaceNames:
 def _real(base: str, folder: str) -> str:
     try:
         return os.path.realpath(os.path.join(base, folder))
-    except ValueError:  # a NUL, which no folder's name has
+    except ValueError:  # a NUL in the name
         return folder
 
 
 def relative(path: str, base: str) -> str:
-    """A path relative to a folder, empty if it is the folder itself; absolute where there is no way, as from one drive
-    of Windows to another.
-    """
+    """A path relative to a folder; empty for the folder itself, absolute if on another Windows drive."""
     try:
         found = os.path.relpath(path, base)
     except ValueError:
@@ -71,10 +67,10 @@ def relative(path: str, base: str) -> str:
 
 
 def coco_ids(paths: Sequence[str]) -> list[int | str]:
-    """COCO's `image_id` of each photo, no two the same.
+    """A unique COCO `image_id` for each photo.
 
-    It is the last number in the file's name, if it is below 2⁵³ and no other photo's; otherwise the file's name, if it
-    is no other photo's; otherwise the whole path.
+    It is the last number in the file name if that is below 2⁵³ and unique; otherwise the file name if that is unique;
+    otherwise the whole path.
     """
     names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
     numbers = [_number(name) for name in names]
@@ -90,7 +86,7 @@ def coco_ids(paths: Sequence[str]) -> list[int | str]:
 
 
 def told_apart(names: Iterable[str]) -> list[str]:
-    """The names, all different: "x", "x (2)", "x (3)"; capitals make no difference, as on many file systems."""
+    """Make names unique: "x", "x (2)", "x (3)"; case is ignored, as on many file systems."""
     taken: set[str] = set()
     found = []
     for name in names:
@@ -102,20 +98,18 @@ def told_apart(names: Iterable[str]) -> list[str]:
 
 
 def shared_stems(names: Iterable[str]) -> set[str]:
-    """Stems that several files of a folder have, in small letters: a text file named after one would be all of
-    theirs.
-    """
+    """Stems that several files of a folder share, in lower case; sidecars named after them would collide."""
     times = Counter(PurePath(name).stem.casefold() for name in names)
     return {stem for stem, count in times.items() if count > 1}
 
 
 def text_name(name: str, shared: set[str], template: str = "{stem}.txt") -> str:
-    """What a photo's text file is called: after the photo's whole name where others have its stem.
+    """The name of a photo's sidecar; it includes the photo's suffix if others share its stem.
 
     Args:
-        name: of the photo's file.
+        name: file name of the photo.
         shared: see `shared_stems`.
-        template: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name.
+        template: `{stem}` is the photo's name without suffix, `{name}` the whole name.
     """
     stem = PurePath(name).stem
     if stem.casefold() in shared:

@@ -1,10 +1,8 @@
-"""Receipts: what captioner wrote in a folder, by which it tells its own files from those that a person wrote or
-changed.
+"""Receipts record what captioner wrote, to tell its own files from files that a person wrote or changed.
 
-They stand in a hidden file in that folder, which only grows: one line for each file that was written, with a hash of
-its content. A line is written before its file takes its place, so that a crash between the two leaves no file without a
-receipt. A line that a crash tore, or that somebody deleted, makes a file a stranger's, which is never replaced: the
-mistake that does no harm.
+Each folder has a hidden, append-only file with one line per written file, with a hash of its content. The line is
+written before the file is moved into place, so a crash leaves no file without a receipt. If a line is damaged or
+deleted, its file counts as foreign and is never replaced, which is the safe mistake.
 """
 
 import contextlib
@@ -24,14 +22,15 @@ _FOLDERS_IN_MEMORY = 8
 
 
 class Receipts:
-    """The receipts of any number of folders, of which a few are kept in memory."""
+    """The receipts of any number of folders; those of a few folders are cached in memory."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[str, list[dict[str, Any]]]] = {}
 
     def own(self, path: Path) -> bool:
-        """Whether a file is as captioner once wrote it, with no text of a person's in it; of a folder of parts, whether
-        all of them are.
+        """Whether a file, or every part in a folder of parts, is unchanged since captioner wrote it.
+
+        A file with text of another author is never captioner's own, even if captioner added to it.
         """
         if path.is_dir():
             return all(self.own(part) for part in path.glob("part-*.parquet"))
@@ -41,11 +40,11 @@ class Receipts:
         }
 
     def know(self, path: Path) -> bool:
-        """Whether captioner ever wrote a file of that name, or a folder of parts, with receipts."""
+        """Whether there is a receipt for a file or folder of parts with that name."""
         return (path / NAME).exists() or path.name in self._of(path.parent)
 
     def last(self, path: Path) -> Mapping[str, Any]:
-        """The facts with which a file was last written; empty if it was not."""
+        """The facts stored when a file was last written; empty if there are none."""
         found = self._of(path.parent).get(path.name, [])
         return found[-1] if found else {}
 
@@ -55,12 +54,12 @@ class Receipts:
 
     @contextlib.contextmanager
     def writing(self, path: Path, *, temporary_name: str = "", **facts: object) -> Iterator[Path]:
-        """Give a temporary file that takes the place of `path` at once, with a receipt, when the block ends well.
+        """Yield a temporary file that atomically replaces `path`, with a receipt, if the block succeeds.
 
         Args:
             path: the file.
             temporary_name: see `captioner.files.replacing`.
-            facts: what else the receipt says.
+            facts: more contents of the receipt.
         """
         with replacing(path, temporary_name=temporary_name) as temporary:
             yield temporary

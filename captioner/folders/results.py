@@ -1,12 +1,13 @@
-"""What other programs want of a run's records: CSV, COCO's results JSON, JSON lines, Parquet; made from the journal."""
+"""Convert the journal to formats for other programs: CSV, COCO results JSON, JSON Lines, Parquet, SQLite."""
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from captioner import spreadsheet
+from captioner import database, spreadsheet
 from captioner.errors import OutputError, UsageError
 from captioner.folders.journal import Row, write_rows
 from captioner.folders.naming import coco_ids
@@ -17,39 +18,48 @@ if TYPE_CHECKING:
 
 COLUMNS = ("path", "caption", "log_prob", "confidence", "captions", "language", "source", "width", "height", "error")
 ROWS_A_PART = 100_000
-"""Records in one file of a Parquet folder."""
+"""Records per file in a Parquet folder."""
+
+
+def _nothing() -> None:
+    """What most kinds of output need besides Python."""
 
 
 class Kind(NamedTuple):
-    """How a kind of output is written, and what people call it."""
+    """An output format: its writer, its name for users, and a check that this installation can write it."""
 
     write: Callable[[Path, Iterable[Row], Receipts], None]
     label: str
+    require: Callable[[], None] = _nothing
 
 
 def kind(path: Path) -> str:
-    """What is to be written to a file, by its suffix.
+    """The format of an output file, which is its suffix.
 
     Raises:
-        UsageError: no such kind is known.
+        UsageError: the suffix is unknown, or a package that writes the format is missing.
     """
     if path.suffix.lower() not in KINDS:
         *others, last = KINDS
-        raise UsageError(f"--output {path}: the suffix says what it will be: {', '.join(others)} or {last}.")
+        raise UsageError(f"--output {path}: unknown suffix; use {', '.join(others)} or {last}.")
+    try:
+        KINDS[path.suffix.lower()].require()
+    except UsageError as problem:
+        raise UsageError(f"--output {path}: {problem}") from None
     return path.suffix.lower()
 
 
 def write(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
-    """Write records to a file, at once or not at all, as its suffix says.
+    """Write records to a file atomically, in the format of its suffix.
 
     Args:
-        path: where to; `.parquet` is a folder of parts, which appear one by one.
-        rows: in order; read twice.
-        receipts: where it is noted that the file is captioner's.
+        path: the file; `.parquet` is a folder of parts, which are written one by one.
+        rows: records in order; iterated twice.
+        receipts: records that captioner wrote the file.
 
     Raises:
-        OutputError: it cannot be written.
-        UsageError: it cannot hold these records.
+        OutputError: the file cannot be written.
+        UsageError: the format cannot represent these records.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +74,7 @@ def _write_jsonl(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
 
 
 def _write_csv(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
-    # Names that are not UTF-8 are written with escapes, so that the file is UTF-8 whatever it holds.
+    # Names that are not UTF-8 are escaped, so that the file is always valid UTF-8.
     with (
         receipts.writing(path) as temporary,
         temporary.open("w", encoding=spreadsheet.ENCODING, errors="backslashreplace", newline="") as file,
@@ -84,12 +94,20 @@ def _write_coco(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         file.write("\n]\n")
 
 
+def _write_sqlite(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
+    with receipts.writing(path) as temporary:
+        database.create(temporary, rows, COLUMNS).close()
+
+
+def _require_parquet() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.")
+
+
 def _write_parquet(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError:
-        raise UsageError(f"{path}: Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.") from None
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     path.mkdir(exist_ok=True)
     written = set()
     for number, part in enumerate(_parts(rows)):
@@ -97,12 +115,12 @@ def _write_parquet(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         with receipts.writing(name) as temporary:
             parquet.write_table(arrow.Table.from_pylist(part, schema=_schema()), temporary)
         written.add(name)
-    for left in set(path.glob("part-*.parquet")) - written:  # of an earlier, longer run
+    for left in set(path.glob("part-*.parquet")) - written:  # from an earlier, longer run
         left.unlink()
 
 
 def _parts(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
-    """Lists of records; at least one, so that an empty result has its columns too. Arrow's text is always UTF-8."""
+    """Lists of records; at least one, so that an empty result has columns. Arrow strings must be UTF-8."""
     remaining = iter(rows)
     part = list(islice(remaining, ROWS_A_PART))
     while True:
@@ -126,9 +144,10 @@ def _schema() -> "pyarrow.Schema":
 
 
 KINDS = {
-    ".jsonl": Kind(_write_jsonl, "JSON lines"),
+    ".jsonl": Kind(_write_jsonl, "JSON Lines"),
     ".csv": Kind(_write_csv, "CSV"),
     ".json": Kind(_write_coco, "COCO results"),
-    ".parquet": Kind(_write_parquet, "a folder"),
+    ".parquet": Kind(_write_parquet, "Parquet folder", _require_parquet),
+    ".sqlite": Kind(_write_sqlite, "a database to search", database.require_full_text),
 }
-"""By suffix. A new one is its function here and its line; the command's help follows."""
+"""Formats by suffix. To add one, write its function and add its line here; `--help` follows."""

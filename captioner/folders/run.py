@@ -1,4 +1,4 @@
-"""One run over photos: what is done already, where a record goes, and what is made of all of them at the end."""
+"""One run over photos: which are done, where records go, and which files to write at the end."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,19 +24,19 @@ Existing = Literal["skip", "overwrite", "error"]
 
 @dataclass(kw_only=True)
 class Counts:
-    """How many photos.
+    """Numbers of photos.
 
     Attributes:
-        captioned: in this run.
-        failed: in this run.
-        skipped: done by earlier runs, or named twice.
-        skipped_failed: those of them whose record is an error.
-        changed: done again in this run, because another photo has taken their name since.
-        kept: sidecars that were there already and were left as they are.
-        described: of those skipped, photos that have a description already, which `skip_described` leaves alone.
+        captioned: captioned in this run.
+        failed: failed in this run.
+        skipped: done in earlier runs, or given twice.
+        skipped_failed: skipped photos whose record is an error.
+        changed: captioned again, because the file changed since the last run.
+        kept: existing sidecars that were not replaced.
+        described: skipped because of `skip_described`; included in `skipped`.
         written: captions written into metadata.
-        foreign: captions not written there, because the photo has a description that captioner did not write.
-        unwritten: captions that could not be written there.
+        foreign: captions not written into metadata, to keep descriptions that captioner did not write.
+        unwritten: captions that could not be written into metadata.
     """
 
     captioned: int = 0
@@ -54,16 +54,16 @@ class Counts:
 class _Started(NamedTuple):
     photo: Found
     name: str  # in the journal
-    again: bool  # it has results already, which are replaced
+    again: bool  # replaces existing results
 
 
 class Run:
-    """Where the records of one run go; a context, because outputs are locked meanwhile.
+    """Writes the records of one run. A context manager, because outputs are locked meanwhile.
 
     Attributes:
-        journal: the file that holds every record; None if no output was asked for.
-        counts: how many photos so far.
-        locked: whether a second run on the same outputs would be refused.
+        journal: the file with all records; None without an output.
+        counts: numbers of photos so far.
+        locked: whether outputs are locked against a second run.
     """
 
     def __init__(
@@ -78,22 +78,22 @@ class Run:
         dry: bool = False,
         made: Made | None = None,
     ) -> None:
-        """Decide where records go; nothing is read or written yet.
+        """Decide where records go, without reading or writing files.
 
         Args:
-            outputs: files; see `results.kind`. The first of JSON lines is the journal, without one it is made beside
-                the first output.
-            sidecars: a text file a photo; none if None.
-            metadata: reads and writes those of photos; untouched if None.
-            receipts: what captioner wrote into photos, as `metadata` notes it.
-            existing: what becomes of photos that are done: `skip` them, do all again and `overwrite` the old results at
-                the end, or let it be an `error` if there are results at all.
-            retry_errors: do photos again whose record is an error; the new record takes the old one's place at the end.
+            outputs: files; see `results.kind`. The first JSON Lines file is the journal; without one, the journal is
+                written beside the first output.
+            sidecars: write a text file for each photo; none if None.
+            metadata: reads and writes the metadata of photos; ignored if None.
+            receipts: the receipts that `metadata` writes.
+            existing: if there are results: `skip` finished photos, caption all again and `overwrite` the results at
+                the end, or raise an `error`.
+            retry_errors: caption photos again whose record is an error; new records replace the old ones at the end.
             dry: change nothing.
-            made: the settings with which captions are made; results that were made with others are not continued.
+            made: the settings that captions depend on; results made with others are not resumed.
 
         Raises:
-            UsageError: an output of unknown kind.
+            UsageError: an output has an unknown suffix.
         """
         kinds = [results.kind(path) for path in outputs]
         self.journal: Path | None = None
@@ -114,16 +114,16 @@ class Run:
         self._dry = dry
         self._made: Made = made or {}
         self._started: dict[str, _Started] = {}
-        self._busy: set[str] = set()  # names of those that were started
+        self._busy: set[str] = set()  # names of photos in progress
         self._ledger: Ledger | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Lock the outputs and read what is done.
+        """Lock the outputs and read existing results.
 
         Raises:
-            OutputError: an output is in use, cannot be written, or is there and may not be replaced.
-            UsageError: the results that are there were made with other settings.
+            OutputError: an output is in use, cannot be written, or exists and must not be replaced.
+            UsageError: existing results were made with other settings.
         """
         with contextlib.ExitStack() as stack:
             if self.journal:
@@ -147,12 +147,12 @@ class Run:
 
     @property
     def taken_over(self) -> Journal | None:
-        """The records of a stopped `overwrite` with which this run goes on."""
+        """The journal of a stopped `overwrite` that this run resumes."""
         return self._ledger.taken_over if self._ledger else None
 
     @property
     def set_aside(self) -> Mapping[Path, Path]:
-        """What was in an output's place and not as captioner had written it → what it is called now."""
+        """Files changed after captioner wrote them → the names to which they were renamed."""
         return self._outputs.set_aside
 
     def __exit__(
@@ -161,11 +161,11 @@ class Run:
         self._stack.close()
 
     def survey(self, photos: Iterable[Found]) -> int:
-        """Count the photos and find, before hours of work, what would not end well.
+        """Count the photos, and check before the work for conflicts.
 
         Raises:
-            UsageError: two photos would have one sidecar, or there are sidecars that were made with other settings.
-            OutputError: there are sidecars, and `existing` calls that an error.
+            UsageError: two photos would share a sidecar, or sidecars were made with other settings.
+            OutputError: sidecars exist, and `existing` is `error`.
         """
         owners, total = dict[Path, str](), 0
         for photo in photos:
@@ -176,16 +176,16 @@ class Run:
                 other = owners.setdefault(path, photo.path)
                 if other != photo.path and not _same(other, photo.path):
                     raise UsageError(
-                        f"{other!a} and {photo.path!a} would both have the sidecar {path}; "
-                        "do them in two runs with different --sidecar-dir, or rename one."
+                        f"{other!a} and {photo.path!a} would share the sidecar {path}; "
+                        "rename one, or caption them in two runs with different --sidecar-dir."
                     )
         return total
 
     def _check_sidecar(self, sidecars: Sidecars, photo: Found, path: Path) -> None:
         if path == Path(photo.path):
             raise UsageError(
-                f"{str(path)!a} is where a photo's sidecar belongs, so it is no photo to caption; "
-                "name the folder, or the photos by a pattern such as *.jpg."
+                f"{str(path)!a} is the sidecar of another photo, not a photo; "
+                "give the folder, or a pattern such as *.jpg."
             )
         if self._existing == "overwrite" or not sidecars.stands(photo):
             return
@@ -194,12 +194,12 @@ class Run:
         differs = difference(sidecars.last(photo).get(MADE) or {}, self._made)
         if differs and sidecars.own(photo):
             raise UsageError(
-                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to do all "
-                "again."
+                f"{path} {differs}; use the same settings, another --sidecar-name, or --existing overwrite to start "
+                "over."
             )
 
     def todo(self, photos: Iterable[Found]) -> Iterator[Found]:
-        """The photos that are to be captioned; the others are counted."""
+        """Yield the photos to caption, and count the others."""
         for photo in photos:
             name = self._ledger.name(photo) if self._ledger else photo.path
             started = None if name in self._busy else self._start(photo, name)
@@ -209,17 +209,17 @@ class Run:
                 self.counts.skipped += 1
                 self.counts.described += 1
             elif not self.journal and not self._sidecars and not self._writes_metadata:
-                yield photo  # nothing is kept, so that each naming counts
+                yield photo  # without outputs, duplicates are captioned again
             else:
                 self._started[photo.path] = started
                 self._busy.add(name)
                 yield photo
 
     def add(self, row: Row) -> None:
-        """Take the record of a photo that `todo` gave.
+        """Write the record of a photo from `todo`.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the record cannot be written.
         """
         if row["error"] is None:
             self.counts.captioned += 1
@@ -228,24 +228,24 @@ class Run:
         started = self._started.pop(row["path"], None)
         if started is None:
             return
-        if self._sidecars:  # before the record, which says that all is done
+        if self._sidecars:  # before the record, which marks the photo as done
             replace = started.again or self._existing == "overwrite"
             self.counts.kept += not self._sidecars.write(started.photo, row, made=self._made, replace=replace)
         if self._ledger is not None:
             self._ledger.append({**row, "path": started.name})
-            self._busy.discard(started.name)  # the journal knows it now
+            self._busy.discard(started.name)  # it is in the journal now
         self._describe(started.photo, row)
 
     def finish(self, *, complete: bool) -> None:
-        """Put new records in the places of old ones, and make the other outputs of all of them.
+        """Replace old records by new ones, and write the other outputs.
 
         Args:
-            complete: whether all photos are done. If not, results that were to be overwritten stay as they are, and the
-                same command goes on with the new ones.
+            complete: whether all photos are done. If not, results to be overwritten stay as they are, and the next run
+                resumes with the new ones.
 
         Raises:
-            OutputError: an output cannot be written, or somebody has changed it.
-            UsageError: an output cannot hold these records.
+            OutputError: an output cannot be written, or was changed by another program.
+            UsageError: a format cannot represent these records.
         """
         if self.journal is None or self._ledger is None or (self._existing == "overwrite" and not complete):
             return
@@ -253,7 +253,7 @@ class Run:
         self._outputs.write(self.journal)
 
     def _start(self, photo: Found, name: str) -> _Started | None:
-        """What is to be done about a photo; None if it is done."""
+        """How to caption a photo; None if it is done."""
         if self._ledger is None:
             return self._start_sidecar(photo, name)
         journal = self._ledger.find(name)
@@ -267,7 +267,7 @@ class Run:
                 return _Started(photo, name, again=True)
             self.counts.skipped_failed += 1
         if self._sidecars and not self._dry and not self._sidecars.stands(photo):
-            # Those of an earlier run, that had none.
+            # The photo has a record, but a sidecar is missing.
             self._sidecars.write(photo, journal.row(name), made=self._made, replace=False)
         if self._writes_metadata and not self._dry:
             self._describe(photo, journal.row(name))
@@ -294,7 +294,7 @@ class Run:
         return only_described(photo.path, recorded, self._receipts)
 
     def _start_sidecar(self, photo: Found, name: str) -> _Started | None:
-        """The same where the sidecar is all that there is to see."""
+        """The same, for runs without a journal."""
         sidecars = self._sidecars
         if sidecars is None or not sidecars.stands(photo):
             return _Started(photo, name, again=False)
@@ -315,7 +315,9 @@ class Run:
 
 def _refuse(path: Path) -> None:
     if path.exists():
-        raise OutputError(f"{path}: stands there already; --existing skip goes on with it, overwrite replaces it.")
+        raise OutputError(
+            f"{path} already exists; use --existing skip to resume, or --existing overwrite to replace it."
+        )
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sidecars: a text file with a photo's captions beside it, or in a tree of the same shape elsewhere."""
+"""Sidecars: text files with captions, beside the photos or in a parallel folder tree."""
 
 import os
 import re
@@ -21,18 +21,18 @@ _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecars:
-    """Where sidecars are, and which of them are captioner's own.
+    """Where sidecars are, and which of them captioner wrote.
 
     Attributes:
-        name: what each is called: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name,
-            which also takes the place of `{stem}` where several photos of a folder have the same.
-        directory: the top of their tree; None puts each beside its photo.
-        add: captions to the texts that are there, before or after what a person wrote; None leaves such texts alone.
-        receipts: by which captioner's own are known.
-        problems: a sentence about each text to which nothing could be added.
+        name: template of the file name: `{stem}` is the photo's name without suffix, `{name}` the whole name, which
+            also replaces `{stem}` where several photos of a folder share a stem.
+        directory: root of the sidecars' tree; None puts each beside its photo.
+        add: where to add captions to existing texts of other authors; None keeps such texts unchanged.
+        receipts: identify the files that captioner wrote.
+        problems: one message per text to which no caption could be added.
 
     Raises:
-        UsageError: the name is none for a sidecar.
+        UsageError: the template is invalid.
     """
 
     name: str = "{stem}.txt"
@@ -49,16 +49,15 @@ class Sidecars:
         suffix = Path(f"x{behind}").suffix.lower()
         if fields not in (["{stem}"], ["{name}"]) or "/" in self.name or os.sep in self.name or suffix in {"", "."}:
             raise UsageError(
-                f"the name of sidecars is {self.name!r}; give one such as {{stem}}.txt or {{name}}.txt to "
-                "--sidecar-name."
+                f"invalid sidecar name {self.name!r}; give a --sidecar-name such as {{stem}}.txt or {{name}}.txt."
             )
         if suffix in SUFFIXES:
             raise UsageError(
-                f"sidecars cannot end with {suffix}, which is a photo's; a sidecar could take a photo's place."
+                f"sidecars cannot end in {suffix}, because they could replace photos; choose a suffix such as .txt."
             )
         if suffix in _OTHERS:
             raise UsageError(
-                f"sidecars cannot end with {suffix}: they are plain text; choose another suffix, such as .txt."
+                f"sidecars cannot end in {suffix}, because they are plain text; choose a suffix such as .txt."
             )
 
     def path(self, photo: Found) -> Path:
@@ -66,7 +65,7 @@ class Sidecars:
         return self._beside.path(photo)
 
     def stands(self, photo: Found) -> bool:
-        """Whether a photo has a sidecar, and with `add` one in which captioner once wrote; an empty file is none."""
+        """Whether a photo has a sidecar that is not empty; with `add`, only if captioner has written to it."""
         path = self.path(photo)
         try:
             status = path.stat()
@@ -77,7 +76,7 @@ class Sidecars:
         return status.st_size > 0 and (self.add is None or bool(self.receipts.all(path)))
 
     def own(self, photo: Found) -> bool:
-        """Whether what captioner wrote in a photo's sidecar is as it was, and may be replaced."""
+        """Whether what captioner wrote to a photo's sidecar is unchanged, so that it can be replaced."""
         path = self.path(photo)
         last = self.receipts.last(path)
         if ADDED in last:
@@ -85,7 +84,7 @@ class Sidecars:
         return self.receipts.own(path)
 
     def last(self, photo: Found) -> Row:
-        """How a photo's sidecar was last written: its `made` and `fingerprint`, as far as they are known."""
+        """The `made` and `fingerprint` with which a photo's sidecar was last written, if known."""
         return self.receipts.last(self.path(photo))
 
     def row(self, photo: Found) -> Row | None:
@@ -99,20 +98,20 @@ class Sidecars:
         return {"caption": caption, "language": (last.get(MADE) or {}).get("language"), "error": None}
 
     def write(self, photo: Found, row: Row, *, made: Made | None, replace: bool) -> bool:
-        """Write a photo's captions, one a line, at once or not at all, or add them to the text that is there; a record
-        of an error writes nothing.
+        """Write a photo's captions atomically, one per line, or add them to the existing text; an error record writes
+        nothing.
 
         Args:
-            photo: what the sidecar is of.
+            photo: the photo.
             row: its record.
-            made: how the record was made.
-            replace: also where there is a sidecar already, if it is captioner's own and as it was written.
+            made: the settings of the record.
+            replace: replace an existing sidecar that is unchanged since captioner wrote it.
 
         Returns:
-            False if a sidecar that stands there was left as it is.
+            False if an existing sidecar was kept.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the sidecar cannot be written.
         """
         if row["error"] is not None:
             return True
@@ -129,23 +128,23 @@ class Sidecars:
             self.problems.append(f"{path}: {problem}.")
             return False
         except OSError as problem:
-            raise OutputError(f"{path}: the sidecar cannot be written ({problem.strerror or problem}).") from None
+            raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
         return True
 
     def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:
         """What is to be in a sidecar, and what its receipt says about a text of a person's in it.
 
         Raises:
-            MergeError: nothing can be added to the text that is there.
+            MergeError: nothing can be added to the existing text.
         """
         old = path.read_bytes() if self.add and path.exists() and not self.receipts.own(path) else b""
         if not self.add or not old:
             return "".join(f"{caption}\n" for caption in captions).encode("utf-8", "backslashreplace"), {}
-        hers = _without(old, self.receipts.last(path))
-        content, added = add(old if hers is None else hers, captions, self.add)
+        original = _without(old, self.receipts.last(path))
+        content, added = add(old if original is None else original, captions, self.add)
         return content, {ADDED: added, _PLACE: self.add, _CAPTION: captions[0]}
 
 
 def _without(data: bytes, receipt: Mapping[str, Any]) -> bytes | None:
-    """A person's text without what captioner added to it; None if that is no longer there, or nothing was added."""
+    """The text without what captioner added to it; None if that was changed, or nothing was added."""
     return remove(data, receipt[ADDED], receipt[_PLACE]) if ADDED in receipt else None

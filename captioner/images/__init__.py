@@ -1,11 +1,11 @@
-"""Reading photos: whatever a user calls a photo becomes an upright RGB picture, within limits.
+"""Read photos from any source as upright RGB images, within limits on memory and size.
 
-`open_image` is the only door. What comes through it is a `Photo`; what does not is one `ImageError` in one sentence.
+`open_image` is the only entry point. It returns a `Photo` or raises an `ImageError`.
 
-    reading.py      open_image: sources, and the sentences of refusals
+    reading.py      open_image: sources and error messages
     decoding.py     the bytes of a file → Photo
-    limits.py       what one photo, and all that are decoded at the same time, may ask of the machine
-    kinds.py        what a file is, by its first bytes
+    limits.py       limits on single photos, and on the memory of concurrent decoding
+    kinds.py        file types by their first bytes
     containers.py   JPEG, PNG, WebP, GIF and HEIF files without their metadata; the EXIF orientation
     jpeg2000.py     what JPEG 2000 says about its size
     raw.py, jxl.py  camera raw files and JPEG XL, whose packages may not be installed

@@ -1,9 +1,9 @@
-"""Files without their metadata: pixels, what decoding them needs, and the EXIF orientation.
+"""Strip metadata from files: only the pixels, what decoding needs, and the EXIF orientation are kept.
 
-Text, colour profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and broken
-in any way. Decoders parse some of them, fail on a few faults, and warn about others, which is an error where an
-application made it one. So no decoder gets to see them. Of XMP nothing is read: like browsers, we take the orientation
-from EXIF only (and from HEIF's and AVIF's own boxes, which their decoders apply).
+Text, color profiles, thumbnails, XMP, maker notes, second pictures and trailing videos may be of any size and damaged
+in any way. Decoders parse some of them, fail on some defects and warn about others, which is an error if an application
+turns warnings into errors. So decoders never see them. Like browsers, captioner takes the orientation only from EXIF,
+not from XMP (HEIF and AVIF decoders also apply their own boxes).
 """
 
 import re
@@ -20,12 +20,12 @@ class Bare:
 
     Attributes:
         data: the file.
-        exif: the EXIF block, empty if there is none.
-        coefficients: bytes a pixel that a JPEG's decoder keeps from scan to scan.
-        complete: whether the file has its end.
-        begun: whether the last of a JPEG's scans is in the file, at least its beginning.
-        key: the transparent color of a PNG of 16 bits a channel.
-        size: width and height where the decoder takes memory as soon as it is made, or relies on another size.
+        exif: the EXIF block; empty if there is none.
+        coefficients: bytes per pixel that a JPEG decoder keeps between scans.
+        complete: whether the file is not truncated.
+        begun: whether at least the beginning of a JPEG's last scan is present.
+        key: the transparent color of a PNG with 16 bits per channel.
+        size: width and height if the decoder allocates memory when it is created, or if it trusts another size.
     """
 
     data: bytes
@@ -38,7 +38,7 @@ class Bare:
 
 
 def bare(kind: str, data: bytes) -> Bare:
-    """Strip a file of the format `kind`; where its structure is broken, the rest stays as it is."""
+    """Strip a file of the format `kind`. From the first structural error on, the data is kept as it is."""
     strip = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "AVIF": _boxed, "HEIF": _boxed}.get(
         kind
     )
@@ -46,7 +46,7 @@ def bare(kind: str, data: bytes) -> Bare:
 
 
 def orientation(exif: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
+    """The EXIF orientation, 1 to 8; 1 if it is missing or invalid."""
     tiff = exif.removeprefix(b"Exif\0\0")
     if tiff[:4] not in {b"II*\0", b"MM\0*"}:
         return 1
@@ -56,19 +56,21 @@ def orientation(exif: bytes) -> int:
 
     first = number(4, 4)
     for entry in range(first + 2, min(first + 2 + 12 * number(first, 2), len(tiff) - 11), 12):
-        if number(entry, 2) == 0x112 and number(entry + 2, 2) == 3 and number(entry + 4, 4) == 1:  # one short
+        if (
+            number(entry, 2) == 0x112 and number(entry + 2, 2) == 3 and number(entry + 4, 4) == 1
+        ):  # a single short integer
             value = number(entry + 8, 2)
             return value if 1 <= value <= 8 else 1
     return 1
 
 
-# After any bytes that fill, and not within the pixels, where FF 00 is a value and FF D0 to FF D7 divide.
+# A marker, after optional fill bytes. Within the pixels, FF 00 is a value and FF D0 to FF D7 are restarts.
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
-# Each scan of a progressive JPEG goes over all its pixels again and may take only 100 bytes, so that a small file could
-# keep a processor busy for hours. Encoders write about ten.
+# Each scan of a progressive JPEG updates all pixels and may take only 100 bytes, so a small file could keep a processor
+# busy for hours. Encoders write about ten scans.
 _MAX_SCANS = 200
 
 
@@ -92,9 +94,9 @@ def _jpeg(data: bytes) -> Bare:
         if code == _SOS:
             scans.append(body)
             if len(scans) > _MAX_SCANS:
-                raise RefusedError(f"it is a JPEG of more than {_MAX_SCANS} scans; save it again as an ordinary one")
+                raise RefusedError(f"it is a JPEG with more than {_MAX_SCANS} scans; save it again as a standard JPEG")
             several = several or body[:1] != frame[5:6]
-            if not several:  # all pixels are in this scan: its end is the file's
+            if not several:  # all pixels are in this scan, so the file ends with it
                 eoi = len(data) - 2 if data.endswith(b"\xff\xd9") else data.find(b"\xff\xd9", end)
                 complete, at = eoi >= end, eoi + 2
                 break
@@ -103,7 +105,7 @@ def _jpeg(data: bytes) -> Bare:
         elif _APP0 <= code < _APP0 + 16 or code == _COM:
             if code == _APP1 and body.startswith(b"Exif\0\0"):
                 exif.append(body[6:])
-            # These two say what the channels are; short ones are none.
+            # These two segments define the channels; shorter ones are invalid.
             if not (code == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 14) and not (
                 code == _APP14 and body.startswith(b"Adobe") and len(body) >= 12
             ):
@@ -121,7 +123,7 @@ def _jpeg(data: bytes) -> Bare:
 
 
 def _all_begun(frame: bytes, scans: list[bytes]) -> bool:
-    """Whether each coefficient of each channel has had the scan that brings its last bit."""
+    """Whether the last bit of every coefficient of every channel has been read."""
     missing = {(channel, number) for channel in frame[6::3] for number in range(64)}
     for scan in scans:
         channels, (first, last, bits) = scan[1:-3:2], scan[-3:]
@@ -131,9 +133,7 @@ def _all_begun(frame: bytes, scans: list[bytes]) -> bool:
 
 
 def _samples(frame: bytes) -> float:
-    """Samples a pixel, by a JPEG's frame header: 1 of grey, 1.5 of most photos, 3 of colours that are not
-    subsampled.
-    """
+    """Samples per pixel by a JPEG's frame header: 1 for gray, 1.5 for most photos, 3 without chroma subsampling."""
     factors = [(byte >> 4, byte & 15) for byte in frame[7::3]]
     greatest = max((h for h, _ in factors), default=1) * max((v for _, v in factors), default=1)
     return sum(h * v for h, v in factors) / (greatest or 1)
@@ -146,11 +146,11 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 def _png(data: bytes) -> Bare:
     kept: list[bytes] = []
     exif, header, key = b"", b"", None
-    start, at = 0, 8  # of what is kept next, and of a chunk
+    start, at = 0, 8  # start of the next part to keep, and of a chunk
     while at + 8 <= len(data):
         name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
         if name == b"CgBI":
-            raise RefusedError("it is a PNG as Xcode packs it for iPhones, which is not supported; give the original")
+            raise RefusedError("it is a PNG optimized by Xcode for iPhones, which is not supported; use the original")
         if not name.isalpha() or name == b"IEND" or end > len(data):
             break
         if name == b"IHDR":
@@ -173,12 +173,10 @@ def _png(data: bytes) -> Bare:
 
 
 def png_share(data: bytes) -> float:
-    """How much of the pixels is in a PNG that was cut off, 0 to 1; 0 of an interlaced one, which is coarse as a
-    whole.
-    """
+    """Fraction of the pixels in a truncated PNG, 0 to 1; 0 if it is interlaced, because all of it is then coarse."""
     width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    depth, colours, interlaced = data[24], data[25], data[28]
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
+    depth, colors, interlaced = data[24], data[25], data[28]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colors, 1)
     wanted = height * (1 + (width * channels * depth + 7) // 8)
     decoder, found, at = zlib.decompressobj(), 0, 8
     while at + 8 <= len(data) and not interlaced:
@@ -191,17 +189,17 @@ def png_share(data: bytes) -> float:
 
 
 def _transparency(header: bytes, body: bytes) -> tuple[bytes, tuple[int, int, int] | None]:
-    """A PNG's tRNS chunk as Pillow understands it, which scales greys of 2 and 4 bits but not their transparent one."""
-    depth, colours = header[8:9], header[9:10]
+    """A PNG's tRNS chunk, scaled as Pillow scales 2-bit and 4-bit grays; Pillow does not scale the transparent one."""
+    depth, colors = header[8:9], header[9:10]
     bits = depth[0] if depth else 8
     values = [int.from_bytes(body[at : at + 2]) & ((1 << bits) - 1) for at in range(0, 6, 2)]
-    if colours == b"\x03":
+    if colors == b"\x03":
         return _chunk(b"tRNS", body), None
-    if colours == b"\0" and len(body) >= 2:
+    if colors == b"\0" and len(body) >= 2:
         scale = 255 // ((1 << bits) - 1) if bits in {2, 4} else 1
         return _chunk(b"tRNS", (values[0] * scale).to_bytes(2)), None
-    if colours == b"\x02" and len(body) >= 6:
-        if bits == 16:  # of which Pillow keeps 8
+    if colors == b"\x02" and len(body) >= 6:
+        if bits == 16:  # Pillow keeps 8 of them
             return b"", (values[0], values[1], values[2])
         return _chunk(b"tRNS", b"".join(value.to_bytes(2) for value in values)), None
     return b"", None
@@ -211,7 +209,7 @@ _WEBP_CHUNKS = frozenset((b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"))
 
 
 def _webp(data: bytes) -> Bare:
-    kept: dict[bytes, bytes] = {}  # the first of each name: of an animation, its first frame
+    kept: dict[bytes, bytes] = {}  # the first chunk of each name; in an animation, its first frame
     exif = b""
     sizes: list[tuple[int, int]] = []
     at = 12
@@ -221,7 +219,7 @@ def _webp(data: bytes) -> Bare:
         if name in _WEBP_CHUNKS and name not in kept:
             sizes += _webp_size(name, data[at + 8 : at + 18])
             kept[name] = data[at:end]
-            if name == b"VP8X" and size >= 10:  # flags: only alpha and animation are left
+            if name == b"VP8X" and size >= 10:  # keep only the flags for alpha and animation
                 kept[name] = data[at : at + 8] + bytes([data[at + 8] & 0x12]) + data[at + 9 : end]
         elif name == b"EXIF":
             exif = data[at + 8 : at + 8 + size]
@@ -231,7 +229,7 @@ def _webp(data: bytes) -> Bare:
 
 
 def _webp_size(name: bytes, body: bytes) -> list[tuple[int, int]]:
-    """Width and height by the beginning of a chunk, if it has them."""
+    """Width and height from the beginning of a chunk, if present."""
     if name == b"VP8X":
         return [(int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)]
     if name == b"VP8L":
@@ -243,14 +241,14 @@ def _webp_size(name: bytes, body: bytes) -> list[tuple[int, int]]:
 
 
 def _gif(data: bytes) -> Bare:
-    """The first frame, and a canvas that is as large as it: Pillow enlarges it, too, but checks a limit of its own."""
+    """The first frame, with the canvas enlarged to it, as Pillow does, though it checks a limit of its own."""
     at = 13 + (3 << (data[10] & 7) + 1 if data[10:11] and data[10] & 0x80 else 0)
     kept = [data[13:at]]
     while data[at : at + 1] == b"!":
         end = at + 2
         while end < len(data) and data[end]:
             end += data[end] + 1
-        if data[at + 1 : at + 3] == b"\xf9\x04":  # what is transparent; what becomes of it before a second frame
+        if data[at + 1 : at + 3] == b"\xf9\x04":  # transparency, and disposal before the next frame
             kept = [kept[0], data[at : at + 3] + bytes([data[at + 3] & 1]) + data[at + 4 : end + 1]]
         at = end + 1
     if data[at : at + 1] != b"," or len(data) < at + 10:
@@ -259,21 +257,19 @@ def _gif(data: bytes) -> Bare:
     canvas = [int.from_bytes(data[n : n + 2], "little") for n in (6, 8)]
     sides = max(canvas[0], left + width), max(canvas[1], top + height)
     if max(sides) > 65_535:
-        raise RefusedError("its first frame lies outside what a GIF can hold; get it again from where it came")
+        raise RefusedError("its first frame exceeds the GIF's size limits; download or copy it again")
     head = data[:6] + b"".join(side.to_bytes(2, "little") for side in sides) + data[10:13]
     return Bare(data=b"".join([head, *kept, data[at:]]))
 
 
 def _bmp(data: bytes) -> Bare:
-    """Windows CE's way to say that there is an alpha mask behind a header of 40 bytes is a header of 56 for all
-    others.
-    """
+    """Convert Windows CE's marker for an alpha mask after a 40-byte header to the usual header of 56 bytes."""
     if data[14:18] == b"\x28\0\0\0" and data[30:34] == b"\6\0\0\0":
         data = data[:14] + b"\x38" + data[15:30] + b"\3" + data[31:]
     return Bare(data=data)
 
 
-# The type of an item, by its entry; and those of pictures that neither library decodes.
+# The type of an item by its entry, and the types of pictures that neither library decodes.
 _ITEM = re.compile(rb"infe[\x02\x03].{7}(....)", re.DOTALL)
 _CODECS = {
     b"avc1": "H.264",
@@ -287,7 +283,7 @@ _CODECS = {
 
 
 def _boxed(data: bytes) -> Bare:
-    """HEIF or AVIF whose items of EXIF are called something else."""
+    """HEIF or AVIF with its EXIF items renamed, so that decoders ignore them."""
     for name, start, end in boxes(data, 0, len(data)):
         if name == b"meta":
             for inner, first, last in boxes(data, start + 4, end):
@@ -295,14 +291,14 @@ def _boxed(data: bytes) -> Bare:
                     types = set(_ITEM.findall(data, first, last))
                     unread = [_CODECS[kind] for kind in sorted(types & _CODECS.keys())]
                     if unread and not types & {b"hvc1", b"av01"}:
-                        what = f"HEIF that uses an encoding that is not supported ({unread[0]})"
+                        what = f"HEIF file with an unsupported encoding ({unread[0]})"
                         raise RefusedError(f"it is a {what}; save it again as JPEG or PNG")
                     return Bare(data=data[:first] + data[first:last].replace(b"Exif", b"none") + data[last:])
     return Bare(data=data)
 
 
 def boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of the contents of each box."""
+    """Yield the type of each box, and the start and end of its contents."""
     while at + 8 <= stop:
         size, name, start = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], at + 8
         if size == 1:

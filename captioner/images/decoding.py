@@ -1,4 +1,4 @@
-"""The bytes of a photo's file → an upright RGB picture: checked, decoded, its tones put right, turned."""
+"""Decode the bytes of a file to an upright RGB image: check limits, decode, convert tones, rotate."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from captioner.images.tones import Tones, to_rgb
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-# By content, never by name. Pillow's other forty formats are code that a stranger's file has no business to reach. The
-# classes themselves, because `Image.open` has a limit of its own, about which it warns, and because registering HEIF
-# with Pillow would change what the whole process opens.
+# Chosen by content, never by name. Untrusted files must not reach the code of Pillow's other forty formats. The classes
+# are used directly, because `Image.open` warns about a limit of its own, and because registering HEIF with Pillow would
+# change what the whole process can open.
 _READERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -38,23 +38,23 @@ _READERS = {
 
 # Pillow decodes these in Python, two bytes at a time.
 _MAX_RUN_LENGTHS = 30_000_000
-# Above so many pixels other formats than JPEG are averaged to a draft, too.
+# Above this many pixels, formats other than JPEG are averaged to a draft, too.
 _BIG = 16_000_000
-# Bytes a pixel while these formats are decoded, measured, with and without alpha; of the others it is what their mode
-# takes. HEIC has 7 as phones write it.
+# Measured bytes per pixel while decoding, with and without alpha; other formats take what their mode takes. HEIC takes
+# 7 as written by phones.
 _DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5), "JPEG 2000": (28, 21)}
-_MOST_PAGES = 10  # that are tried
-_WORKING = 32_000_000  # bytes that converting strips takes
+_MOST_PAGES = 10  # of a TIFF that begins with empty pages
+_WORKING = 32_000_000  # bytes needed to convert strips
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
-# How Pillow and the libraries behind it call what is sound, but not for them.
+# Errors of Pillow and its libraries for files that are valid but not supported.
 _UNSUPPORTED = re.compile(
     r"not (yet )?supported|unsupported|cannot handle|unknown (pixel mode|data organization)|not implemented|no codec",
     re.IGNORECASE,
 )
 
-# How much of a picture may be missing at its end: a part that nobody sees, or what a few bytes hold, which is more
-# of a small picture.
+# How much of a picture may be missing at its end: an invisible part, or the content of a few bytes, which is a larger
+# part of a small picture.
 _INVISIBLE, _FEW_BYTES, _FEW_BLOCKS = 0.005, 256, 0.1
 
 _UPRIGHT = {
@@ -70,12 +70,12 @@ _UPRIGHT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """A photo as its viewer sees it.
+    """A decoded photo.
 
     Attributes:
-        image: mode RGB, upright, opaque, loaded, without metadata; smaller than the original if a draft was asked for.
-        width: of the original, in pixels, upright.
-        height: of the original, in pixels, upright.
+        image: RGB, upright, opaque, loaded, without metadata; smaller than the original if a draft was requested.
+        width: width of the upright original in pixels.
+        height: height of the upright original in pixels.
     """
 
     image: Image.Image
@@ -85,7 +85,7 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True)
 class _Encoded:
-    """A file of a known format without metadata; `directory` is a TIFF's."""
+    """A file of a known format without metadata; `directory` is set for TIFF."""
 
     kind: str
     file: io.BytesIO
@@ -93,7 +93,7 @@ class _Encoded:
     directory: Directory | None = None
 
     def open(self) -> ImageFile:
-        """Read the header; no pixel is decoded yet."""
+        """Read the header without decoding pixels."""
         self.file.seek(0)
         module, name = _READERS[self.kind]
         image: ImageFile = getattr(import_module(module), name)(self.file)
@@ -101,7 +101,7 @@ class _Encoded:
 
 
 def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
-    """Make a photo of an image, which stays as it is."""
+    """Convert a Pillow image, which is not modified."""
     limits.check_size(*image.size)
     image.load()
     picture = to_rgb(image)
@@ -111,18 +111,20 @@ def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
 
 
 def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: int = 0) -> Photo:
-    """Make a photo of a file, for which `held` bytes of `DECODING` are held already: of its first page, or of the
-    first that is not of one color, as an empty page of a scan is.
+    """Decode a file; the caller already holds `held` bytes of `DECODING`.
+
+    Of a TIFF with several pages, this is the first page that is not of a single color, because scans may begin with
+    empty pages.
 
     Raises:
-        RefusedError: it is not read, and the reason is known.
-        Exception: whatever Pillow and the libraries behind it raise about what is broken.
+        RefusedError: the file is rejected for a known reason.
+        Exception: any error of Pillow and its libraries about damaged files.
     """
     try:
         encoded = _encoded(file)
     except OtherReaderError as other:
         return _read_by(other, file.getvalue(), limits, draft, held)
-    del file  # what is stripped of metadata is a copy
+    del file  # the stripped data is a copy
     first = photo = _decode(encoded, limits, draft, held)
     for _ in range(_MOST_PAGES):
         directory = encoded.directory
@@ -133,7 +135,7 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
         try:
             encoded = replace(encoded, directory=turn_to(encoded.file, directory.following))
             photo = _decode(encoded, limits, draft, held)
-        except Exception:  # a broken page costs no page before it
+        except Exception:  # a damaged page does not affect the pages before it
             break
     return first
 
@@ -153,7 +155,7 @@ def _decode(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int
         size = image.size
         limits.check_size(*size)
         _check_effort(encoded, image, limits)
-        if draft is not None and encoded.kind == "JPEG":  # not HEIF: its draft is another picture, the thumbnail
+        if draft is not None and encoded.kind == "JPEG":  # not HEIF, whose draft is a different picture, the thumbnail
             image.draft(None, (2 * draft, 2 * draft))
         big = draft is not None and image.width * image.height > _BIG
         reduce = max(1, min(image.size) // (2 * draft)) if big and draft else 1
@@ -194,8 +196,8 @@ def _encoded(file: io.BytesIO) -> _Encoded:
         reader = kinds.reader_of(name)
         if name and reader:
             raise OtherReaderError(name, reader)
-        what = f" but {name}" if name else ", or its beginning is damaged"
-        raise RefusedError(f"it is not a photo in a known format{what}; give a {kinds.KNOWN} file")
+        what = f", but {name}" if name else ", or its header is damaged"
+        raise RefusedError(f"it is not a photo in a known format{what}; use {kinds.KNOWN}")
     file.seek(0)
     if kind == "TIFF":
         directory = clean(file)
@@ -206,31 +208,33 @@ def _encoded(file: io.BytesIO) -> _Encoded:
 
 
 def _check_effort(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
-    """Refuse what would take far more time or memory than its size says."""
+    """Reject files that take much more time or memory to decode than their size suggests."""
     if encoded.kind == "JPEG 2000" and image.size != encoded.container.size:
-        raise RefusedError("it is a JPEG 2000 that says two sizes; get it again from where it came")
+        raise RefusedError("its JPEG 2000 headers contradict each other; download or copy it again")
     if encoded.directory and encoded.directory.tile > limits.max_pixels:
-        raise RefusedError("it is a TIFF of huge tiles; save it again as an ordinary one")
+        raise RefusedError("it is a TIFF with huge tiles; save it again as a standard TIFF")
     if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:
-        raise RefusedError(f"it is a run-length BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG")
+        raise RefusedError(
+            f"it is a run-length encoded BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG"
+        )
 
 
 def _orientation(encoded: _Encoded, image: ImageFile) -> int:
-    """As in EXIF. HEIF is turned by its decoder; of AVIF's own boxes Pillow makes EXIF."""
+    """The EXIF orientation. HEIF's decoder rotates by itself; Pillow converts AVIF's boxes to EXIF."""
     if encoded.directory:
         return encoded.directory.orientation
     return orientation(image.info.get("exif", b"") if encoded.kind == "AVIF" else encoded.container.exif)
 
 
 def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: bool, turned: bool) -> int:
-    """Bytes of memory at the worst moment, the file included; see docs/batch.md for how they were measured.
+    """Peak memory in bytes, including the file; see docs/folders.md for the measurements.
 
     Args:
         encoded: the file.
-        image: as it will be decoded.
-        size: of the original.
-        whole: it is not averaged while it is converted.
-        turned: it is not stored upright.
+        image: the image to decode.
+        size: size of the original.
+        whole: the image is not averaged during conversion.
+        turned: the image must be rotated.
     """
     decoded = _MODES.get(image.mode, 4)
     if encoded.container.key:
@@ -254,7 +258,7 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
         frame = None if frame == (0, 0, *image.size) else frame
     if encoded.kind == "JPEG" and not encoded.container.complete:
         image = _cut_off(encoded, size, draft)
-    elif encoded.kind == "TIFF":  # in whose place Pillow would check its own limit, and warn
+    elif encoded.kind == "TIFF":  # checked here, because Pillow would warn about its own limit
         image.im = Image.new(image.mode, image.size).im
     elif encoded.kind == "WEBP":
         _free_canvases(image)
@@ -262,7 +266,7 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
     low = None
     if encoded.container.key:
         other = encoded.open()
-        other.tile = [tile._replace(args="RGB;16L") for tile in other.tile]  # read as if the low byte were the high one
+        other.tile = [tile._replace(args="RGB;16L") for tile in other.tile]  # swaps the low and the high byte
         other.load()
         low = other
     directory = encoded.directory
@@ -275,26 +279,26 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
     )
     picture = to_rgb(image, tones, reduce=reduce)
     if picture is image:
-        picture = image._new(image.im)  # the pixels without the file
-    if not (directory and directory.following):  # whose page may be wanted
+        picture = image._new(image.im)  # the pixels, detached from the file
+    if not (directory and directory.following):  # otherwise the next page may be needed
         image.close()
     return picture
 
 
 def _load(encoded: _Encoded, image: ImageFile) -> None:
-    """Decode; a PNG that lacks its last bytes is as whole as a JPEG that does."""
+    """Decode. A PNG without its last bytes is accepted, like such a JPEG."""
     try:
         image.load()
     except OSError:
         container = encoded.container
         if encoded.kind != "PNG" or container.complete or png_share(container.data) < 1 - _INVISIBLE:
             raise
-        image.tile = []  # what is decoded is in the image already
+        image.tile = []  # keep what has been decoded
         image.load()
 
 
 def _free_canvases(image: Any) -> None:
-    """Let a WebP's decoder go once its first frame is there: it holds two canvases of the size of the picture."""
+    """Free a WebP decoder after the first frame, because it holds two canvases of the size of the picture."""
     get_next = image._get_next
 
     def only_one() -> object:
@@ -306,13 +310,13 @@ def _free_canvases(image: Any) -> None:
 
 
 def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> ImageFile:
-    """Read a JPEG that has no end, if only its last bytes are missing.
+    """Decode a truncated JPEG if only its last bytes are missing.
 
-    A decoder fills in what is missing, and does not say how much. So it is given two ends, of which one goes on with
-    noise: where the pictures differ, something is missing.
+    Decoders fill in missing parts without reporting how much. So the file is decoded twice, once with noise appended:
+    the parts that differ are missing.
     """
     if not encoded.container.begun:
-        raise OSError("the file ends early")
+        raise OSError("the file is truncated")
     data = encoded.container.data.rstrip(b"\xff")
     noise = random.Random(0).randbytes(4096 + size[0] * size[1] // 4).replace(b"\xff", b"\0")  # enough for most of it
     pictures = []
@@ -326,28 +330,24 @@ def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> Ima
     missing = difference.histogram()[255] / (difference.width * difference.height)
     few = missing * len(data) < _FEW_BYTES and missing < _FEW_BLOCKS
     if not (few or missing < _INVISIBLE):
-        raise OSError(f"the file ends early, {missing:.0%} of the picture are missing")
+        raise OSError(f"the file is truncated, {missing:.0%} of the picture is missing")
     return pictures[0]
 
 
 def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:
-    """What to raise for an error of a decoder: memory that was not there and encodings that are sound are told
-    apart.
-    """
+    """Convert an error of a decoder: lack of memory and unsupported encodings are recognized."""
     detail, directory = str(error), encoded.directory
     unusual = directory is not None and not directory.usual
     if _UNSUPPORTED.search(detail) or unusual:
-        what = f"{encoded.kind} that uses an encoding that is not supported"
+        what = f"{encoded.kind} with an unsupported encoding"
         why = directory.kind if directory else detail
         return RefusedError(f"it is a {what} ({why}); save it again as JPEG or PNG")
     if isinstance(error, SyntaxError):
-        return RefusedError(
-            f"it is not a photo that can be read: its {encoded.kind} header is damaged; get it again from where it came"
-        )
+        return RefusedError(f"it is not a photo, or its {encoded.kind} header is damaged; download or copy it again")
     if "memory" in detail.lower():
         return MemoryError()
     try:
-        bytearray(cost)  # some decoders fail without a word about memory
+        bytearray(cost)  # some decoders do not report a lack of memory as such
     except MemoryError as problem:
         return problem
     return error
@@ -359,5 +359,5 @@ def _upright(picture: Image.Image, turned: int, size: tuple[int, int]) -> Photo:
         picture = picture.transpose(_UPRIGHT[turned])
         if turned >= 5:
             width, height = height, width
-    picture.info.clear()  # whoever opened it again would turn it again
+    picture.info.clear()  # otherwise a program could rotate it again
     return Photo(image=picture, width=width, height=height)

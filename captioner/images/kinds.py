@@ -1,24 +1,24 @@
-"""What a file is, by its first bytes: a format that is read, or the name of one that is not."""
+"""Detect file types by their first bytes: supported formats, and names of unsupported ones."""
 
 import re
 
 KNOWN = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
-"""The formats that a refusal recommends."""
+"""Names of the most common supported formats, for messages."""
 JPEG_XL = "a JPEG XL file"
 _RAW = "a camera's raw photo"
 
 _FORMATS = (
-    (b"\xff\xd8\xff", "JPEG"),  # phones' multi-picture JPEG (MPO), too
+    (b"\xff\xd8\xff", "JPEG"),  # including multi-picture JPEG (MPO) of phones
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF8", "GIF"),
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
 )
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")  # the last two are somebody's mistake
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")  # the last two are written by faulty programs
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2", b"MiHB"))
 
-# Pattern of the first bytes → name. Kinds of photo first, then what lies beside photos.
+# Pattern of the first bytes → name. Image formats first, then other files that are found beside photos.
 _NAMES = tuple(
     (re.compile(pattern, re.DOTALL), name)
     for pattern, name in (
@@ -53,37 +53,37 @@ _NAMES = tuple(
         (rb"%PDF-", "a PDF document"),
         (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript document"),
         (rb"AT&TFORM", "a DjVu document"),
-        (rb"....ftyp", "a video (MP4, QuickTime or the like)"),
+        (rb"....ftyp", "a video (such as MP4 or QuickTime)"),
         (rb"....(moov|mdat|wide|skip|free)", "a video (QuickTime)"),
         (rb"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
         (rb"RIFF....AVI ", "a video (AVI)"),
         (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (Windows Media)"),
         (rb"FLV\x01|\0\0\x01[\xba\xb3]|\x47.{187}\x47", "a video (Flash or MPEG)"),
         (rb"RIFF....WAVE|ID3|OggS|fLaC|\xff[\xf1\xf9\xfa\xfb]", "a sound recording"),
-        (rb"PK\x03\x04", "a ZIP archive, or a document that is one inside"),
+        (rb"PK\x03\x04", "a ZIP archive, or a document based on ZIP"),
         (rb"Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a compressed archive"),
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document or Windows' Thumbs.db"),
-        (rb"\0\x05\x16\x07", "what a Mac notes beside a file (._*), not the file"),
+        (rb"\0\x05\x16\x07", "macOS metadata about a file (._*), not the file itself"),
         (rb"SQLite format 3", "a database"),
-        (rb"version https://git-lfs", "a Git LFS pointer, which stands for a file that was not fetched"),
+        (rb"version https://git-lfs", "a Git LFS pointer to a file that was not fetched"),
         (rb"(?i)\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype svg[^>]*>\s*)?<svg", "an SVG drawing"),
         (rb"(?i)\s*(<!doctype html|<html|<head|<body)", "a web page"),
         (rb"(?i)\s*<\?xml", "an XML document"),
-        (rb"\0{16}", "zeros, as failed copies and recoveries leave behind"),
+        (rb"\0{16}", "only zeros, as left by a failed copy or recovery"),
     )
 )
 _HEAD = 1024
 
 
 def format_of(data: bytes) -> str | None:
-    """Pillow's name of the format, if it is one that is always read: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIF or
+    """Pillow's name of a format that is always supported, or None: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIF or
     JPEG 2000.
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":
         return _format_of_boxes(data)
-    if data[:2] == b"BM" and data[15:18] == bytes(3):  # two letters alone may begin a text
+    if data[:2] == b"BM" and data[15:18] == bytes(3):  # a text may also begin with BM
         return "BMP"
     if data.startswith(_TIFF) and data[8:10] != b"CR":
         return "TIFF"
@@ -98,7 +98,7 @@ def reader_of(name: str | None) -> str | None:
 
 
 def _format_of_boxes(data: bytes) -> str | None:
-    """AVIF and HEIC are the same kind of boxes and may begin with the same brand; the list of all brands decides."""
+    """Tell AVIF from HEIC, which have the same structure and may have the same main brand, by all brands."""
     end = min(int.from_bytes(data[:4]), _HEAD)
     brands = {data[8:12]} | {data[at : at + 4] for at in range(16, end, 4)}
     if brands & _AVIF_BRANDS:
@@ -107,7 +107,7 @@ def _format_of_boxes(data: bytes) -> str | None:
 
 
 def name_of(data: bytes) -> str | None:
-    """What people call a file that is not read, or None if its first bytes say nothing."""
+    """A readable name for an unsupported file; None if its first bytes are unknown."""
     head = data[:_HEAD]
     for pattern, name in _NAMES:
         if pattern.match(head):
@@ -115,7 +115,9 @@ def name_of(data: bytes) -> str | None:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        if problem.start < len(head) - 4 or len(data) <= _HEAD:  # else a letter is cut at the head's end
+        if (
+            problem.start < len(head) - 4 or len(data) <= _HEAD
+        ):  # otherwise a character is cut off at the end of the head
             return None
         text = head[: problem.start].decode("utf-8-sig")
-    return "a text" if text and all(c.isprintable() or c.isspace() for c in text) else None
+    return "a text file" if text and all(c.isprintable() or c.isspace() for c in text) else None

@@ -1,4 +1,4 @@
-"""What one photo, and all photos that are decoded at the same time, may ask of this machine."""
+"""Limits on single photos, and on the memory of all photos that are decoded concurrently."""
 
 import ctypes
 import sys
@@ -11,7 +11,7 @@ from captioner.errors import UsageError
 
 
 class RefusedError(Exception):
-    """Why a photo is not read, without its name, which `open_image` adds."""
+    """A photo is rejected; `open_image` adds its name to the message."""
 
 
 class OtherReaderError(RefusedError):
@@ -30,18 +30,18 @@ class OtherReaderError(RefusedError):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
-    """How much one photo may ask of this machine. All limits are checked before a pixel is decoded.
+    """Limits on one photo, checked before any pixel is decoded.
 
     Attributes:
-        max_bytes: of its file. Files are read whole, so this bounds memory. The default is what 65 megapixels of 16-bit
-            RGBA take uncompressed.
-        max_pixels: width times height; bounds the time. The default has room for phones that promise 200 megapixels.
-        max_side: longer side in pixels; the default is the most that a JPEG can have.
-        min_side: shorter side in pixels.
-        max_memory: bytes that decoding it may take, its file included, estimated from format, mode and size.
+        max_bytes: size of the file, which is read completely into memory. The default is 65 megapixels of uncompressed
+            16-bit RGBA.
+        max_pixels: width times height, which determines the decoding time. The default includes 200-megapixel phones.
+        max_side: length of the longer side in pixels; the default is the maximum of JPEG.
+        min_side: length of the shorter side in pixels.
+        max_memory: memory for decoding in bytes, including the file, estimated from format, mode and size.
 
     Raises:
-        UsageError: a limit is not a whole number above 0, or `min_side` is above `max_side`.
+        UsageError: a limit is not a positive integer, or `min_side` is above `max_side`.
     """
 
     max_bytes: int = 520_000_000
@@ -59,27 +59,29 @@ class ImageLimits:
             raise UsageError(f"ImageLimits.min_side, {self.min_side}, is above max_side, {self.max_side}; lower it")
 
     def check_bytes(self, size: int) -> None:
-        """Refuse a file of more bytes."""
+        """Reject files that are too large."""
         if size > self.max_bytes:
-            raise RefusedError(f"it is bigger than the {self.max_bytes / 1e6:g} MB allowed; make it smaller")
+            raise RefusedError(f"it is larger than the limit of {self.max_bytes / 1e6:g} MB; make it smaller")
 
     def check_size(self, width: int, height: int) -> None:
-        """Refuse sides and pixels beyond the limits."""
+        """Reject photos with too many or too few pixels."""
         if min(width, height) < self.min_side:
-            wrong = f"a side below the {self.min_side} pixels required; give a bigger one"
+            wrong = f"a side below the minimum of {self.min_side} pixels; use a larger photo"
         elif max(width, height) > self.max_side:
-            wrong = f"a side above the {self.max_side} pixels allowed; make it smaller"
+            wrong = f"a side above the limit of {self.max_side} pixels; make it smaller"
         elif width * height > self.max_pixels:
-            wrong = f"more than the {self.max_pixels / 1e6:g} million allowed; make it smaller"
+            wrong = f"more than the limit of {self.max_pixels / 1e6:g} million; make it smaller"
         else:
             return
         raise RefusedError(f"it has {width} × {height} pixels, {wrong}")
 
     def check_memory(self, cost: int) -> None:
-        """Refuse what takes more memory to decode."""
+        """Reject photos that take too much memory to decode."""
         if cost > self.max_memory:
             needed, allowed = _bytes(cost), _bytes(self.max_memory)
-            raise RefusedError(f"decoding it would take {needed} of memory, {allowed} are allowed; make it smaller")
+            raise RefusedError(
+                f"decoding it would take {needed} of memory, above the limit of {allowed}; make it smaller"
+            )
 
 
 def _bytes(number: float) -> str:
@@ -89,13 +91,13 @@ def _bytes(number: float) -> str:
 DEFAULT_LIMITS = ImageLimits()
 
 
-# Freed blocks of Pillow's, 16 MB each, stay in a heap of the thread that had them, up to a picture's size a thread.
+# Freed 16 MB blocks of Pillow remain in the heap of their thread, up to the size of a picture per thread.
 _TRIMMED = 100_000_000
 _BIG_FILE = 50_000_000
 
 
 def _give_back_freed_memory() -> None:
-    """Have the C library hand freed memory back to the system, if it is glibc."""
+    """Return freed memory to the system (glibc only)."""
     if sys.platform.startswith("linux"):
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -103,7 +105,7 @@ def _give_back_freed_memory() -> None:
 
 
 class Budget:
-    """Memory that several threads share: a thread waits until what it needs is free, or nobody else holds any."""
+    """A memory budget shared by threads. A thread waits until enough is free, or no other thread holds any."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -113,9 +115,10 @@ class Budget:
 
     @contextmanager
     def file(self, size: int) -> Iterator[int]:
-        """Hold what a file of so many bytes takes while it is read and decoded; yields how much that is.
+        """Hold the memory for a file of `size` bytes while it is read and decoded; yields the held amount.
 
-        It is in memory before it is known what decoding it takes. So big files go one by one, and small ones are free.
+        A file is in memory before its decoding cost is known. So large files are read one at a time; small ones are
+        not counted.
         """
         if size <= _BIG_FILE:
             yield 0
@@ -125,7 +128,7 @@ class Budget:
 
     @contextmanager
     def hold(self, amount: int, *, held: int = 0) -> Iterator[None]:
-        """Hold so many bytes beside those that the same thread holds; more than the total if nobody else holds any."""
+        """Hold `amount` bytes in addition to `held`; more than the total only if no other thread holds any."""
         with self._changed:
             self._changed.wait_for(lambda: self._held <= held or self._held + amount <= self._total)
             self._held += amount
@@ -139,5 +142,5 @@ class Budget:
                 self._changed.notify_all()
 
 
-# One for the process, whatever its threads are: the memory that it bounds is the process's, too.
+# One budget per process, because memory is per process as well.
 DECODING = Budget(DEFAULT_LIMITS.max_memory)

@@ -1,4 +1,4 @@
-"""From whatever a user calls a photo to an upright RGB picture, or to one sentence that says why there is none."""
+"""Open photos from any source, and explain why one cannot be read."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
-"""What a user may call a photo."""
+"""Everything that `open_image` accepts as a photo."""
 
-_NO_MEMORY = "there is not enough memory for it; make it smaller or free some memory"
+_NO_MEMORY = "there is not enough memory for it; make it smaller, or free some memory"
 
 
 def open_image(
@@ -33,38 +33,37 @@ def open_image(
 ) -> Photo:
     """Read a photo: first frame, EXIF orientation applied, alpha on white, 16 bits scaled to 8.
 
-    Safe from many threads: together they decode as much at a time as fits into `ImageLimits.max_memory`'s default, and
-    wait for one another. Changes nothing in the process but that libtiff no longer writes on standard error. Pillow's
-    warnings are neither shown nor, where an application made them errors, a reason to refuse a photo. An image of
-    Pillow's stays as it is (if it was opened lazily, it is loaded) and is read at its current frame.
+    Thread-safe: concurrent calls share a memory budget of the default of `ImageLimits.max_memory`. The only side effect
+    on the process is that libtiff no longer writes to standard error. Pillow's warnings are suppressed, also if the
+    application turns them into errors. A Pillow image is not modified (if it was opened lazily, it is loaded) and is
+    read at its current frame.
 
     Args:
-        source: a path; the bytes of a file; a binary file (read from its start if it can be rewound); or an image.
-        limits: what is refused.
-        draft: the side in pixels to which the caller will scale the photo down. JPEGs are then decoded at 1/2, 1/4 or
-            1/8, several times faster, and other photos above 16 megapixels are averaged, but never to a side below
-            twice `draft`: this averages blocks of pixels, and only a good filter over at least twice the pixels hides
-            the difference.
+        source: a path, the bytes of a file, a binary file (rewound if possible), or a Pillow image.
+        limits: limits on the photo.
+        draft: the side length in pixels to which the caller will downscale the photo. JPEGs are then decoded at 1/2,
+            1/4 or 1/8 of their size, several times faster, and other photos above 16 megapixels are averaged, but never
+            to a side below twice `draft`, so that a good downscaling filter hides the difference.
 
     Raises:
-        ImageError: the photo cannot be read, for whatever reason.
+        ImageError: the photo cannot be read.
         UsageError: `draft` is below 1.
         TypeError: `source` is none of the above.
     """
     if draft is not None and draft < 1:
-        raise UsageError(f"draft is {draft}; give a side in pixels, at least 1")
+        raise UsageError(f"draft is {draft}; give a length of at least 1 pixel")
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
             return from_image(source, limits)
         with DECODING.file(_size(source)) as held:
             return decode(io.BytesIO(_read(source, limits)), limits, draft, held=held)
-    except Exception as error:  # Pillow and its codecs raise nearly everything
+    except Exception as error:  # Pillow and its codecs raise almost any exception
         raise ImageError(f"cannot read {name}: {_reason(error, limits)}") from error
 
 
 def to_pixels(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """Squash an RGB image to a square, as models are trained on: (size, size, 3), whatever its proportions.
+    """Resize an RGB image to a square array (size, size, 3), ignoring its aspect ratio, as in training.
 
     Raises:
         ImageError: there is not enough memory.
@@ -82,7 +81,7 @@ def _name(source: object) -> str:
     if isinstance(source, (str, os.PathLike)):
         name = os.fsdecode(source)
     elif hasattr(source, "read"):
-        name = getattr(source, "name", None)  # a number, if the file was opened by descriptor
+        name = getattr(source, "name", None)  # an integer if the file was opened by descriptor
     elif not isinstance(source, (bytes, bytearray, memoryview, Image.Image)):
         raise TypeError(
             f"a photo is a path, bytes, a binary file or a PIL image, not {type(source).__name__} "
@@ -92,7 +91,7 @@ def _name(source: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Escape line ends, control characters and undecodable bytes."""
+    """Escape line breaks, control characters and undecodable bytes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -102,21 +101,21 @@ def _reason(error: Exception, limits: ImageLimits) -> str:
             reason = str(error)
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             allowed = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
-            reason = f"it has more than the {allowed / 1e6:g} million pixels allowed; make it smaller"
+            reason = f"it has more pixels than the limit of {allowed / 1e6:g} million; make it smaller"
         case MemoryError():
             reason = _NO_MEMORY
         case ImportError():
-            reason = f"its format needs the package {error.name}; install that"
-        case OSError(strerror=str(cause)):  # the system's; Pillow's have none
-            reason = f"{_one_line(cause)}; check that it exists and may be read"
+            reason = f"its format needs the Python package {error.name}; install it with pip"
+        case OSError(strerror=str(cause)):  # from the system; errors of Pillow have none
+            reason = f"{_one_line(cause)}; check that it exists and is readable"
         case _:
             detail = _one_line(str(error) or type(error).__name__)[:100]
-            reason = f"it is damaged, incomplete or unreadable ({detail}); get it again from where it came"
+            reason = f"it is damaged or incomplete ({detail}); download or copy it again"
     return reason
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: ImageLimits) -> bytes:
-    """Read it whole: a file that Pillow maps into memory and another process shortens would kill this one."""
+    """Read the whole file: if Pillow mapped it into memory, truncation by another process would crash this one."""
     if isinstance(source, (str, os.PathLike)):
         data = _read_file(Path(source), limits)
     elif isinstance(source, (bytes, bytearray, memoryview)):
@@ -125,12 +124,12 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, limits: ImageLimits
         data = _read_stream(source, limits)
     limits.check_bytes(len(data))
     if not data:
-        raise RefusedError("it is empty (0 bytes); get it again from where it came")
+        raise RefusedError("it is empty (0 bytes); download or copy it again")
     return data
 
 
 def _size(source: object) -> int:
-    """Bytes of a file that is named; 0 for all else."""
+    """Size of a file given by path, in bytes; 0 for other sources."""
     if isinstance(source, (str, os.PathLike)):
         with contextlib.suppress(OSError, ValueError):
             return os.stat(source).st_size  # noqa: PTH116
@@ -139,9 +138,9 @@ def _size(source: object) -> int:
 
 def _read_file(path: Path, limits: ImageLimits) -> bytes:
     def open_at_once(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO would wait for its writer
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # opening a FIFO would block
 
-    # Before it is opened, because opening a device may do something; and after, because it may have been exchanged.
+    # Checked before opening, because opening a device may have effects, and after, because the file may be another one.
     _check_status(path.stat(), limits)
     with open(path, "rb", opener=open_at_once) as file:
         status = os.fstat(file.fileno())
@@ -162,6 +161,6 @@ def _read_stream(stream: BinaryIO, limits: ImageLimits) -> bytes:
 
 def _check_status(status: os.stat_result, limits: ImageLimits) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, a device or the like"
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
         raise RefusedError(f"it is {kind}, not a file; give the path of a photo")
     limits.check_bytes(status.st_size)

@@ -1,7 +1,7 @@
-"""TIFF: its first directory with only the tags that decoding needs, which a decoder can then rely on.
+"""Rewrite the first directory of a TIFF with only the valid tags that decoding needs.
 
-Other tags may be broken in any way, and Pillow and libtiff warn about each. The directory is rewritten where it stands,
-so that no copy of the file is made.
+Other tags may be damaged in any way, and Pillow and libtiff warn about each. The directory is rewritten in place, to
+avoid a copy of the file.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from typing import Literal
 
 from captioner.images.limits import OtherReaderError, RefusedError
 
-# Of these the first value counts, whatever is there; of the others all are needed.
+# Of these tags the first value counts; of the others all are needed.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _OFFSETS, _ORIENTATION, _SAMPLES, _COLORMAP, _TILE_WIDTH, _TILE_LENGTH, _SUBIFDS = 273, 274, 277, 320, 322, 323, 330
 _TILE_OFFSETS, _EXTRA, _FORMAT, _DNG = 324, 338, 339, 50706
@@ -23,11 +23,11 @@ _SEVERAL = frozenset(
     (_BITS, _OFFSETS, 279, _COLORMAP, _TILE_OFFSETS, 325, _EXTRA, _FORMAT, 347, 519, 520, 521, 529, 530, 532)
 )
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_WHOLE = frozenset((1, 3, 4, 16))  # types of whole numbers
-_MOST_VALUES = 1_000_000  # strips or tiles; of 250 megapixels there are seldom more than some ten thousand
+_WHOLE = frozenset((1, 3, 4, 16))  # integer types
+_MOST_VALUES = 1_000_000  # strips or tiles; 250 megapixels rarely have more than ten thousand
 
 _RAW_PHOTO = 32803, 34892
-_COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
+_COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
 _PACKINGS = {34661: "JBIG", 34712: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL", 34892: "lossy JPEG"}
 _NUMBERS = {1: "", 2: "signed ", 3: "float ", 4: "", 5: "complex ", 6: "complex "}
 _ALWAYS_READ = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
@@ -35,17 +35,17 @@ _ALWAYS_READ = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946))
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """What the first directory says.
+    """Contents of the first directory.
 
     Attributes:
-        orientation: as in EXIF, 1 to 8; no longer in the file.
-        tile: pixels of a tile, which is decoded whole, however little of it the picture shows; 1 if there are none.
-        strip: bytes of a strip or a tile after decompression, which are in memory at once; 0 if it is not compressed.
-        inverted: whether the lowest value is white and the decoder leaves that to us.
-        white: the greatest value that a whole number without sign can have.
-        kind: bits, numbers, colors and packing in words.
-        usual: whether the packing is one that every build of libtiff knows.
-        following: where the next page's directory is; 0 if there is none.
+        orientation: EXIF orientation, 1 to 8; removed from the file.
+        tile: pixels per tile, which is always decoded completely; 1 if there are no tiles.
+        strip: bytes of a decompressed strip or tile, which are in memory at once; 0 if not compressed.
+        inverted: whether the lowest value is white and the decoder does not invert it.
+        white: the largest unsigned integer value.
+        kind: description of bits, number type, colors and compression.
+        usual: whether every build of libtiff supports the compression.
+        following: offset of the next page's directory; 0 if there is none.
     """
 
     orientation: int
@@ -59,7 +59,7 @@ class Directory:
 
 
 class _File:
-    """Numbers in a TIFF or BigTIFF, and the entries of its first directory."""
+    """Reads numbers and the entries of the first directory of a TIFF or BigTIFF."""
 
     def __init__(self, file: io.BytesIO) -> None:
         self._file = file
@@ -89,7 +89,7 @@ class _File:
         return {self.number(entry[:2]): entry for entry in entries}
 
     def values(self, entry: bytes) -> tuple[int, ...] | None:
-        """Whole numbers of an entry; None where they are of another type, too many, or beyond the file's end."""
+        """The integers of an entry; None if they have another type, are too many, or lie beyond the end of the file."""
         kind, count = self.number(entry[2:4]), self.number(entry[4 : self.entry - self.inline])
         size = _SIZES.get(kind, 0)
         if not size or not 0 < count <= _MOST_VALUES:
@@ -108,11 +108,11 @@ def clean(file: io.BytesIO) -> Directory:
     """Rewrite the first directory of a TIFF.
 
     Raises:
-        RefusedError: it has none.
-        OtherReaderError: it is a camera's raw photo.
+        RefusedError: there is no valid directory.
+        OtherReaderError: the file is a camera's raw photo.
     """
     tiff = _File(file)
-    if tiff.big and tiff.order == "big":  # Pillow takes it for a small one
+    if tiff.big and tiff.order == "big":  # Pillow misreads it as a classic TIFF
         raise RefusedError("it is a big-endian BigTIFF, which is not supported; save it again as JPEG or PNG")
     entries = tiff.entries()
     tags: dict[int, tuple[int, ...]] = {}
@@ -124,12 +124,12 @@ def clean(file: io.BytesIO) -> Directory:
             kept.append(entry)
     get = functools.partial(_first, tags)
     if not get(_WIDTH, 0) or not get(_LENGTH, 0):
-        raise RefusedError("it is not a photo that can be read: its TIFF header is damaged; give another copy")
+        raise RefusedError("it is not a photo, or its TIFF header is damaged; download or copy it again")
     subfile = tiff.values(entries.get(_SUBFILE, b"")) or (0,)
     if _DNG in entries or get(_PHOTOMETRIC, 0) in _RAW_PHOTO or (_SUBIFDS in entries and subfile[0] & 1):
-        raise OtherReaderError("a camera's raw photo (DNG, NEF, ARW or the like)", "raw")
+        raise OtherReaderError("a camera's raw photo (such as DNG, NEF or ARW)", "raw")
     bits = get(_BITS, 1)
-    inverted = bits > 8 and get(_PHOTOMETRIC, 0) == 0  # Pillow would show a negative
+    inverted = bits > 8 and get(_PHOTOMETRIC, 0) == 0  # Pillow does not invert it
     written = [_rewritten(tiff, entry, tags, inverted=inverted) for entry in kept]
     file.seek(tiff.start)
     file.write(tiff.packed(len(written), tiff.counted) + b"".join(written) + bytes(tiff.inline))
@@ -167,7 +167,7 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
     bits, packing = get(_BITS, 1), get(_COMPRESSION, 1)
     tile = get(_TILE_WIDTH, 1) * get(_TILE_LENGTH, 1)
     strip = get(_WIDTH, 0) * min(get(278, get(_LENGTH, 0)), get(_LENGTH, 0))
-    colours = _COLOURS.get(get(_PHOTOMETRIC, 0), "unknown colors")
+    colors = _COLOURS.get(get(_PHOTOMETRIC, 0), "unknown colors")
     extra = " with further channels" if tags.get(_EXTRA) else ""
     packed = f", packed as {_PACKINGS[packing]}" if packing in _PACKINGS else ""
     return Directory(
@@ -176,7 +176,7 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
         strip=0 if packing == 1 else max(tile, strip) * bits * get(_SAMPLES, 1) // 8,
         inverted=inverted,
         white=(1 << min(bits, 64)) - 1,
-        kind=f"{bits}-bit {_NUMBERS.get(get(_FORMAT, 1), '')}{colours}{extra}{packed}",
+        kind=f"{bits}-bit {_NUMBERS.get(get(_FORMAT, 1), '')}{colors}{extra}{packed}",
         usual=packing in _ALWAYS_READ,
         following=following,
     )
@@ -184,10 +184,8 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
 
 @functools.cache
 def silence_libtiff() -> None:
-    """Keep libtiff from writing about broken files on standard error; Pillow itself silences its warnings, not
-    these.
-    """
+    """Stop libtiff from writing errors to standard error; Pillow suppresses only warnings."""
     try:
         ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
-    except (AttributeError, OSError):  # Pillow was built without it, or it cannot be reached
+    except (AttributeError, OSError):  # Pillow was built without libtiff, or it cannot be accessed
         return

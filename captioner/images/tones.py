@@ -1,7 +1,7 @@
-"""Pixels of any mode → RGB as people see it, in strips, so that little more than the picture itself is in memory.
+"""Convert pixels of any mode to RGB, strip by strip to save memory.
 
-ICC profiles are not applied: models learn from photos that were read without, Display P3 taken for sRGB only looks a
-little paler, and a broken or hostile profile that nobody parses does no harm.
+ICC profiles are not applied: models are trained without them, Display P3 read as sRGB only looks slightly paler, and a
+damaged or malicious profile that is not parsed is harmless.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     Box = tuple[int, int, int, int]
 
 _STRIP = 1 << 21
-"""Pixels that are converted at once."""
+"""Number of pixels per strip."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tones:
-    """What a file says about its values, beyond the mode in which Pillow has them.
+    """Properties of a file's pixel values that Pillow's mode does not express.
 
     Attributes:
         inverted: the lowest value is white.
-        white: the greatest value of 16-bit greys; those with fewer bits are not scaled by the decoder.
-        frame: the box (left, top, right, bottom) outside of which nothing is; None if there is no such place.
-        low: the low bytes of a picture of 16 bits a channel, of which Pillow keeps the high ones, and `key`, the color
-            that is transparent; None if all is opaque.
-        key: see `low`; 16 bits a channel.
+        white: the largest value of 16-bit grays; the decoder does not scale those with fewer bits.
+        frame: the box (left, top, right, bottom) outside of which there are no pixels; None if it is the whole image.
+        low: the low bytes of an image with 16 bits per channel, of which Pillow keeps the high bytes; None if `key`,
+            the transparent color, is not set.
+        key: see `low`; 16 bits per channel.
     """
 
     inverted: bool = False
@@ -46,15 +46,14 @@ PLAIN = Tones()
 
 
 def to_rgb(image: Image.Image, tones: Tones = PLAIN, *, reduce: int = 1) -> Image.Image:
-    """Return an RGB image, transparency laid on white; the image itself if it is RGB, opaque and not reduced.
+    """Convert to RGB, with transparency on white; returns `image` itself if it is RGB, opaque and not reduced.
 
-    An alpha channel that hides a whole picture was never filled in, and is ignored: Windows' clipboard and some
-    scanners write such.
+    A completely transparent alpha channel is ignored: Windows' clipboard and some scanners write images with one.
 
     Args:
-        image: loaded, of any mode.
-        tones: what the file says about its values.
-        reduce: average blocks of so many pixels squared.
+        image: loaded, in any mode.
+        tones: properties of the pixel values.
+        reduce: average blocks of `reduce` × `reduce` pixels.
     """
     convert = _converter(image, tones)
     width, height = image.size
@@ -69,7 +68,7 @@ def to_rgb(image: Image.Image, tones: Tones = PLAIN, *, reduce: int = 1) -> Imag
 
 
 def _strips(image: Image.Image, reduce: int = 1) -> Iterator[Box]:
-    """Boxes as wide as the image, whose heights are multiples of `reduce` but for the last."""
+    """Boxes of the image's full width, with heights that are multiples of `reduce` (except the last)."""
     width, height = image.size
     rows = max(1, _STRIP // (width * reduce)) * reduce
     for top in range(0, height, rows):
@@ -77,7 +76,7 @@ def _strips(image: Image.Image, reduce: int = 1) -> Iterator[Box]:
 
 
 def _converter(image: Image.Image, tones: Tones) -> Callable[[Image.Image, Box], Image.Image] | None:
-    """What makes RGB of a strip; None if there is nothing to do."""
+    """The function that converts a strip to RGB; None if no conversion is needed."""
     if tones.low is not None:
         return _Keyed(tones)
     if image.mode.startswith(("I", "F")):
@@ -90,14 +89,14 @@ def _converter(image: Image.Image, tones: Tones) -> Callable[[Image.Image, Box],
 
 
 def _hides_a_picture(image: Image.Image) -> bool:
-    """Whether alpha is 0 everywhere, and the colors are not all the same."""
-    colours: set[tuple[int, int]] = set()
+    """Whether alpha is 0 everywhere although the colors vary."""
+    colors: set[tuple[int, int]] = set()
     for box in _strips(image):
         *channels, alpha = image.crop(box).convert("RGBA").split()
         if alpha.getextrema() != (0, 0):
             return False
-        colours |= {(number, value) for number, channel in enumerate(channels) for value in _ends(channel)}
-    return len(colours) > 3
+        colors |= {(number, value) for number, channel in enumerate(channels) for value in _ends(channel)}
+    return len(colors) > 3
 
 
 def _ends(channel: Image.Image) -> tuple[int, int]:
@@ -107,7 +106,7 @@ def _ends(channel: Image.Image) -> tuple[int, int]:
 
 
 def _without_alpha(part: Image.Image, _: Box) -> Image.Image:
-    return part.convert("RGBA").convert("RGB")  # on the way so that a transparent color of a palette is seen
+    return part.convert("RGBA").convert("RGB")  # via RGBA, to apply a palette's transparent color
 
 
 def _on_white(part: Image.Image, _: Box | None = None) -> Image.Image:
@@ -118,7 +117,7 @@ def _on_white(part: Image.Image, _: Box | None = None) -> Image.Image:
 
 
 class _Framed:
-    """The part of a picture that there is, on white: a GIF's frame may be smaller than its canvas."""
+    """Put the existing pixels on white, because a GIF's frame may be smaller than its canvas."""
 
     def __init__(self, frame: Box) -> None:
         self._frame = frame
@@ -133,7 +132,7 @@ class _Framed:
 
 
 class _Keyed:
-    """16 bits a channel, one color of which is transparent."""
+    """RGB with 16 bits per channel and one transparent color."""
 
     def __init__(self, tones: Tones) -> None:
         self._tones = tones
@@ -148,10 +147,10 @@ class _Keyed:
 
 
 class _Scaled:
-    """Grey of 16 or 32 bits or floats, scaled to 8 bits.
+    """Gray with 16 bits, 32 bits or floats, scaled to 8 bits.
 
-    Only of 16 bits (I;16) the range is known. Otherwise white is the first of the usual values (1 for floats, 255,
-    65535) that nothing exceeds; where none fits, or something is below 0, the lowest value is black, the highest white.
+    The range is known only for 16 bits (I;16). Otherwise white is the smallest usual value (1 for floats, 255, 65535)
+    that no pixel exceeds. If none fits, or a value is negative, the lowest value is black and the highest white.
     """
 
     def __init__(self, image: Image.Image, tones: Tones) -> None:
@@ -171,16 +170,16 @@ class _Scaled:
         values = _values(part)
         with np.errstate(all="ignore"):  # infinities
             scaled = np.nan_to_num((values - self._black) / (self._white - self._black or 1.0), nan=0.0).clip(0, 1)
-        grey = (scaled * 255 + 0.5).astype(np.uint8)
+        gray = (scaled * 255 + 0.5).astype(np.uint8)
         if self._inverted:
-            grey = 255 - grey
+            gray = 255 - gray
         if self._key is not None:
-            grey = np.where(values == self._key, np.uint8(255), grey)
-        return Image.fromarray(grey).convert("RGB")
+            gray = np.where(values == self._key, np.uint8(255), gray)
+        return Image.fromarray(gray).convert("RGB")
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """The lowest and the highest of the finite values; zeros where there are none."""
+    """The lowest and the highest finite value; zeros if there are none."""
     import numpy as np
 
     low, high = float("inf"), float("-inf")

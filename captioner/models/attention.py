@@ -120,7 +120,7 @@ def build_attention(config: DecoderConfig, vector_size: int) -> Attention:
 
 
 def _by_column(part: Tensor) -> Tensor:
-    """The same (B, N, A) with N, not A, as the dimension whose elements are neighbours in memory."""
+    """The same (B, N, A) with N, not A, as the dimension whose elements are neighbors in memory."""
     return part.transpose(1, 2).contiguous().transpose(1, 2)
 
 

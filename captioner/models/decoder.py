@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from captioner.config import Cell, DecoderConfig
 from captioner.models.attention import Memory, build_attention
-from captioner.models.interfaces import Decoder, Forced, Vectors
+from captioner.models.interfaces import Decoder, Forced, Ranges, Vectors
 from captioner.models.packed import pack
 
 CELLS: dict[Cell, Callable[[int, int], nn.RNNCellBase]] = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
@@ -135,9 +135,11 @@ class RecurrentDecoder(nn.Module):
         said = self.dropout(torch.stack(outputs, 2))
         return Forced(self._classify(said if wanted is None else said[wanted]), torch.stack(attention, 2))
 
-    def settle(self) -> None:
-        """Pack the matrices for speed, once they change and move no more."""
-        pack(self)
+    def settle(self, ranges: Ranges | None = None) -> None:
+        """Pack the matrices for speed, once they change and move no more; in int8 where their inputs' `ranges` are
+        given.
+        """
+        pack(self, ranges)
 
     def _advance(self, words: Tensor, state: DecoderState) -> DecoderState:
         """One step of the recurrence; `words` (B, K, E)."""

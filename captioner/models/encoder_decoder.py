@@ -5,22 +5,26 @@ from torch import Tensor, nn
 from captioner.config import ModelConfig, TranslatorConfig
 from captioner.models.decoder import build_decoder
 from captioner.models.encoders import build_encoder
-from captioner.models.interfaces import Decoder, Encoder, Forced
+from captioner.models.interfaces import Decoder, Encoder, Forced, Ranges, within
 
 
 class EncoderDecoder(nn.Module):
     """An encoder of photos or of sentences, and a decoder that looks at what it gives."""
 
-    def __init__(self, config: ModelConfig | TranslatorConfig) -> None:
+    def __init__(self, config: ModelConfig | TranslatorConfig, encoder: Encoder | None = None) -> None:
         super().__init__()
         self.config = config
-        self.encoder: Encoder = build_encoder(config)
+        self.encoder: Encoder = encoder or build_encoder(config)
         self.decoder: Decoder = build_decoder(config.decoder, self.encoder.output_size)
 
-    def settle(self) -> None:
-        """Rearrange the weights for speed, once they change and move no more; see `Encoder.settle`."""
+    def settle(self, ranges: Ranges | None = None) -> None:
+        """Rearrange the weights for speed, once they change and move no more.
+
+        Args:
+            ranges: of the inputs of matrices, for a decoder in int8; None for float32.
+        """
         self.encoder.settle()
-        self.decoder.settle()
+        self.decoder.settle(within("decoder", ranges or {}))
 
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:
         """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder`."""

@@ -10,10 +10,8 @@ from functools import partial
 from itertools import pairwise
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
 
 from captioner.config import (
     Backbone,
@@ -24,6 +22,7 @@ from captioner.config import (
     TranslatorConfig,
 )
 from captioner.models.interfaces import Encoder, Vectors
+from captioner.models.quantized import EFFICIENTNET_V2_B0, EPSILON
 
 GRID_CHANNELS: dict[Backbone, int] = {
     "mobilenet_v2": 1280,
@@ -49,7 +48,7 @@ PADDING = 0
 class ImageEncoder(nn.Module):
     """A torchvision CNN up to its last grid of features.
 
-    The images' normalisation is a part of it, so that it is written once and travels with the weights' checkpoint.
+    The images' normalization is a part of it, so that it is written once and travels with the weights' checkpoint.
     The parameters keep torchvision's names: a state dict of its classifier fits.
     """
 
@@ -108,19 +107,19 @@ class ImageEncoder(nn.Module):
 
 def _classifier(backbone: Backbone) -> nn.Module:
     """The whole network, as torchvision builds it, with random weights."""
+    import torchvision  # imported where needed: it takes as long as torch, and int8 inference does without
+    from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
+
     network: nn.Module
     if backbone != "efficientnet_v2_b0":
         network = torchvision.models.get_model(backbone, weights=None)
         return network
-    # torchvision has the parts of EfficientNetV2-B0 (Tan and Le 2021), but not this size.
-    # Each row: expansion, kernel, stride, channels in and out, layers.
-    fused = [(1, 3, 1, 32, 16, 1), (4, 3, 2, 16, 32, 2), (4, 3, 2, 32, 48, 2)]
-    separable = [(4, 3, 2, 48, 96, 3), (6, 3, 1, 96, 112, 5), (6, 3, 2, 112, 192, 8)]
+    # torchvision has the parts of EfficientNetV2-B0, but not this size.
     network = EfficientNet(
-        [*(FusedMBConvConfig(*row) for row in fused), *(MBConvConfig(*row) for row in separable)],
+        [(FusedMBConvConfig if row.fused else MBConvConfig)(*row[1:]) for row in EFFICIENTNET_V2_B0],
         dropout=0.2,
         last_channel=GRID_CHANNELS[backbone],
-        norm_layer=partial(nn.BatchNorm2d, eps=1e-3),
+        norm_layer=partial(nn.BatchNorm2d, eps=EPSILON),
     )
     return network
 

@@ -9,6 +9,14 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from torch import Tensor, nn
 
+Ranges = Mapping[str, tuple[float, float]]
+"""By the name of a module, the least and the greatest value of its input; an LSTM's cell has `inputs` and `state`."""
+
+
+def within(part: str, ranges: Ranges) -> Ranges:
+    """The ranges in a part of a module, by their names there."""
+    return {name.removeprefix(f"{part}."): one for name, one in ranges.items() if name.startswith(f"{part}.")}
+
 
 class Vectors(NamedTuple):
     """What an encoder gives and a decoder attends to.
@@ -86,8 +94,10 @@ class Decoder(Module, Protocol):
         """Read one token (B, K) of every sentence; gives log-probabilities (B, K, V), float32, and the new state."""
         ...
 
-    def settle(self) -> None:
-        """Rearrange the weights for speed, once they change and move no more."""
+    def settle(self, ranges: Ranges | None = None) -> None:
+        """Rearrange the weights for speed, once they change and move no more; in int8 where the `ranges` of its
+        products' inputs are given.
+        """
         ...
 
     def __call__(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None, /) -> Forced:

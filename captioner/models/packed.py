@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from captioner.models.interfaces import Ranges
+from captioner.models.quantized import QuantizedLinear, QuantizedLSTMCell
+
 KERNELS = torch.ops.quantized  # PyTorch's name for products with packed matrices, float16 ones too
 STEPS: dict[type[nn.RNNCellBase], str] = {  # by name: a PyTorch built without them must not fail at import
     nn.RNNCell: "quantized_rnn_tanh_cell_dynamic",
@@ -49,14 +52,26 @@ class PackedCell(nn.Module):
         return after
 
 
-def pack(model: nn.Module) -> None:
-    """Pack the matrices of all linear layers and cells in a module, where this processor can and nothing is lost by
-    it.
+def pack(model: nn.Module, ranges: Ranges | None = None, place: str = "") -> None:
+    """Pack the matrices of all linear layers and cells in a module: in int8 where the ranges of their inputs are known,
+    else in float16, where this processor can and nothing is lost by it.
+
+    Args:
+        model: changed in place.
+        ranges: see `captioner.models.interfaces.Ranges`; None for float16 everywhere.
+        place: what the names of the module's parts begin with.
     """
+    ranges = ranges or {}
     for name, part in list(model.named_children()):
-        pack(part)
-        if isinstance(part, nn.Linear | nn.RNNCellBase) and _can_pack(part):
+        at = f"{place}{name}"
+        if isinstance(part, nn.Linear) and at in ranges:
+            setattr(model, name, QuantizedLinear(part, ranges[at]))
+        elif isinstance(part, nn.LSTMCell) and f"{at}.inputs" in ranges:
+            setattr(model, name, QuantizedLSTMCell(part, inputs=ranges[f"{at}.inputs"], state=ranges[f"{at}.state"]))
+        elif isinstance(part, nn.Linear | nn.RNNCellBase) and _can_pack(part):
             setattr(model, name, PackedLinear(part) if isinstance(part, nn.Linear) else PackedCell(part))
+        else:
+            pack(part, ranges, f"{at}.")
 
 
 def _can_pack(part: nn.Module) -> bool:

@@ -1,6 +1,6 @@
-"""Text: from a sentence to tokens, to ids, and back to a sentence that a person would write.
+"""Text: sentences → tokens → ids, and back to properly written sentences.
 
-The tokenizer and the vocabulary are here by name; `english`, `penn`, `sentences` and `subwords` have the rest.
+This package exports the tokenizer and the vocabulary; the rest is in `english`, `penn`, `sentences` and `subwords`.
 """
 
 from captioner.text.penn import ptb_tokenize
@@ -9,7 +9,7 @@ from captioner.text.tokenizer import Direction, Tokenizer, TokenizerKind
 from captioner.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 
 ENGLISH = "en"
-"""What captioners write and translators read; all other languages are translations."""
+"""The language of captioning models and of the input of translators; other languages are translations."""
 
 __all__ = [
     "BOS",

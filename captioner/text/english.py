@@ -1,4 +1,4 @@
-"""English as people write it: the article before a sound, and the words that may stand twice in a caption."""
+"""English: the article "a" or "an", function words, and words that a caption may repeat."""
 
 import re
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ FUNCTION_WORDS = frozenset(
     is are was were be being has have had
     """.split()  # noqa: SIM905 - reads better
 )
-"""Words after which an English sentence seldom ends. Some can ("a man walks by"), so the share is to be read beside
-people's.
+"""Words that rarely end an English sentence. Some can ("a man walks by"), so compare the fraction with that of people's
+captions.
 """
 
 REPEATABLE = FUNCTION_WORDS | frozenset(
@@ -25,14 +25,14 @@ REPEATABLE = FUNCTION_WORDS | frozenset(
 )
 """Words that people repeat within a caption: "a black dog and a white dog", "a tennis player on a tennis court".
 
-Besides function words, pronouns and numbers, these are the words that people's captions of COCO or Flickr8k repeat
-most: of those that hold one, at least 2 in 100 hold it twice, and they stand twice in at least 15 captions of one of
-the two. Nouns that a model repeats where people do not ("a sign in front of a sign") are left out by hand: bus, sign,
-bed, toilet, pizza and animals.
+Besides function words, pronouns and numbers, these are the words most often repeated in the captions of COCO or
+Flickr8k: of the captions that contain the word, at least 2 % contain it twice, and at least 15 captions of one dataset
+do. Nouns that models repeat but people do not ("a sign in front of a sign") were removed by hand: bus, sign, bed,
+toilet, pizza and animals.
 """
 
-# Sounds, not letters, choose the article: "an hour", "a uniform". Letters that are read one by one
-# have sounds of their own: "an SUV".
+# The article depends on the sound, not the letter: "an hour", "a uniform". Letters that are read one by one
+# have their own sounds: "an SUV".
 _VOWEL_SOUND = re.compile(
     r"""
     hour | heir | honou?r | honest | herb (?! iv )         # the h is silent
@@ -54,11 +54,11 @@ _CONSONANT_SOUND = re.compile(
     """,
     re.VERBOSE,
 )
-"""Of words that begin with the letter of a vowel, or with a figure of the list above."""
+"""Exceptions among words that begin with a vowel letter, or with a number of the list above."""
 
 
 def takes_an(word: str) -> bool:
-    """Whether the indefinite article before a word is "an": whether it begins with the sound of a vowel.
+    """Whether the indefinite article before a word is "an", because it begins with a vowel sound.
 
     Args:
         word: in lower case.
@@ -67,7 +67,7 @@ def takes_an(word: str) -> bool:
 
 
 def with_articles(tokens: Sequence[str]) -> list[str]:
-    """The same words with "a" and "an" as the sound of the next one wants it."""
+    """Replace "a" and "an" by the article that matches the sound of the next word."""
     return [
         token if token not in {"a", "an"} or not following[:1].isalnum() else ("an" if takes_an(following) else "a")
         for token, following in zip(tokens, [*tokens, ""][1:], strict=True)

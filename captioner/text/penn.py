@@ -1,16 +1,16 @@
-"""Penn Treebank tokens of captions, as COCO's evaluation makes them.
+"""Penn Treebank tokens of captions, as in COCO's evaluation.
 
 Word tokens are those of the Penn Treebank (Marcus et al., Computational Linguistics 19(2), 1993) in the dialect that
 COCO's evaluation uses (Chen et al., "Microsoft COCO Captions", arXiv:1504.00325, section 4.1): lower case, clitics
-apart ("a man 's hat", "does n't"), hyphened words whole, and plain punctuation left out. Training text and evaluation
-share this one tokeniser.
+separated ("a man 's hat", "does n't"), hyphenated words kept whole, and plain punctuation removed. Training and
+evaluation share this tokenizer.
 """
 
 import html
 import re
 import unicodedata
 
-# Abbreviations that keep their full stop, whatever follows and however they are capitalised.
+# Abbreviations that always keep their full stop, in lower and upper case.
 ABBREVIATIONS = """
     mr mrs ms dr drs prof profs sen sens rep reps atty attys lt col gen messrs gov govs adm rev maj sgt cpl pvt mt capt
     st ste ave pres lieut hon brig cmdr comdr pfc spc supt supts det jr sr bros esq inc co cos corp pty ltd plc bancorp
@@ -19,10 +19,10 @@ ABBREVIATIONS = """
     vt wis wisc wyo etc al seq bldg vs alex wm jos cie cf treas ft blvd rd sq dept est tel ext mlle mme rt adj adv asst
     ens insp
 """
-# ... only when capitalised ("mass." in lower case ends a sentence, "Mass." is a state), and only in front of a number.
+# ... only if capitalized ("mass." ends a sentence, "Mass." is a state), and only before a number.
 ABBREVIATIONS_CAPITALIZED = "Az Ark Del Ill La Mass Miss Ore Pa Tex Wash"
 ABBREVIATIONS_BEFORE_NUMBERS = "no nos prop fig figs pp op"
-# "plan b. The" is two sentences, "t. Smith" is a name: capitalised, these words open a sentence after a single letter.
+# "plan b. The" is two sentences, "t. Smith" is a name: capitalized after a single letter, these words begin a sentence.
 _OPENERS = """
     a about according additionally after an as at but he her here however if in it last many more now one other our she
     since so some such that the their then there these they this we what when while yet you
@@ -38,9 +38,8 @@ def _any_of(words: str) -> str:
     return "|".join(sorted(words.split(), reverse=True))  # "pp" before "p": the longer one first
 
 
-# Whatever no alternative matches (spaces, commas, quotes, single hyphens and full stops ...) is what COCO leaves out.
-# Python takes the first alternative that matches, not the longest, so the order matters; the first line is only there
-# for speed.
+# Text that no alternative matches (spaces, commas, quotes, single hyphens, full stops) is dropped, as by COCO. Python
+# takes the first alternative that matches, not the longest, so the order matters; the first line is only for speed.
 _TOKEN = re.compile(
     rf"""
       [A-Za-z]{{2,}}(?=[\s,]|$)
@@ -90,7 +89,7 @@ _REWRITTEN: dict[str, tuple[str, ...]] = {
     "£": ("#",),
     "¢": ("cents",),
 }
-# Nine captions in ten hold only words, commas and a last full stop: those need no more than a split at the spaces.
+# Nine of ten captions contain only words, commas and a final full stop; for these, splitting at spaces suffices.
 _PLAIN = re.compile(r"[A-Za-z, ]++(\.?)\s*")
 _NOT_PLAIN = frozenset(_REWRITTEN)
 _NOT_PLAIN_AT_END = frozenset(f"{ABBREVIATIONS} {ABBREVIATIONS_CAPITALIZED}".lower().split())
@@ -113,25 +112,25 @@ _TYPOGRAPHY = str.maketrans(
 
 
 def _plain_typography(caption: str) -> str:
-    """Curly quotes, dashes and the like as ASCII; accents composed; emoji (beyond the basic plane, not letters) out."""
+    """Convert curly quotes and dashes to ASCII, compose accents, remove emoji (non-letters beyond the basic plane)."""
     caption = unicodedata.normalize("NFC", caption.translate(_TYPOGRAPHY))
     return "".join(c if c <= "\uffff" or c.isalnum() else " " for c in caption)
 
 
 def ptb_tokenize(caption: str) -> list[str]:
-    """Splits a caption as COCO's evaluation does: Penn Treebank tokens in lower case without plain punctuation.
+    """Tokenize a caption as COCO's evaluation does: Penn Treebank tokens in lower case, without plain punctuation.
 
     Source: the tokens are those of the Stanford PTBTokenizer (Manning et al., ACL 2014, demonstrations) with
-    lower-casing, less coco-caption's list of dropped punctuation (quotes, brackets spelt in capitals, ``. ? ! , : ; -
-    -- ...``). Brackets become ``-lrb-`` and so on and stay, because that list has them in capitals only. Known to
-    differ: numbers such as telephone numbers that the original joins across a space, and characters that it cannot
-    tokenise.
+    lower-casing, without coco-caption's list of punctuation (quotes, brackets spelled in capitals, ``. ? ! , : ; -
+    -- ...``). Brackets become ``-lrb-`` etc. and are kept, because that list has them only in capitals. Known
+    differences: numbers such as telephone numbers, which the original joins across spaces, and characters that it
+    cannot tokenize.
 
     Args:
-        caption: any text; empty text and text of punctuation alone give no tokens.
+        caption: any text; it has no tokens if it is empty or only punctuation.
 
     Returns:
-        Tokens without white space, none of them empty.
+        Non-empty tokens without white space.
     """
     if plain := _PLAIN.fullmatch(caption):
         words = caption.lower().replace(",", " ").replace(".", " ").split()

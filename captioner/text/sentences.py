@@ -1,4 +1,4 @@
-"""Tokens and texts as sentences for people: capitals, full stops, spaces; and texts cut into sentences."""
+"""Write tokens and texts as proper sentences (capitals, full stops, spaces), and split texts into sentences."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _NO_SPACE_AFTER = frozenset(["(", "[", "{", "#", "y'"])
 
 
 def _cased(token: str) -> str:
-    """A word as it stands inside a sentence: most are lower case."""
+    """Write a word as inside a sentence, usually in lower case."""
     if token in _CASED:
         return _CASED[token]
     if token in _CAPITALISED:
@@ -34,11 +34,11 @@ def _cased(token: str) -> str:
 
 
 CLOSING = "\"'”’»)]"
-"""What may stand behind the full stop that ends a sentence."""
+"""Characters that may follow the full stop of a sentence."""
 
 
 def as_sentence(text: str) -> str:
-    """A capital at the beginning, a full stop at the end; an ending that is there stays, empty text stays empty."""
+    """Capitalize the beginning and add a full stop, unless there is an ending; empty text stays empty."""
     text = " ".join(text.split())
     if not any(character.isalnum() for character in text):
         return ""
@@ -54,9 +54,7 @@ _NO_ENDS = frozenset(
 
 
 def split_sentences(text: str) -> list[str]:
-    """English text, sentence by sentence: cut between an end and a capital or figure, but after no abbreviation or
-    initial.
-    """
+    """Split English text between an ending and a capital or digit, but not after abbreviations or initials."""
     sentences, start = [], 0
     for end in _ENDS.finditer(text):
         word = text[max(start, text.rfind(" ", start, end.start()) + 1) : end.start()].lower()
@@ -71,7 +69,7 @@ def split_sentences(text: str) -> list[str]:
 def join_words(tokens: Sequence[str]) -> str:
     words = [_SPELT.get(token, token) for token in tokens]
     parts: list[str] = []
-    glue = True  # whether the next word follows without a space
+    glue = True  # whether to omit the space before the next word
     index = 0
     while index < len(words):
         pair = tuple(words[index : index + 2])

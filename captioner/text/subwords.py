@@ -1,7 +1,7 @@
-"""Subwords: pieces of words that a vocabulary of a few thousand writes every word with (byte-pair encoding).
+"""Subwords (byte-pair encoding): a vocabulary of a few thousand pieces that can spell every word.
 
-Case, accents and punctuation stay. The pieces are learned and found by sentencepiece (Kudo and Richardson 2018; the
-encoding: Sennrich et al. 2016); its model is a file of plain data.
+Case, accents and punctuation are kept. The pieces are learned and applied by sentencepiece (Kudo and Richardson 2018;
+the encoding: Sennrich et al. 2016), whose model files contain only data.
 """
 
 import unicodedata
@@ -14,7 +14,7 @@ from captioner.errors import ModelError, UsageError
 from captioner.text import EOS, SPECIAL_TOKENS, UNK
 
 SPACE = "▁"
-"""What a piece begins with where a word begins."""
+"""The first character of a piece that begins a word."""
 
 
 class Subwords:
@@ -24,17 +24,17 @@ class Subwords:
         """Read a model.
 
         Args:
-            model: sentencepiece's.
+            model: a sentencepiece model.
 
         Raises:
-            ModelError: it is none, or has other special tokens in front.
+            ModelError: the model is invalid, or does not begin with the special tokens.
         """
         self.model = model
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise ModelError("not a sentencepiece model; the file is damaged or made for something else.") from None
+            raise ModelError("not a sentencepiece model; the file is damaged or belongs to another program.") from None
         self.pieces: tuple[str, ...] = tuple(self._processor.IdToPiece(list(range(len(self)))))
         if self.pieces[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS:
             raise ModelError(f"the pieces begin with {list(self.pieces[:4])}; expected {list(SPECIAL_TOKENS)}.")
@@ -45,11 +45,11 @@ class Subwords:
 
         Args:
             sentences: the corpus.
-            size: pieces at most, special ones included.
-            languages: for each of them there is a token that text never spells, see `language_token`.
+            size: maximum number of pieces, including special ones.
+            languages: languages to add a special token for; see `language_token`.
 
         Raises:
-            UsageError: so few pieces cannot spell the corpus.
+            UsageError: `size` is too small to spell the corpus.
         """
         model = bytearray()
 
@@ -80,42 +80,44 @@ class Subwords:
                 minloglevel=2,
             )
         except RuntimeError:
-            raise UsageError(f"{size} subwords are too few to spell these sentences; allow more.") from None
+            raise UsageError(
+                f"{size} subwords are too few to spell these sentences; choose a larger vocabulary."
+            ) from None
         return cls(bytes(model))
 
     def __len__(self) -> int:
         return int(self._processor.GetPieceSize())
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text's pieces; a character never seen gives `UNK`, empty text nothing."""
+        """Ids of the pieces of a text. Unknown characters become `UNK`; an empty text has no pieces."""
         ids: list[int] = self._processor.EncodeAsIds(normalize(text))
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of pieces; what is no text is left out."""
+        """Join pieces to text, without special pieces."""
         return as_text(self.pieces[index] for index in ids if not self.is_control(index))
 
     def is_control(self, index: int) -> bool:
-        """Whether a piece stands for something else than text."""
+        """Whether a piece is special and does not represent text."""
         return bool(self._processor.IsControl(index) or self._processor.IsUnknown(index))
 
     def language_token(self, language: str) -> int:
-        """The id that a sentence in that language begins with.
+        """The id of the first token of sentences in a language.
 
         Raises:
-            ModelError: there is none.
+            ModelError: the vocabulary has no token for this language.
         """
         index = int(self._processor.PieceToId(f"<{language}>"))
         if not self.is_control(index) or index == UNK:
-            raise ModelError(f"there is no token for the language {language!r}.")
+            raise ModelError(f"the vocabulary has no token for language {language!r}.")
         return index
 
 
 def as_text(pieces: Iterable[str]) -> str:
-    """What pieces spell."""
+    """Join pieces to text."""
     return "".join(pieces).replace(SPACE, " ").strip()
 
 
 def normalize(text: str) -> str:
-    """Text with its accents composed and single blanks for all white space."""
+    """Compose accents (NFC), and replace runs of white space by single spaces."""
     return " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,4 +1,4 @@
-"""From a sentence to tokens, and back to a sentence that a person would write."""
+"""Convert sentences to tokens, and tokens to properly written sentences."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _LONE_I = re.compile(r"(?<![\w'-])i(?![\w-]|\.\w)")
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Text to tokens and back, by words or by characters; holds no state but its kind and direction.
+    """Converts text to tokens and back, by words or by characters.
 
     Attributes:
-        kind: ``"word"``: the tokens of `ptb_tokenize`. ``"char"``: every character of the lower-cased text, runs of
-            white space as one blank.
-        direction: ``"right-to-left"``: the last token of the text is the first.
+        kind: ``"word"``: the tokens of `ptb_tokenize`. ``"char"``: the characters of the lower-cased text, with runs
+            of white space as one space.
+        direction: with ``"right-to-left"``, the tokens are in reverse order.
     """
 
     kind: TokenizerKind = "word"
@@ -37,19 +37,18 @@ class Tokenizer:
                 raise UsageError(f"The tokenizer {what} {given!r} is unknown; choose one of: {', '.join(kinds)}.")
 
     def tokenize(self, text: str) -> list[str]:
-        """Splits text into tokens; text without any gives an empty list."""
+        """Split text into tokens, possibly none."""
         tokens = list(" ".join(text.lower().split())) if self.kind == "char" else ptb_tokenize(text)
         return self._turned(tokens)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """Writes tokens as one sentence: capital, full stop, "a" or "an" by sound, no space before punctuation and
-        clitics.
+        """Join tokens to a sentence, with capital, full stop, "a" or "an" by sound, and correct spaces.
 
         Args:
-            tokens: what `tokenize` gives, or a model wrote; none of the special tokens.
+            tokens: from `tokenize` or from a model, without special tokens.
 
         Returns:
-            The sentence, or the empty string if there is no letter and no digit in the tokens.
+            The sentence; empty if the tokens contain no letter and no digit.
         """
         tokens = self._turned(tokens)
         text = "".join(tokens) if self.kind == "char" else join_words(with_articles(tokens))

@@ -1,1 +1,1 @@
-"""Translation of captions: the translator, words that it copies, and a picture of where it looked."""
+"""Translate captions: the translator, the copying of names and numbers, and a picture of the attention."""

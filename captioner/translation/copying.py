@@ -1,8 +1,7 @@
-"""Words that a translation copies: numbers, names, and whatever the vocabulary cannot spell.
+"""Copy words to the translation: numbers, names, and words that the vocabulary cannot spell.
 
-Each of them is one unknown token to the model, which writes one such token where the word belongs; the words themselves
-are put back afterwards, in their order (after Luong et al. 2015, "Addressing the rare word problem in neural machine
-translation").
+The model sees each of them as an unknown token, and writes an unknown token where the word belongs. The words are then
+substituted in order (after Luong et al. 2015, "Addressing the rare word problem in neural machine translation").
 """
 
 from collections.abc import Container, Sequence
@@ -11,30 +10,30 @@ from captioner.text import SPECIAL_TOKENS, UNK
 from captioner.text.subwords import Subwords
 
 MARK = "\ue000"
-"""Stands for a copied word in a sentence: a character for private use, which no vocabulary has."""
+"""Placeholder for a copied word: a private-use character, which no vocabulary contains."""
 
 _PUNCTUATION = ".,;:!?\"'()"
 
 
 def hide(sentence: str, subwords: Subwords) -> tuple[str, list[str]]:
-    """Put `MARK` in the place of every word to copy.
+    """Replace every word to copy by `MARK`.
 
-    A number is copied, so is a name: a word with a capital, not the first, that the vocabulary does not hold in one
-    piece; and a word with a character that the vocabulary lacks.
+    These are numbers; names, which are capitalized words other than the first that are not a single piece of the
+    vocabulary; and words with characters that the vocabulary lacks.
 
     Args:
-        sentence: normalised, see `subwords.normalize`.
-        subwords: of its language.
+        sentence: normalized; see `subwords.normalize`.
+        subwords: vocabulary of its language.
 
     Returns:
-        The sentence, and the words in their order.
+        The sentence with placeholders, and the words in order.
     """
     tokens, words = sentence.split(" "), []
-    # Where everything has a capital, as in a headline, a capital makes no name.
+    # In a headline, where every word is capitalized, capitals do not indicate names.
     plain = sum(token[:1].islower() for token in tokens) >= sum(token[:1].isupper() for token in tokens[1:])
     for place, token in enumerate(tokens):
         word = bare(token)
-        if UNK in subwords.encode(token.replace(word, "", 1)):  # the punctuation cannot be spelt either
+        if UNK in subwords.encode(token.replace(word, "", 1)):  # the punctuation cannot be spelled either
             word = token
         if _must_be_copied(word, subwords, name=plain and place > 0):
             tokens[place] = token.replace(word, MARK, 1)
@@ -43,20 +42,18 @@ def hide(sentence: str, subwords: Subwords) -> tuple[str, list[str]]:
 
 
 def mark(sentence: str, words: Container[str]) -> str:
-    """Put `MARK` in the place of each of these words."""
+    """Replace each of these words by `MARK`."""
     tokens = sentence.split(" ")
     return " ".join(token.replace(bare(token), MARK, 1) if bare(token) in words else token for token in tokens)
 
 
 def bare(token: str) -> str:
-    """A word without the punctuation around it, or the token itself if it is nothing else."""
+    """A token without surrounding punctuation; unchanged if it is only punctuation."""
     return token.strip(_PUNCTUATION) or token
 
 
 def put_back(pieces: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Pieces with the copied words in the place of unknown tokens, in their order; of these there are at most as
-    many.
-    """
+    """Replace unknown tokens by the copied words in order; there are at most as many unknown tokens as words."""
     left = iter(words)
     return [next(left) if piece == SPECIAL_TOKENS[UNK] else piece for piece in pieces]
 

@@ -1,4 +1,4 @@
-"""Attention between words as a picture: which words of the sentence the translator looked at for each word it wrote."""
+"""Draw the attention between source words and translated words."""
 
 import unicodedata
 
@@ -7,27 +7,26 @@ from PIL import Image, ImageDraw, ImageFont
 from captioner.errors import UsageError
 from captioner.translation.translator import Translation
 
-_CELL, _SIZE, _MARGIN = 34, 17, 12  # pixels of a cell's side, of the letters, around it all
-_DARK = (24, 60, 120)  # where all of the attention is
+_CELL, _SIZE, _MARGIN = 34, 17, 12  # cell size, font size and margin in pixels
+_DARK = (24, 60, 120)  # color of an attention of 1
 _FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf", "Helvetica.ttc")
-"""Of Linux, macOS and Windows; Pillow's own knows no accents."""
+"""Fonts of Linux, macOS and Windows; Pillow's default font has no accents."""
 
 
 def draw_words(translation: Translation) -> Image.Image:
-    """Draw a row for each word that was written and a column for each that was read, darker where attention was
-    greater.
+    """Draw a row for each translated word and a column for each source word; darker cells mean more attention.
 
     Args:
-        translation: with attention.
+        translation: a translation with attention.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
-        UsageError: the translation came without attention.
+        UsageError: the translation has no attention.
     """
     if translation.attention is None:
-        raise UsageError("this translation came without attention; ask for it with attention=True.")
+        raise UsageError("this translation has no attention weights; translate with attention=True.")
     found = _find_font()
     font = found or ImageFont.load_default(_SIZE)
     written, read = (
@@ -47,14 +46,14 @@ def draw_words(translation: Translation) -> Image.Image:
         middle = top + row * _CELL + _CELL // 2
         pen.text((left - 8, middle), word, fill="black", font=font, anchor="rm")
         for column, share in enumerate(shares):
-            colour = tuple(round(255 + min(1.0, share) * (dark - 255)) for dark in _DARK)
+            color = tuple(round(255 + min(1.0, share) * (dark - 255)) for dark in _DARK)
             x, y = left + column * _CELL, top + row * _CELL
-            pen.rectangle((x, y, x + _CELL - 2, y + _CELL - 2), fill=colour, outline=(225, 225, 225))
+            pen.rectangle((x, y, x + _CELL - 2, y + _CELL - 2), fill=color, outline=(225, 225, 225))
     return picture
 
 
 def _find_font() -> ImageFont.FreeTypeFont | None:
-    """A font of this computer's that knows accents."""
+    """A font of this computer with accented letters."""
     for name in _FONTS:
         try:
             return ImageFont.truetype(name, _SIZE)

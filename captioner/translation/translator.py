@@ -1,6 +1,4 @@
-"""What users hold for sentences: a `Translator` from English. It keeps nothing between calls and may be shared by
-threads.
-"""
+"""The `Translator` from English. It is stateless and may be shared between threads."""
 
 import math
 import os
@@ -25,25 +23,25 @@ if TYPE_CHECKING:
     from captioner.models.encoder_decoder import EncoderDecoder
 
 LONGEST = 60
-"""Subwords of a source sentence at most: some four captions. The embedded model has learned from no longer ones."""
+"""Maximum number of subwords in a source sentence, about four captions; the longest in the training data."""
 AT_ONCE = 64
-"""Sentences in a batch at most."""
+"""Maximum number of sentences per batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """A sentence in another language.
+    """A translated sentence.
 
     Attributes:
-        text: the best translation, for people.
-        source: the sentence as the model read it.
-        language: of `text`, two letters.
-        log_prob: natural logarithm of the translation's probability, its end included; at most 0.
-        confidence: in [0, 1]: the geometric mean of the probabilities of its tokens, its end included.
-        alternatives: the best translations, the first of them `text`; as many as were asked for.
-        words: of `text`, punctuation with its word.
-        source_words: the same of `source`.
-        attention: a row for each of `words`, the shares of attention on `source_words`; None if not asked for.
+        text: the best translation.
+        source: the source sentence as read by the model.
+        language: two-letter code of the language of `text`.
+        log_prob: natural logarithm of the translation's probability, including its end; at most 0.
+        confidence: in [0, 1], the geometric mean of the probabilities of its tokens, including its end.
+        alternatives: the requested number of best translations, starting with `text`.
+        words: words of `text`, with attached punctuation.
+        source_words: words of `source`.
+        attention: for each of `words`, the attention weights of `source_words`; None if not requested.
     """
 
     text: str
@@ -58,21 +56,21 @@ class Translation:
 
 
 class Translator:
-    """A model ready to translate English sentences."""
+    """A loaded model that translates English sentences."""
 
     def __init__(
         self, model: "EncoderDecoder", checkpoint: TranslatorCheckpoint, *, device: torch.device, language: str = ""
     ) -> None:
-        """Keep a model.
+        """Wrap a loaded model.
 
         Args:
-            model: of the checkpoint.
-            checkpoint: what belongs to the model.
-            device: where the model is.
-            language: what `translate` writes where it is not told; the checkpoint's first if empty.
+            model: the model of the checkpoint.
+            checkpoint: the checkpoint of the model.
+            device: device of the model.
+            language: default target language; the first of the checkpoint if empty.
 
         Raises:
-            UsageError: the model does not know that language.
+            UsageError: the model does not support this language.
         """
         self._model = model
         self._device = device
@@ -92,13 +90,13 @@ class Translator:
         """Load a checkpoint directory, an embedded model by name, or (None) the default embedded translator.
 
         Args:
-            name: directory or name, or what `checkpoint.read_translator` gave.
-            language: what `translate` writes where it is not told; the model's first if empty.
+            name: directory, name, or result of `checkpoint.read_translator`.
+            language: default target language; the first of the model if empty.
             device: `auto`, `cpu`, `cuda` or `mps`.
 
         Raises:
-            ModelError: there is no usable model of that name.
-            UsageError: the model does not know that language, or this machine has no such device.
+            ModelError: there is no usable model with that name.
+            UsageError: the model does not support this language, or the device is not available.
         """
         place = find_device(device)
         read = name if isinstance(name, TranslatorCheckpoint) else checkpoint.read_translator(name)
@@ -108,7 +106,7 @@ class Translator:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What it can write, two letters each."""
+        """Two-letter codes of the target languages."""
         return self.checkpoint.config.languages
 
     @property
@@ -122,11 +120,11 @@ class Translator:
         """Translate one sentence.
 
         Args:
-            sentence: in English, or several, each of which is translated by itself; a capital in front and a full stop
-                are added where they are missing.
-            options: what to search for; the checkpoint's own defaults if None.
-            to: the language; `self.language` if empty.
-            attention: also say which words it looked at for each word.
+            sentence: one or more English sentences, which are translated separately. A missing initial capital or final
+                full stop is added.
+            options: decoding options; the checkpoint's defaults if None.
+            to: target language; `self.language` if empty.
+            attention: also return attention weights.
 
         Raises:
             UsageError: the language is unknown.
@@ -142,7 +140,7 @@ class Translator:
         to: str = "",
         attention: bool = False,
     ) -> list[Translation]:
-        """Translate several sentences at once. The batch changes nothing but speed. See `translate`."""
+        """Translate several sentences. Batches affect only speed. See `translate`."""
         language = to or self.language
         self.checkpoint.check_language(language)
         if not sentences:
@@ -156,7 +154,7 @@ class Translator:
     def _translate(
         self, read: Sequence["_Read"], options: DecodingOptions, language: str, attention: bool
     ) -> Iterator[tuple[Translation, int]]:
-        """Translations of single sentences, and how many tokens each has with its end."""
+        """Yield translations of single sentences and their numbers of tokens, including the end."""
         bos = self._starts[language]
         for start in range(0, len(read), AT_ONCE):
             some = read[start : start + AT_ONCE]
@@ -195,7 +193,7 @@ class Translator:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise SentenceError(f"{text[:40]!a} holds bytes that are not UTF-8; convert it.") from None
+            raise SentenceError(f"{text[:40]!a} is not valid UTF-8; convert it.") from None
         return [self._read_one(sentence) for sentence in split_sentences(normalize(text))]
 
     def _read_one(self, sentence: str) -> "_Read":
@@ -204,15 +202,15 @@ class Translator:
         ids = self.checkpoint.source.encode(hidden)
         shown = sentence if len(sentence) <= 40 else f"{sentence[:40]}…"
         if not ids:
-            raise SentenceError(f"{shown!r} holds no words to translate.")
+            raise SentenceError(f"{shown!r} contains no words to translate.")
         if len(ids) > LONGEST:
             raise SentenceError(
-                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); make shorter sentences of it."
+                f"{shown!r} is too long ({len(ids)} subwords, at most {LONGEST}); split it into shorter sentences."
             )
         return _Read(written, [*ids, EOS], copied)
 
     def _pad(self, ids: Sequence[Sequence[int]]) -> Tensor:
-        """(B, N), filled up with `PAD`."""
+        """(B, N), padded with `PAD`."""
         rows = [torch.tensor(one, device=self._device) for one in ids]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
@@ -242,12 +240,12 @@ class Translator:
 
 @dataclass(frozen=True)
 class _Read:
-    """A sentence as the model reads it.
+    """A source sentence, prepared for the model.
 
     Attributes:
-        sentence: with its capital and its full stop.
-        ids: of its subwords, its end included.
-        copied: the words that stand there as unknown tokens.
+        sentence: with initial capital and full stop.
+        ids: ids of its subwords, including the end.
+        copied: the words replaced by unknown tokens.
     """
 
     sentence: str
@@ -256,16 +254,14 @@ class _Read:
 
 
 def _ended(text: str, end: str, language: str) -> str:
-    """A sentence that ends as its source does (`end`), if it has no end: captions, from which the model has learned,
-    neither ask nor shout.
-    """
+    """Add the ending of the source (`end`) if there is none, because the training captions have no "?" or "!"."""
     if not text[-1:].isalnum():
         return text
     return f"{text}\N{NO-BREAK SPACE}{end}" if language == "fr" and end in "!?" else text + end
 
 
 def _joined(parts: Sequence[tuple[Translation, int]]) -> Translation:
-    """The translations of sentences that came together as one; each looks at its own sentence alone."""
+    """Join the translations of the sentences of one text. Each attends only to its own sentence."""
     first, _ = parts[0]
     if len(parts) == 1:
         return first
@@ -293,7 +289,7 @@ def _joined(parts: Sequence[tuple[Translation, int]]) -> Translation:
 
 
 def _words(pieces: Sequence[str]) -> list[list[int]]:
-    """The places of each word's pieces; the end of the sentence counts to its last word."""
+    """The indices of the pieces of each word; the end of the sentence belongs to the last word."""
     words: list[list[int]] = []
     for place, piece in enumerate(pieces):
         if piece.startswith(SPACE) or not words:
@@ -305,7 +301,7 @@ def _words(pieces: Sequence[str]) -> list[list[int]]:
 def _by_word(
     attention: list[list[float]], words: list[list[int]], source: list[list[int]]
 ) -> tuple[tuple[float, ...], ...]:
-    """Attention between words: added up over what was looked at, the mean over the pieces that looked."""
+    """Attention between words: the sum over source pieces, and the mean over target pieces."""
     return tuple(
         tuple(sum(attention[row][column] for row in rows for column in columns) / len(rows) for columns in source)
         for rows in words

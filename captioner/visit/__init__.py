@@ -1,3 +1,3 @@
-"""A visit to the web page, without the page: photos with their captions and edits, waiting in line, pictures of
-attention, exports.
+"""The state and logic behind the web page, independent of the UI: a visitor's photos, captions and edits, the work
+queue, explanations, exports, and scoring.
 """

@@ -1,4 +1,4 @@
-"""How sure the model is of a caption, in words. The thresholds stand here and nowhere else."""
+"""The confidence of a caption in words. All thresholds are defined here."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -7,20 +7,22 @@ if TYPE_CHECKING:
     from captioner.predict import Caption
 
 LOOKS_RIGHT = 0.95
-"""Confidence from which a caption "looks right": where 9 of 10 are, as a person judges. No threshold reaches that yet:
-of the 60 captions with the highest confidence (0.81 to 0.91) among 550 validation photos, 39 were right."""
+"""Minimum confidence of a caption that "looks right". The target is that a person judges 9 in 10 of them right. No
+threshold reaches it yet: of the 60 validation captions with the highest confidence (0.81 to 0.91, 550 photos), 39 were
+right."""
 PLEASE_CHECK = 0.25
-"""Confidence below which the model is not sure, and the caption is only a suggestion."""
+"""Minimum confidence of a caption that the user should check; below it, the caption is only a suggestion. A person
+judged 28 of 48 validation captions between this and `LOOKS_RIGHT` right."""
 NOTHING_SEEN = 0.1
 """Confidence below which the page says that the model recognized nothing."""
 MEASURED: tuple[int, int] | None = None
-"""How many of how many captions that "look right" were right, as people judged them; None before it is measured."""
+"""Of the captions that "look right": the number that people judged right, and the number judged. None if unknown."""
 DOUBTFUL = 0.35
-"""Probability of a word below which it is marked as doubtful."""
+"""Probability below which a word is marked as doubtful."""
 
 
 class Certainty(StrEnum):
-    """What the page says about a caption of the model; the value stands in exports."""
+    """The rating of a model's caption. The values are written to exports."""
 
     RIGHT = "looks right"
     CHECK = "please check"
@@ -28,20 +30,22 @@ class Certainty(StrEnum):
 
 
 def certainty(caption: "Caption") -> Certainty:
-    """How sure the model is of its caption."""
+    """Rate a caption by its confidence."""
     if caption.confidence >= LOOKS_RIGHT:
         return Certainty.RIGHT
     return Certainty.CHECK if caption.confidence >= PLEASE_CHECK else Certainty.UNSURE
 
 
-def explanation(word: Certainty) -> str:
-    """What the word means, in a sentence or two for the page."""
-    if word is Certainty.CHECK:
-        return "Please check this caption: about 4 of 10 like it are wrong."  # 28 of 48 validation photos were right
-    if word is Certainty.UNSURE:
-        return "The model is not sure. Most captions like this one need a change."
+def explanation(caption: "Caption") -> str:
+    """Explain the rating in one or two sentences that agree with the calibrated confidence."""
+    rating = certainty(caption)
+    if rating is Certainty.CHECK:
+        tenths = round(10 * caption.confidence)
+        return f"Estimated chance that people would describe it like this: about {tenths} in 10."
+    if rating is Certainty.UNSURE:
+        return "Estimated chance that people would describe it like this: less than 1 in 4."
     if MEASURED is None:
-        return "The model is sure of this caption. It can still be wrong."
+        return "The model is confident in this caption. It can still be wrong."
     right, judged = MEASURED
     share = f"{100 * right / judged:.0f} %"
-    return f"The model is sure. Of {judged} captions like this one, people found {right} right ({share})."
+    return f"The model is confident. Of {judged} captions like this one, people judged {right} right ({share})."

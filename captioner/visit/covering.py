@@ -1,8 +1,9 @@
-"""The covering test: which part of a photo a caption depends on.
+"""Occlusion analysis: which part of a photo a caption depends on.
 
-Each part is blurred in turn, and the model says how probable its own sentence is then. Where the probability falls most
-lies what the sentence is about. Unlike attention, this follows the whole model from the pixels to the words (Zeiler and
-Fergus 2014, "Visualizing and understanding convolutional networks", section 4.2, who cover with gray).
+Each part of the photo is blurred in turn, and the model scores its own caption on the result. The part where the
+probability drops most is the part that matters most. Unlike attention, this measures the whole model from pixels to
+words (Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", section 4.2, who occlude with
+gray).
 """
 
 import dataclasses
@@ -15,19 +16,19 @@ from PIL import Image, ImageFilter
 if TYPE_CHECKING:
     from captioner.predict import Captioner
 
-_SIDE = 7  # parts in a row and in a column
-_LEAST_DROP = 0.5  # natural logarithms: the sentence becomes less probable by 40 %
-_ABOVE_OTHERS = 3.0  # times the middle drop
-_TOGETHER = 0.6  # a neighbor with this share of the greatest drop belongs to the same area
+_SIDE = 7  # cells in each row and column of the grid
+_LEAST_DROP = 0.5  # in nats: the caption becomes 40 % less probable
+_ABOVE_OTHERS = 3.0  # times the median drop
+_TOGETHER = 0.6  # a neighbor with at least this share of the largest drop joins the area
 
 
 @dataclass(frozen=True)
 class Covering:
-    """What covering the parts of a photo did to its caption.
+    """The effect of occluding each part of a photo on the probability of its caption.
 
     Attributes:
-        drops: of the sentence's log-probability, row by row of a square grid; negative where it rose.
-        area: left, top, width and height of the area that matters most, as shares of the photo's sides; None where no
+        drops: decrease in log-probability for each cell of a square grid, row by row; negative if it increased.
+        area: left, top, width, and height of the most important area as fractions of the photo's sides; None if no
             single area stands out.
     """
 
@@ -36,12 +37,12 @@ class Covering:
 
 
 def cover(model: "Captioner", picture: bytes, sentence: str) -> Covering:
-    """Cover each of 49 parts of a photo in turn.
+    """Occlude each of the 49 parts of a photo in turn.
 
     Args:
-        model: which wrote the sentence.
+        model: the model that wrote the caption.
         picture: the bytes of an image file.
-        sentence: in English.
+        sentence: the caption, in English.
 
     Raises:
         ImageError: the photo cannot be read.
@@ -65,7 +66,7 @@ def cover(model: "Captioner", picture: bytes, sentence: str) -> Covering:
 
 
 def area_of(drops: tuple[float, ...]) -> tuple[float, float, float, float] | None:
-    """The area around the greatest drop; see `Covering`."""
+    """The area around the largest drop; see `Covering`."""
     most = max(range(len(drops)), key=drops.__getitem__)
     middle = statistics.median(map(abs, drops))
     if drops[most] < max(_LEAST_DROP, _ABOVE_OTHERS * middle):

@@ -1,4 +1,4 @@
-"""The doubtful words of a caption, and what may stand in their place."""
+"""Words of a caption that the model is unsure about, with alternatives."""
 
 import math
 import re
@@ -10,9 +10,9 @@ from captioner.visit.certainty import DOUBTFUL
 if TYPE_CHECKING:
     from captioner.predict import Caption
 
-_MOST = 3  # doubtful words of a caption: more would be noise
-_LEAST_SHARE = 0.05  # probability of a word that is offered instead
-# What carries little: nobody wants to be asked whether it is "on" or "in".
+_MOST = 3  # doubtful words to mark in a caption; more would be noise
+_LEAST_SHARE = 0.05  # minimum probability of an alternative
+# Function words are never marked: a choice between "on" and "in" does not help.
 _SMALL_WORDS = """
 a an the and or of in on at to by with for from into onto over under near next up down out off as is are be being it its
 it's that this there their his her some two three while which who
@@ -25,9 +25,9 @@ class Doubt:
     """A doubtful word.
 
     Attributes:
-        start: where it begins in the caption's text.
-        end: where it ends.
-        others: words that may stand instead → the whole sentence with that word.
+        start: index of its first character in the caption.
+        end: index after its last character.
+        others: alternative word → the caption with that word.
     """
 
     start: int
@@ -36,10 +36,10 @@ class Doubt:
 
 
 def doubts(caption: "Caption") -> list[Doubt]:
-    """The least probable content words of an English caption, from left to right, with other words for each.
+    """The least probable content words of an English caption, left to right, with alternatives.
 
-    A word that stands twice in the sentence is passed over, since it is not known which of the two is meant. A
-    translated caption has none: the probabilities are those of the English words.
+    Words that occur twice are skipped, because the token cannot be mapped to one of the two. Translated captions have
+    no doubtful words, because the probabilities are those of the English words.
     """
     if caption.guesses is None or caption.translation is not None:
         return []
@@ -60,7 +60,7 @@ def doubts(caption: "Caption") -> list[Doubt]:
 
 
 def differ(one: str, other: str) -> bool:
-    """Whether two sentences differ in more than their small words."""
+    """Whether two captions differ in more than function words."""
     return _content(one) != _content(other)
 
 

@@ -1,6 +1,4 @@
-"""The captions of a visit as files to take home. Their names and sentences come from strangers, and other programs will
-read them.
-"""
+"""Export the captions of a visit to files. File names and captions are untrusted, and other programs read the files."""
 
 import io
 import json
@@ -29,20 +27,20 @@ COLUMNS = (
     "height",
 )
 _MAX_NAME = 100  # characters; file systems allow 255 bytes
-# What Windows allows in no name, and what hides what a name is: control characters and reversed writing.
+# Characters that Windows forbids in names, and those that disguise a name: control and bidirectional characters.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def to_csv(photos: Iterable[VisitPhoto]) -> str:
-    """A row a photo (RFC 4180), with a byte-order mark, without which Excel takes the text for another encoding's."""
+    """One row per photo (RFC 4180), with a byte-order mark so that Excel reads it as UTF-8."""
     out = io.StringIO(newline="")
     write_rows(out, COLUMNS, map(_row, photos))
     return "\ufeff" + out.getvalue()
 
 
 def to_json_lines(photos: Iterable[VisitPhoto]) -> str:
-    """A JSON object a line and photo, with the columns of the CSV and the model's best captions."""
+    """One JSON object per line and photo: the CSV columns and the model's candidate captions."""
     lines = (
         _row(photo)
         | {
@@ -56,7 +54,7 @@ def to_json_lines(photos: Iterable[VisitPhoto]) -> str:
 
 
 def to_coco_results(photos: Sequence[VisitPhoto]) -> str:
-    """COCO's results JSON; see `coco_ids`. Of photos with one name the further ones are numbered."""
+    """COCO results JSON; see `coco_ids`. Duplicate file names are numbered."""
     ids = coco_ids([photo.name for photo in photos])
     names = iter(told_apart(number for number in ids if isinstance(number, str)))
     results = [
@@ -67,9 +65,9 @@ def to_coco_results(photos: Sequence[VisitPhoto]) -> str:
 
 
 def to_zip(photos: Sequence[VisitPhoto]) -> bytes:
-    """A text file for each photo, called as a sidecar would be (see `text_name`): `beach.jpg` gives `beach.txt`.
+    """One text file per photo, named like a sidecar (see `text_name`): `beach.jpg` gives `beach.txt`.
 
-    Folders are left away; of photos with one name the further ones are numbered.
+    Directories are dropped from the names, and duplicate names are numbered.
     """
     out = io.BytesIO()
     files = [_file(photo.name) for photo in photos]
@@ -82,7 +80,7 @@ def to_zip(photos: Sequence[VisitPhoto]) -> bytes:
 
 
 def safe_name(name: str) -> str:
-    """A file's name that every system can write and that leads nowhere else; `photo` where nothing of it is left."""
+    """A file name that is valid on every system and contains no path; `photo` if nothing is left of it."""
     clean = _FORBIDDEN.sub("_", name)[:_MAX_NAME].strip(" .")
     return f"_{clean}" if _DEVICES.match(clean) else clean or "photo"
 
@@ -110,13 +108,13 @@ def _file(name: str) -> str:
 
 @dataclass(frozen=True)
 class Export:
-    """A kind of file that a visitor can download.
+    """A download format.
 
     Attributes:
-        name: of the file.
-        label: what its button says.
-        kind: its media type.
-        write: makes the file of all photos.
+        name: file name.
+        label: label of its button.
+        kind: media type.
+        write: creates the file's content from all photos.
     """
 
     name: str
@@ -126,9 +124,9 @@ class Export:
 
 
 EXPORTS = (
-    Export("captions.csv", "Download captions", "text/csv", to_csv),
+    Export("captions.csv", "Download CSV", "text/csv", to_csv),
     Export("captions.zip", "Text files (ZIP)", "application/zip", to_zip),
-    Export("captions.jsonl", "JSON lines", "application/jsonl", to_json_lines),
-    Export("results.json", "COCO results", "application/json", to_coco_results),
+    Export("captions.jsonl", "JSON Lines", "application/jsonl", to_json_lines),
+    Export("results.json", "COCO results (JSON)", "application/json", to_coco_results),
 )
-"""The files that the page offers, the usual one first."""
+"""The download formats that the page offers, default first."""

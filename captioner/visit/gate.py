@@ -1,4 +1,4 @@
-"""A gate that lets a few through at a time, first come, first served, and tells the others their position."""
+"""A fair limit on concurrent work: first come, first served, and those who wait learn their position."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,24 +8,24 @@ from functools import partial
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
-# Seconds until somebody who waits is told again, which is when a page notices that its visitor has left.
+# Seconds between calls to `tell` while waiting; each call lets a page notice that its visitor has left.
 _PATIENCE = 0.5
 
 
 class ClosedError(Exception):
-    """The process is being stopped and does no more work."""
+    """The process is shutting down."""
 
 
 class Gate:
-    """Bounds how many threads do something at once.
+    """Limits how many threads work at once.
 
     Args:
-        places: how many, at least 1.
+        places: number of concurrent threads, at least 1.
     """
 
     def __init__(self, places: int) -> None:
         self._places = places
-        self._tickets: list[object] = []  # in order of arrival; the first `places` of them are inside
+        self._tickets: list[object] = []  # in order of arrival; the first `places` hold a place
         self._moved = threading.Condition()
         self._workers = ThreadPoolExecutor(places)
 
@@ -34,8 +34,8 @@ class Gate:
         """Wait for a place and hold it.
 
         Args:
-            tell: called with the position in the queue, 1 being next, when it changes and every half second; not called
-                where there is a place at once. What it raises ends the waiting.
+            tell: called with the position in the queue (1 is next) whenever it changes and every half second; not
+                called if a place is free. An exception from it ends the wait.
         """
         ticket = object()
         with self._moved:
@@ -52,17 +52,17 @@ class Gate:
                 self._moved.notify_all()
 
     def run(self, work: Callable[[], _Result], tell: Callable[[int], object]) -> _Result:
-        """Wait for a place, and do some work there in one of the gate's own threads.
+        """Wait for a place, then run `work` in one of the gate's threads.
 
-        Most of the memory that a thread frees stays with it; so it is a few threads that take it, and not every
-        visitor's.
+        The C library keeps most of the memory that a thread frees for that thread. A few shared threads therefore use
+        less memory than one thread per visitor.
 
         Args:
-            work: what to do; what it raises is raised.
+            work: the work; its exceptions propagate.
             tell: see `place`.
 
         Raises:
-            ClosedError: the process is being stopped.
+            ClosedError: the process is shutting down.
         """
         with self.place(tell):
             try:
@@ -75,6 +75,6 @@ class Gate:
         return self._position(ticket) != position
 
     def _position(self, ticket: object) -> int:
-        """0 inside, 1 for the next, and so on."""
+        """0 if the ticket holds a place, 1 if it is next, and so on."""
         with self._moved:
             return max(0, self._tickets.index(ticket) - self._places + 1)

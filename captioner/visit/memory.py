@@ -1,4 +1,4 @@
-"""The memory of a server that many visitors share."""
+"""Memory settings for a server with many visitors."""
 
 import ctypes
 import sys
@@ -8,14 +8,14 @@ _LARGE = 512 * 1024
 
 
 def give_back_large_blocks() -> bool:
-    """Have the C library hand each block of memory of half a megabyte or more back to the system when it is freed.
+    """Make the C library return freed blocks of 512 KB or more to the operating system.
 
-    glibc does so by itself until the first such block is freed; then it raises its bound to that block's size, up to
-    32 MB, and takes what is smaller from heaps, one for each few threads, whose holes stay with the process. The
-    uploads and bitmaps of a server with a thread for each visitor leave such holes everywhere.
+    By default, glibc raises this threshold to the size of the largest freed block, up to 32 MB. Smaller blocks then
+    come from per-thread heaps, whose free memory stays with the process. With one thread per visitor, uploads and
+    bitmaps would fragment many heaps.
 
     Returns:
-        Whether the C library is one that can be told; only glibc is.
+        True if the C library supports the setting (glibc only).
     """
     if not sys.platform.startswith("linux"):
         return False

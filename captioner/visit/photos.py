@@ -1,4 +1,4 @@
-"""A photo of a visit: captioned, edited, and kept small."""
+"""Photos of a visit: captioning, editing, and the reduced copies that are kept."""
 
 import dataclasses
 import importlib.util
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from captioner.predict import Caption, Captioner
 
 MAX_ALT = 125
-"""Characters beyond which an alternative text is tiring: some screen readers stop or pause there."""
+"""Maximum length of alt text in characters: some screen readers stop or pause there."""
 
 SUFFIXES = tuple(sorted(suffix.removeprefix(".") for suffix in folders.SUFFIXES))
-"""Of the files that a page offers to take; what is in them is looked at later."""
+"""File suffixes that the folder picker accepts. The content is checked later."""
 
 _SAMPLES = {
     "A cup of coffee": "coffee.png",
@@ -35,23 +35,23 @@ _SAMPLES = {
     "A rocket": "rocket.jpg",
 }
 HARD_SAMPLE = "A rocket"
-"""The sample that the page calls a hard one: the model does not do well on it."""
+"""The sample that the page labels as hard: the model captions it badly."""
 _LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "cs": "Čeština"}
-# Longer side in pixels of the copies that stay: enough for a sharp picture (a tenth of a megabyte), and for a tile.
+# Longer side in pixels of the copies that are kept: a sharp picture (about 100 KB) and a tile.
 _SHOWN, _THUMBNAIL = 1000, 320
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisitPhoto:
-    """A photo, the model's caption, and what its owner made of it.
+    """A photo, the model's caption, and the user's changes to it.
 
     Attributes:
-        name: of its file; any text.
-        picture: a JPEG of it, upright, without metadata, at most 1,000 pixels wide and high.
-        thumbnail: the same at most 320 pixels wide and high.
-        caption: the model's.
-        edit: the sentence that stands instead of the model's; None as long as the model's stands.
-        chosen: whether its owner took what stands from the model's suggestions, or confirmed the model's caption.
+        name: file name; any text.
+        picture: JPEG copy, upright, without metadata, at most 1,000 pixels wide and high.
+        thumbnail: the same, at most 320 pixels wide and high.
+        caption: the model's caption.
+        edit: the caption that replaces the model's; None if the model's is used.
+        chosen: True if the user selected a suggestion or kept the model's caption.
     """
 
     name: str
@@ -63,47 +63,47 @@ class VisitPhoto:
 
     @property
     def text(self) -> str:
-        """The sentence that stands."""
+        """The current caption."""
         return self.caption.text if self.edit is None else self.edit
 
     @property
     def edited(self) -> bool:
-        """Whether its owner wrote the sentence that stands."""
+        """Whether the user wrote the current caption."""
         return self.edit is not None and not self.chosen
 
     @property
     def to_check(self) -> bool:
-        """Whether somebody should look at the caption: the model is not sure of it, and nobody has decided yet."""
+        """Whether the caption still needs a check: it does not look right, and the user has not decided yet."""
         return self.edit is None and not self.chosen and certainty(self.caption) is not Certainty.RIGHT
 
     @cached_property
     def doubts(self) -> list[Doubt]:
-        """The doubtful words of the model's caption."""
+        """Words of the model's caption that it is unsure about."""
         return doubts(self.caption)
 
     def written(self, text: str) -> "VisitPhoto":
-        """The same with its owner's own words; empty ones, or the model's, bring the model's caption back."""
+        """A copy with the user's own caption; an empty text, or the model's, restores the model's caption."""
         text = " ".join(text.split())
         edit = text if text and text != self.caption.text else None
         return dataclasses.replace(self, edit=edit, chosen=False)
 
     def choosing(self, text: str) -> "VisitPhoto":
-        """The same with a suggestion of the model as its caption; the model's own caption is confirmed by it."""
+        """A copy with a suggestion as its caption; passing the model's caption marks it as kept."""
         return dataclasses.replace(self, edit=None if text == self.caption.text else text, chosen=True)
 
     def captioned(self, caption: "Caption") -> "VisitPhoto":
-        """The same with another caption of the model; what its owner wrote or chose stands, a confirmation does not."""
+        """A copy with a new model caption. Edits and selected suggestions stay; a kept model caption is replaced."""
         return dataclasses.replace(self, caption=caption, chosen=self.chosen and self.edit is not None)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How photos are to be captioned.
+    """Settings for captioning photos.
 
     Attributes:
-        model: what `captioner.load` takes.
-        language: of the captions, two letters.
-        options: what to search for.
+        model: a model as accepted by `captioner.load`.
+        language: two-letter code of the caption language.
+        options: decoding options.
     """
 
     model: str
@@ -112,10 +112,10 @@ class Plan:
 
 
 def describe(model: "Captioner", name: str, content: bytes, plan: Plan) -> VisitPhoto:
-    """Caption the bytes of a photo, which are decoded once, and keep small copies of it.
+    """Caption a photo from the bytes of its file, decoding it once, and keep reduced copies.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: the photo cannot be read.
     """
     photo = open_image(content, draft=-(-_SHOWN // 2))
     caption = model.caption(photo.image, plan.options, language=plan.language, attention=True)
@@ -128,16 +128,16 @@ def describe(model: "Captioner", name: str, content: bytes, plan: Plan) -> Visit
 
 
 def describe_again(model: "Captioner", photo: VisitPhoto, plan: Plan) -> "Caption":
-    """Caption a photo's small copy anew."""
+    """Caption the reduced copy of a photo again."""
     caption = model.caption(photo.picture, plan.options, language=plan.language, attention=True)
     return dataclasses.replace(caption, width=photo.caption.width, height=photo.caption.height)
 
 
 def small_copy(photo: "Source", side: int) -> bytes:
-    """A JPEG of a photo, upright, without metadata, at most `side` pixels wide and high.
+    """JPEG copy of a photo, upright, without metadata, at most `side` pixels wide and high.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: the photo cannot be read.
     """
     picture = open_image(photo, draft=-(-side // 2)).image
     picture.thumbnail((side, side))
@@ -151,14 +151,14 @@ def _jpeg(picture: "Image.Image") -> bytes:
 
 
 def alt_text_hint(text: str) -> str | None:
-    """What to say about a caption that is longer than screen readers like; None if it is not."""
+    """A hint for captions that are too long for alt text; None for others."""
     if len(text) <= MAX_ALT:
         return None
-    return f"{len(text)} characters: screen readers like alternative texts of at most {MAX_ALT}."
+    return f"{len(text)} characters. Alt text should have at most {MAX_ALT}: some screen readers stop there."
 
 
 def samples() -> dict[str, Path]:
-    """Photos to try the page with: name → file. They are scikit-image's (CC0); none where it is not installed."""
+    """Sample photos: name → file. They come with scikit-image (CC0); empty if it is not installed."""
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
         return {}
@@ -167,18 +167,18 @@ def samples() -> dict[str, Path]:
 
 
 def languages() -> dict[str, str]:
-    """The languages that captions can be had in: their own name → two letters; English first."""
+    """The caption languages: native name → two-letter code; English first."""
     from captioner import checkpoint
 
     return {_LANGUAGES.get(code, code): code for code in (ENGLISH, *checkpoint.read_translator().config.languages)}
 
 
 def models(environment: Mapping[str, str], *, separator: str) -> dict[str, str]:
-    """The models that a page offers: name for people → what `captioner.load` takes; the default model first.
+    """The models that the page offers: display name → argument for `captioner.load`; the default model first.
 
     Args:
-        environment: its `CAPTIONER_MODELS` holds checkpoint directories.
-        separator: what stands between them; the system's between paths.
+        environment: environment variables; `CAPTIONER_MODELS` lists checkpoint directories.
+        separator: separator between these directories.
     """
     from captioner import checkpoint
 

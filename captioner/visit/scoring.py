@@ -1,4 +1,4 @@
-"""Scores of captions that a visitor brings, against people's, that the visitor brings as well."""
+"""Score uploaded captions against uploaded references."""
 
 import os
 from pathlib import Path
@@ -14,15 +14,15 @@ def score_files(annotations: bytes, results: bytes, *, allow_missing: bool = Fal
     """Score captions as `captioner evaluate --annotations FILE --results FILE` does.
 
     Args:
-        annotations: COCO's captions JSON.
-        results: COCO's results JSON.
-        allow_missing: score what is there where photos have no result, or results no photo.
+        annotations: content of a COCO captions file (JSON).
+        results: content of a COCO results file (JSON).
+        allow_missing: skip photos without a result and results without a photo, instead of raising an error.
 
     Raises:
-        UsageError: a file is not what it should be, or something is missing that may not be.
+        UsageError: a file is invalid, or photos or results are missing and `allow_missing` is False.
     """
     _check_not_swapped(annotations, results)
-    with TemporaryDirectory() as directory:  # the readers read files, and name them when they complain
+    with TemporaryDirectory() as directory:  # the readers take files and name them in their errors
         paths = Path(directory, "The annotations file"), Path(directory, "The results file")
         for path, content in zip(paths, (annotations, results), strict=True):
             path.write_bytes(content)
@@ -33,15 +33,15 @@ def score_files(annotations: bytes, results: bytes, *, allow_missing: bool = Fal
     try:
         options = EvaluationOptions(allow_missing=allow_missing)
         return evaluate_captions(captions, photos, options, source=paths[1].name)
-    except UsageError as problem:  # in the words of the page
-        said = str(problem).replace(ALLOW, "score what is there, or complete the files")
+    except UsageError as problem:  # in the page's terms
+        said = str(problem).replace(ALLOW, "select the checkbox to skip them, or complete the files")
         raise UsageError(said.replace("without a caption", "without results")) from None
 
 
 def _check_not_swapped(annotations: bytes, results: bytes) -> None:
-    """A results file is a list, an annotations file is not."""
+    """Raise an error if the files are swapped: a results file is a JSON list, an annotations file is an object."""
     first, second = (content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] for content in (annotations, results))
-    question = "Did you swap the two?"
+    question = "Did you swap the two files?"
     if first == b"[":
         raise UsageError(f"The annotations file looks like a results file. {question}")
     if second == b"{" and b'"images"' in results:

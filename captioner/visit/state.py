@@ -1,4 +1,4 @@
-"""What stands in a visit at one moment, for a page to show."""
+"""A snapshot of a visit, for the page to draw."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """What the page shows of a visit: a copy, which nobody changes.
+    """An immutable snapshot of a visit.
 
     Attributes:
-        photos: with captions, by their keys, in the order in which they came.
-        waiting: names of files without captions yet, by their keys.
-        refused: files that got no caption.
-        explained: why photos have their captions, as far as that was asked for, by their keys.
-        explaining: keys of photos whose captions are being explained.
-        done: photos of this batch that have been captioned, or of the redo.
-        total: photos of this batch, or of the redo.
-        redoing: the plan of a redo that is going on.
-        paused: whether the work stands still until it is continued.
-        position: in the queue of all visitors; 0 if it is this visitor's turn.
-        deleted: how many photos were deleted last and can be brought back.
+        photos: captioned photos by key, in the order in which they were added.
+        waiting: names of files that are not captioned yet, by key.
+        refused: files that could not be captioned.
+        explained: the explanations that were requested, by key.
+        explaining: keys of photos that are being explained.
+        done: number of photos captioned in this batch, or in the redo.
+        total: number of photos in this batch, or in the redo.
+        redoing: plan of the current redo, if any.
+        paused: whether captioning is paused.
+        position: position in the queue of all visitors; 0 if it is this visitor's turn.
+        deleted: number of photos that were deleted last and can be restored.
         problem: why the model cannot be used; empty if it can.
-        unsaved: whether captions have changed since they were last downloaded.
-        undone: how many times a redo was undone, by the visitor or because it failed, so that an earlier plan stands.
+        unsaved: whether captions have changed since the last download.
+        undone: number of redos that were canceled or failed, which restored the earlier plan.
     """
 
     photos: "Mapping[int, VisitPhoto]"
@@ -48,6 +48,6 @@ class State:
 
     @property
     def busy(self) -> bool:
-        """Whether something will change without the visitor."""
+        """Whether the state will change without any action of the visitor."""
         working = bool(self.waiting or self.redoing) and not self.paused and not self.problem
         return working or bool(self.explaining)

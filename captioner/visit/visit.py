@@ -1,7 +1,7 @@
-"""One visit to the page: its photos, and the work on them, which goes on whatever the page does.
+"""A visit to the page: its photos and the worker thread that captions them, independent of the page's redraws.
 
-The page only shows what stands here and passes on what its visitor wants. One thread per visit does the work, photo by
-photo; it lives as long as there is work, and ends when the visitor has left, which is when nobody else holds the visit.
+The page draws the visit's state and forwards the visitor's actions. Each visit has one worker thread, which captions
+one photo at a time. It ends when there is no work left, or when the visitor has left and the visit is freed.
 """
 
 import threading
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 MAX_FILES = 50
 MAX_WAITING = 500_000_000
-"""Bytes of files that may wait at once."""
+"""Maximum total size of waiting files, in bytes."""
 
 
 @dataclass
 class Redo:
-    """All photos captioned anew; they keep their captions until the last one is done."""
+    """Captioning all photos again. The old captions stay until the last new one is done."""
 
     plan: Plan
     done: "dict[int, Caption]" = field(default_factory=dict)
 
 
 class Visit:
-    """Photos that a visitor brought; safe to use from any thread.
+    """The photos of one visitor. Thread-safe.
 
     Args:
-        plan: how photos are captioned until `use` says otherwise.
-        load: gives the model of that name.
-        gate: through which the work of all visitors goes.
+        plan: initial captioning settings; see `use`.
+        load: returns the model for a name.
+        gate: limits concurrent work over all visitors.
     """
 
     def __init__(self, plan: Plan, *, load: "Callable[[str], Captioner]", gate: Gate) -> None:
@@ -55,7 +55,7 @@ class Visit:
         self._explained: dict[int, Explanation] = {}
         self._explaining: list[int] = []
         self._redo: Redo | None = None
-        self._batch = 0  # files of this batch that are done, refused or deleted
+        self._batch = 0  # files of this batch that are captioned, refused, or deleted
         self._paused = False
         self._position = 0
         self._deleted: tuple[dict[int, VisitPhoto], dict[int, Incoming]] = ({}, {})
@@ -65,7 +65,7 @@ class Visit:
     # ------------------------------------------------------------------------------------------------ for the page
 
     def state(self) -> State:
-        """What stands now."""
+        """A snapshot of the current state."""
         with self._lock:
             redo = self._redo
             batch = self._batch + len(self._waiting)
@@ -88,12 +88,12 @@ class Visit:
 
     @property
     def plan(self) -> Plan:
-        """How photos are captioned, or will be when the redo that is going on is done."""
+        """The current captioning settings, or those of the running redo."""
         with self._lock:
             return self._redo.plan if self._redo else self._plan
 
     def add(self, files: Sequence[Incoming]) -> None:
-        """Have files captioned, as far as there is room for them."""
+        """Queue files for captioning, up to the limits on number and size."""
         with self._lock:
             self._drop_deleted()
             if not self._waiting:
@@ -110,12 +110,12 @@ class Visit:
         self._wake()
 
     def refuse(self, name: str, why: str) -> None:
-        """Note a file that cannot even be brought here."""
+        """Record a file that could not be uploaded."""
         with self._lock:
             self._refused.append(Refused(name, why))
 
     def use(self, plan: Plan) -> None:
-        """Caption by another plan from now on. Another language starts a redo of what is there."""
+        """Use other captioning settings from now on. A new language starts a redo of all photos."""
         with self._lock:
             if plan == self.plan:
                 return
@@ -129,46 +129,46 @@ class Visit:
         self._wake()
 
     def redo(self) -> None:
-        """Caption all photos anew, by the plan that stands."""
+        """Caption all photos again with the current settings."""
         with self._lock:
             if self._photos:
                 self._redo = Redo(self.plan)
         self._wake()
 
     def cancel_redo(self) -> None:
-        """Leave all captions as they were before the redo."""
+        """Cancel the redo and keep the old captions."""
         with self._lock:
             self._undo_redo()
         self._wake()
 
     def pause(self) -> None:
-        """Stop after the photo that is being captioned."""
+        """Pause after the current photo."""
         with self._lock:
             self._paused = True
 
     def go_on(self) -> None:
-        """End a pause, or try again after a problem."""
+        """Resume after a pause or a problem with the model."""
         with self._lock:
             self._paused, self._problem = False, ""
         self._wake()
 
     def write(self, key: int, text: str) -> None:
-        """Take the visitor's words for a photo; empty ones bring the model's caption back."""
+        """Set the visitor's own caption for a photo; an empty text restores the model's caption."""
         self._change(key, lambda photo: photo.written(text))
 
     def choose(self, key: int, text: str) -> None:
-        """Take a suggestion for a photo."""
+        """Use a suggestion as the caption of a photo."""
         self._change(key, lambda photo: photo.choosing(text))
 
     def explain(self, key: int) -> None:
-        """Have the covering test made for a photo."""
+        """Request the occlusion analysis for a photo."""
         with self._lock:
             if key in self._photos and key not in self._explained and key not in self._explaining:
                 self._explaining.append(key)
         self._wake()
 
     def remove(self, keys: Collection[int] | None = None) -> None:
-        """Delete some photos, or all; `restore` brings back those that were deleted last."""
+        """Delete some photos, or all of them; `restore` undoes the last deletion."""
         with self._lock:
             self._drop_deleted()
             gone = set(self._photos) | set(self._waiting) if keys is None else set(keys)
@@ -184,7 +184,7 @@ class Visit:
         self._wake()
 
     def restore(self) -> None:
-        """Bring back the photos that were deleted last."""
+        """Undo the last deletion."""
         with self._lock:
             photos, waiting = self._deleted
             self._deleted = {}, {}
@@ -193,16 +193,16 @@ class Visit:
             self._batch = max(0, self._batch - len(waiting))
             self._changes += bool(photos)
             if any(photo.caption.language != self._plan.language for photo in photos.values()):
-                self._redo = self._redo or Redo(self._plan)  # the language was changed while they were gone
+                self._redo = self._redo or Redo(self._plan)  # the language has changed since they were deleted
         self._wake()
 
     def dismiss(self) -> None:
-        """Forget which files got no caption."""
+        """Clear the list of files that could not be captioned."""
         with self._lock:
             self._refused.clear()
 
     def mark_saved(self) -> None:
-        """Note that the visitor has all captions as they stand."""
+        """Record that the visitor has downloaded the current captions."""
         with self._lock:
             self._saved = self._changes
 
@@ -215,11 +215,11 @@ class Visit:
     def _check_room(self, file: Incoming) -> None:
         if len(self._photos) + len(self._waiting) >= MAX_FILES:
             raise ImageError(
-                f"There is room for {MAX_FILES} photos. Download the captions, delete the photos, and go on."
+                f"The limit is {MAX_FILES} photos at a time. Download the captions and delete photos to make room."
             )
         if sum(one.size for one in self._waiting.values()) + file.size > MAX_WAITING:
             raise ImageError(
-                f"More than {MAX_WAITING // 10**6} MB at once. Add it again when the others are captioned."
+                f"More than {MAX_WAITING // 10**6} MB are waiting. Add this photo again when the others are captioned."
             )
 
     def _drop_deleted(self) -> None:
@@ -237,9 +237,7 @@ class Visit:
                 self._thread.start()
 
     def _next(self) -> Job | None:
-        """The next step: what somebody waits for first, then a redo, then new photos, so that no redo mixes
-        languages.
-        """
+        """The next job: requested explanations first, then a redo, then new photos, so that languages never mix."""
         if self._problem:
             return None
         if self._explaining:
@@ -259,7 +257,7 @@ class Visit:
         return None
 
     def take(self) -> Job | None:
-        """The next step; None ends the thread."""
+        """Return the next job; None ends the worker thread."""
         with self._lock:
             job = self._next()
             if job is None:
@@ -267,7 +265,7 @@ class Visit:
             return job
 
     def put(self, job: Job, result: Any) -> None:
-        """Keep what a step gave, unless its photo was deleted or its redo canceled meanwhile."""
+        """Store the result of a job, unless its photo was deleted or its redo canceled in the meantime."""
         with self._lock:
             self._position = 0
             if job.kind == "explain":
@@ -285,14 +283,14 @@ class Visit:
         if isinstance(result, Exception):
             self._undo_redo()
             self._refused.append(
-                Refused(job.photo.name if job.photo else "", "No caption was changed: " + reason(result))
+                Refused(job.photo.name if job.photo else "", f"No captions were changed. {reason(result)}")
             )
         elif job.key in self._photos:
             self._redo.done[job.key] = result
 
     def _put_captioned(self, job: Job, result: Any) -> None:
         if job.plan.language != self._plan.language:
-            return  # it still waits, and gets a caption in the language that was chosen meanwhile
+            return  # it stays in the queue and is captioned in the new language
         file = self._waiting.pop(job.key)
         file.forget()
         self._batch += 1
@@ -313,13 +311,13 @@ class Visit:
         self._changes += 1
 
     def fail(self, problem: str) -> None:
-        """Stop all work until there is another plan."""
+        """Stop all work until the settings change or the visitor retries."""
         with self._lock:
             self._problem, self._thread = problem, None
             self._undo_redo()
             self._explaining.clear()
 
     def tell(self, position: int) -> None:
-        """Note the position in the queue of all visitors."""
+        """Record the position in the queue of all visitors."""
         with self._lock:
             self._position = position

@@ -1,4 +1,4 @@
-"""The steps of a visit's work, and the thread that does them."""
+"""The jobs of a visit, and the worker thread that runs them."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file that waits for its caption: its bytes are read when its turn comes, and let go after it."""
+    """A file waiting for its caption. Its bytes are read when its turn comes and released afterwards."""
 
     name: str
     size: int
@@ -36,9 +36,8 @@ class Explanation:
     """Why a photo has its caption.
 
     Attributes:
-        covering: which area of the photo the caption depends on.
-        translation: a PNG of which English words the translator looked at for each word it wrote; None if it wrote
-            none.
+        covering: the area of the photo that the caption depends on.
+        translation: a PNG with the translator's attention over the English words; None for untranslated captions.
     """
 
     covering: Covering
@@ -46,7 +45,7 @@ class Explanation:
 
 
 def explain(model: "Captioner", photo: VisitPhoto) -> Explanation:
-    """Make the covering test for a photo, and draw how its caption was translated."""
+    """Run the occlusion analysis for a photo, and draw the translator's attention if its caption was translated."""
     covering, translation = cover(model, photo.picture, photo.caption.source), photo.caption.translation
     if translation is None or translation.attention is None:
         return Explanation(covering, None)
@@ -59,7 +58,7 @@ def explain(model: "Captioner", photo: VisitPhoto) -> Explanation:
 
 @dataclass(frozen=True)
 class Job:
-    """One step of the work; it knows nothing of its visit."""
+    """One unit of work, independent of its visit."""
 
     kind: str  # "caption", "redo" or "explain"
     key: int
@@ -82,11 +81,11 @@ def _step(job: Job, model: "Captioner", tell: Callable[[int], None]) -> "VisitPh
 
 
 class _GoneError(Exception):
-    """The visitor has left."""
+    """Raised when the visitor has left."""
 
 
 def work(visit: "weakref.ref[Visit]", load: "Callable[[str], Captioner]", gate: Gate) -> None:
-    """Do a visit's work, holding the visit only between two steps."""
+    """Run the jobs of a visit. The visit is referenced only between jobs, so that it can be freed during one."""
 
     def ask() -> Job | None:
         here = visit()
@@ -111,7 +110,7 @@ def work(visit: "weakref.ref[Visit]", load: "Callable[[str], Captioner]", gate: 
             return
         except Exception as problem:
             if not isinstance(problem, CaptionerError):
-                _LOG.exception("A photo of the page could not be captioned")
+                _LOG.exception("A photo could not be captioned")
             result = problem
         here = visit()
         if here:

@@ -54,7 +54,7 @@ def press(page: "playwright_api.Page", label: str) -> None:
 
 
 def download(page: "playwright_api.Page", label: str) -> bytes:
-    if label != "Download captions" and not page.get_by_role("button", name=label, exact=True).is_visible():
+    if label != "Download CSV" and not page.get_by_role("button", name=label, exact=True).is_visible():
         press(page, "Other formats")
     with page.expect_download() as waiting:
         press(page, label)
@@ -62,4 +62,4 @@ def download(page: "playwright_api.Page", label: str) -> bytes:
 
 
 def rows(page: "playwright_api.Page") -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(download(page, "Download captions").decode("utf-8-sig"), newline="")))
+    return list(csv.DictReader(io.StringIO(download(page, "Download CSV").decode("utf-8-sig"), newline="")))

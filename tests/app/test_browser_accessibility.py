@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.browsing import FOCUSED, MARKS, finish, playwright_api, press, settle, upload
+from tests.evaluation.test_report import files_of, outcome
 
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 pytestmark = MARKS
@@ -21,11 +22,11 @@ def test_the_buttons_stay_where_they_are(visit: "playwright_api.Page", photos: d
     visit.locator("dialog .name", has_text="rocket.jpg").wait_for()
     assert visit.get_by_role("button", name="Close", exact=True).bounding_box() == before
     visit.keyboard.press("Escape")
-    names = ("Download captions", "Other formats", "Delete all photos")
+    names = ("Download CSV", "Other formats", "Delete all photos")
     bar = [visit.get_by_role("button", name=name, exact=True) for name in names]
     places = [one.bounding_box() for one in bar]
     press(visit, "Other formats")
-    visit.get_by_role("button", name="COCO results").click(trial=True)  # nothing lies over it
+    visit.get_by_role("button", name="COCO results (JSON)").click(trial=True)  # nothing lies over it
     assert [one.bounding_box() for one in bar] == places
 
 
@@ -44,7 +45,7 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
     caption = visit.locator("dialog .caption").bounding_box()
     assert caption is not None
     assert caption["y"] + caption["height"] <= PHONE["height"]  # photo and caption on the first screen
-    bar = [visit.get_by_role("button", name=name, exact=True) for name in ("Download captions", "Delete all photos")]
+    bar = [visit.get_by_role("button", name=name, exact=True) for name in ("Download CSV", "Delete all photos")]
     first, last = (one.evaluate("element => element.getBoundingClientRect().top") for one in bar)
     assert first == last  # one row, or little would be left for photos
     small = visit.evaluate(
@@ -55,8 +56,17 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
         }"""
     )
     assert small == []
-    colour = visit.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
-    assert max(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) < 60
+    color = visit.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
+    assert max(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(",")) < 60
+
+
+def test_the_report_fits_a_phone(browser: "playwright_api.Browser") -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.set_content(files_of(outcome())["report.html"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator("#scores").evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
+    assert page.locator("#scores tr").evaluate_all("rows => Math.max(...rows.map((row) => row.offsetHeight))") < 40
+    page.close()
 
 
 def tab_to(page: "playwright_api.Page", label: str) -> None:
@@ -81,7 +91,7 @@ def test_the_keyboard_is_enough(visit: "playwright_api.Page") -> None:
     visit.locator("dialog .caption", has_text="A rocket waits.").wait_for()
     assert visit.evaluate(FOCUSED) == "Edit"
     visit.keyboard.press("Escape")
-    tab_to(visit, "Download captions")
+    tab_to(visit, "Download CSV")
     with visit.expect_download():
         visit.keyboard.press("Enter")
 
@@ -115,7 +125,7 @@ def test_axe_finds_nothing(visit: "playwright_api.Page", photos: dict[str, Path]
     visit.keyboard.press("Escape")
     for name in ("Evaluate", "About the model"):
         visit.get_by_role("link", name=name).click()
-        visit.get_by_role("heading", level=1, name="How good" if name == "Evaluate" else name).wait_for()
+        visit.get_by_role("heading", level=1, name="Evaluate captions" if name == "Evaluate" else name).wait_for()
         settle(visit)
         found[name] = violations(visit)
     assert not any(found.values()), "\n".join(f"{name}: {one}" for name, some in found.items() for one in some)

@@ -11,7 +11,7 @@ from tests.app.browsing import FOCUSED, MARKS, caption, download, playwright_api
 pytestmark = MARKS
 
 
-def test_a_photo_is_captioned_edited_and_taken_home(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
+def test_a_photo_is_captioned_edited_and_downloaded(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
     upload(visit, photos["rocket"])
     expected = captioner.load().caption(photos["rocket"])
     tile = visit.locator("button.tile")
@@ -28,15 +28,17 @@ def test_a_photo_is_captioned_edited_and_taken_home(visit: "playwright_api.Page"
     assert visit.locator("dialog img").get_attribute("alt") == "=A rocket waits"
     visit.keyboard.press("Escape")
     visit.locator("dialog").wait_for(state="hidden")
-    assert "Your words" in tile.inner_text()
+    assert "Edited by you" in tile.inner_text()
 
     assert [(row["file"], row["caption"], row["model_caption"]) for row in rows(visit)] == [
         ("rocket.jpg", "'=A rocket waits", expected.text)
     ]
     with zipfile.ZipFile(io.BytesIO(download(visit, "Text files (ZIP)"))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {"rocket.txt": b"=A rocket waits\n"}
-    assert json.loads(download(visit, "COCO results")) == [{"image_id": "rocket.jpg", "caption": "=A rocket waits"}]
-    assert json.loads(download(visit, "JSON lines"))["edited"] is True
+    assert json.loads(download(visit, "COCO results (JSON)")) == [
+        {"image_id": "rocket.jpg", "caption": "=A rocket waits"}
+    ]
+    assert json.loads(download(visit, "JSON Lines"))["edited"] is True
 
 
 def test_the_detail_view_is_stepped_through_and_gives_focus_and_place_back(
@@ -66,7 +68,7 @@ def test_suggestions_doubtful_words_and_the_covering_test(
     upload(visit, photos["chelsea"])
     visit.locator("button.tile").click()
     press(visit, "Why this caption?")
-    visit.get_by_text("Covering the outlined area").or_(visit.get_by_text("No single area stands out")).wait_for()
+    visit.get_by_text("The caption depends most on").or_(visit.get_by_text("No single area stands out")).wait_for()
     visit.locator("dialog button.doubt").first.click()
     word = visit.locator("dialog .choice").first.inner_text()
     visit.locator("dialog .choice").first.click()
@@ -93,10 +95,10 @@ def test_filters_a_draft_and_a_deleted_photo(visit: "playwright_api.Page", photo
     visit.keyboard.press("ArrowLeft")  # moves within the text
     assert visit.locator("dialog .name").inner_text() == "rocket.jpg"
     press(visit, "Close")
-    visit.locator("button.tile").nth(1).get_by_text("Not saved yet").wait_for()
+    visit.locator("button.tile").nth(1).get_by_text("Unsaved edit").wait_for()
     press(visit, "To check 1")
     assert visit.locator("li:not([hidden]) button.tile").count() == 1
-    press(visit, "Edited 1")
+    press(visit, "Reviewed 1")
     visit.locator("li:not([hidden]) button.tile").click()
     assert visit.locator("dialog .place").inner_text() == "1 of 1"
     press(visit, "Delete photo")

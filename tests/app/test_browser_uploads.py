@@ -1,4 +1,4 @@
-"""Photos that come and captions that are taken home, in a real browser, whatever is clicked meanwhile."""
+"""Uploads and downloads in a real browser, whatever is clicked meanwhile."""
 
 import contextlib
 import io
@@ -53,14 +53,14 @@ def test_files_that_are_no_photos_and_a_hostile_name_among_good_ones(
     with big.open("wb") as file:
         file.truncate(105_000_000)
     visit.locator('input[type="file"]').first.set_input_files(big)
-    visit.locator(".refused", has_text="big.jpg The file is bigger than 100 MB.").wait_for()
+    visit.locator(".refused", has_text="big.jpg The file is larger than 100 MB. Add a smaller copy.").wait_for()
     upload(visit, good, broken, hostile, pdf)
     visit.get_by_role("heading", name="2 photos").first.wait_for()
-    visit.get_by_role("heading", name="We couldn't caption 3 photos").wait_for()
+    visit.get_by_role("heading", name="3 files could not be captioned").wait_for()
     assert HOSTILE in visit.locator(".refused").inner_text()
     assert "invoice.pdf This is a PDF, not a photo." in visit.locator(".refused").inner_text()
     assert visit.locator('img[src*="example.org"]').count() == 0
-    assert b"![x](http://example.org/y.png).jpg.png" in download(visit, "Download captions")
+    assert b"![x](http://example.org/y.png).jpg.png" in download(visit, "Download CSV")
 
 
 def test_photos_are_captioned_while_others_are_uploaded(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
@@ -73,7 +73,7 @@ def test_photos_are_captioned_while_others_are_uploaded(visit: "playwright_api.P
     visit.locator("button.tile", has_text="rocket.jpg").wait_for()
     visit.get_by_text("Uploading photo 2 of 3").wait_for()
     visit.get_by_role("link", name="Evaluate").click()  # the uploader goes, with what it was sending
-    visit.get_by_role("heading", level=1, name="How good").wait_for()
+    visit.get_by_role("heading", level=1, name="Evaluate captions").wait_for()
     visit.unroute(UPLOADS)
     visit.get_by_role("link", name="Caption").click()
     finish(visit)
@@ -102,7 +102,7 @@ def test_uploads_fail_or_are_stopped(visit: "playwright_api.Page", photos: dict[
     assert [row["file"] for row in rows(visit)] == ["rocket.jpg"]
 
 
-def test_leaving_with_captions_that_were_not_taken_home_is_asked_about(
+def test_leaving_with_captions_that_were_not_downloaded_is_asked_about(
     visit: "playwright_api.Page", photos: dict[str, Path]
 ) -> None:
     upload(visit, photos["rocket"])
@@ -160,8 +160,8 @@ def click_something(page: "playwright_api.Page", clicks: random.Random) -> None:
         "open": page.locator("li:not([hidden]) button.tile").first,
         "pause": page.get_by_role("button", name=re.compile("^(Pause|Continue)$")),
         "settings": page.get_by_role("button", name="Settings", exact=True),
-        "filter": page.get_by_role("button", name=re.compile("^(All|To check|Edited) ")).nth(clicks.randrange(3)),
-        "download": page.get_by_role("button", name="Download captions", exact=True),
+        "filter": page.get_by_role("button", name=re.compile("^(All|To check|Reviewed) ")).nth(clicks.randrange(3)),
+        "download": page.get_by_role("button", name="Download CSV", exact=True),
         "tab": page.get_by_role("radio", name=clicks.choice(["Photos", "Folder", "Camera", "Samples"])),
     }
     with contextlib.suppress(playwright_api.TimeoutError):
@@ -172,7 +172,7 @@ def click_something(page: "playwright_api.Page", clicks: random.Random) -> None:
             page.wait_for_timeout(clicks.randint(0, 400))
             page.get_by_role("link", name="Caption").click(timeout=3000)
         elif what == "language":
-            page.get_by_role("combobox", name="Captions in").click(timeout=3000)
+            page.get_by_role("combobox", name="Caption language").click(timeout=3000)
             page.get_by_role("option", name=clicks.choice(["Deutsch", "English"])).click(timeout=3000)
         else:
             targets[what].click(timeout=1500)

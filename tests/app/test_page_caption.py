@@ -23,9 +23,9 @@ HOSTILE = "![x](http://example.org/y.png).jpg"
 
 def test_the_page_opens(page: AppTest) -> None:
     assert not page.exception
-    assert page.title[0].value == "Caption your photos"
+    assert page.title[0].value == "Describe your photos"
     assert [markdown.value for markdown in page.markdown] == [
-        "Add photos and get a one-sentence caption for each. It makes mistakes, so check before you share."
+        "Add photos to get a one-sentence caption for each. Captions can be wrong: check them before you share."
     ]
     assert tiles(page) == []
 
@@ -106,7 +106,7 @@ def test_what_is_no_photo_is_named_and_the_others_go_on(
     )
     refused = {one["name"]: one["reason"] for one in album(page)["refused"]}
     assert list(refused) == [HOSTILE, "empty.jpg", "invoice.pdf"]
-    assert refused["empty.jpg"] == "The file is empty."
+    assert refused["empty.jpg"] == "The file is empty. Download or copy it again."
     assert refused["invoice.pdf"] == "This is a PDF, not a photo."
     assert [tile["text"] for tile in tiles(page)] == [
         model.caption(photos[name]).text for name in ("chelsea", "rocket")
@@ -135,7 +135,7 @@ def test_an_edit_is_kept_and_the_models_words_come_back(captioned: AppTest) -> N
     models_words = tiles(captioned)[0]["text"]
     order(captioned, "write", 1, "A cat looks at you.")
     (tile,) = tiles(captioned)
-    assert (tile["text"], tile["original"], tile["word"]) == ("A cat looks at you.", models_words, "Your words")
+    assert (tile["text"], tile["original"], tile["word"]) == ("A cat looks at you.", models_words, "Edited by you")
     assert (tile["check"], tile["edited"]) == (False, True)
     order(captioned, "write", 1, "")
     assert (tiles(captioned)[0]["text"], tiles(captioned)[0]["original"]) == (models_words, None)
@@ -189,7 +189,7 @@ def test_a_file_that_is_too_big_to_come_here_is_named(page: AppTest) -> None:
     order(page, "big", 0, HOSTILE)
     (refused,) = album(page)["refused"]
     assert refused["name"] == HOSTILE
-    assert refused["reason"].startswith("The file is bigger than ")
+    assert refused["reason"].startswith("The file is larger than ")
 
 
 def test_a_failed_upload_is_named(page: AppTest) -> None:
@@ -234,7 +234,7 @@ def test_a_sample_can_be_tried(page: AppTest, photos: dict[str, Path], model: ca
 
 def test_one_sample_is_called_hard(page: AppTest) -> None:
     assert visit_photos.HARD_SAMPLE in visit_photos.samples()
-    assert [caption.value for caption in page.caption].count("a hard one") == 1
+    assert [caption.value for caption in page.caption].count("hard for the model") == 1
 
 
 @pytest.mark.parametrize("way", ["Folder", "Camera"])
@@ -255,15 +255,15 @@ def test_a_visit_has_its_limits(page: AppTest, photos: dict[str, Path], monkeypa
     bring(page, photos["chelsea"], photos["rocket"])
     (refused,) = album(page)["refused"]
     assert refused["name"] == "rocket.jpg"
-    assert "room for 1 photos" in refused["reason"]
+    assert "limit is 1 photos" in refused["reason"]
 
 
 def test_captions_are_offered_in_four_formats(captioned: AppTest) -> None:
     assert [one["label"] for one in album(captioned)["exports"]] == [
-        "Download captions",
+        "Download CSV",
         "Text files (ZIP)",
-        "JSON lines",
-        "COCO results",
+        "JSON Lines",
+        "COCO results (JSON)",
     ]
     assert album(captioned)["unsaved"]
     for one in album(captioned)["exports"]:

@@ -16,9 +16,9 @@ from tests.app.pages import album, box, bring, finish, obey, order, press, texts
 def test_another_language_acts_at_once_on_all_photos(
     page: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
-    assert box(page, "Captions in").options == ["English", "Deutsch", "Français", "Čeština"]
+    assert box(page, "Caption language").options == ["English", "Deutsch", "Français", "Čeština"]
     bring(page, photos["chelsea"], photos["rocket"])
-    box(page, "Captions in").set_value("Deutsch").run()
+    box(page, "Caption language").set_value("Deutsch").run()
     finish(page)
     kept = [visit_photos.small_copy(photos[name], 1000) for name in ("chelsea", "rocket")]  # what the page still has
     expected = [model.caption(picture, language="de") for picture in kept]
@@ -26,7 +26,7 @@ def test_another_language_acts_at_once_on_all_photos(
     assert [tile["english"] for tile in tiles(page)] == [caption.source for caption in expected]
     order(page, "explain", 2)
     assert [bool(tile["translation"]) for tile in tiles(page)] == [False, True]
-    box(page, "Captions in").set_value("English").run()
+    box(page, "Caption language").set_value("English").run()
     finish(page)
     assert [tile["text"] for tile in tiles(page)] == [model.caption(picture).text for picture in kept]
     assert [tile["english"] for tile in tiles(page)] == [None, None]
@@ -39,21 +39,21 @@ def test_a_canceled_redo_puts_the_language_back(
     before = tiles(page)
     go, again = threading.Event(), work.describe_again
     monkeypatch.setattr(work, "describe_again", lambda *arguments: go.wait(60) and again(*arguments))
-    box(page, "Captions in").set_value("Deutsch").run()
+    box(page, "Caption language").set_value("Deutsch").run()
     assert album(page)["status"]["text"] == "Redoing captions in Deutsch: 1 of 1"
     obey(page.session_state.visit, "cancel", 0, "")
     go.set()
     finish(page)
-    assert box(page, "Captions in").value == "English"
+    assert box(page, "Caption language").value == "English"
     assert tiles(page) == before
 
 
 def test_a_language_and_settings_survive_a_visit_to_another_page(page: AppTest, photos: dict[str, Path]) -> None:
-    box(page, "Captions in").set_value("Deutsch").run()
+    box(page, "Caption language").set_value("Deutsch").run()
     next(slider for slider in page.slider if slider.label == "Suggestions per photo").set_value(5).run()
     page.switch_page("page_about.py").run()
     page.switch_page("page_caption.py").run()
-    assert box(page, "Captions in").value == "Deutsch"
+    assert box(page, "Caption language").value == "Deutsch"
     assert next(slider for slider in page.slider if slider.label == "Suggestions per photo").value == 5
     bring(page, photos["rocket"])
     assert tiles(page)[0]["english"]
@@ -100,7 +100,7 @@ def test_models_of_the_environment_can_be_chosen(other_models: None, page: AppTe
 def test_a_model_that_is_none_is_told(other_models: None, page: AppTest) -> None:
     box(page, "Model").set_value("broken").run()
     assert not page.exception
-    assert page.error[0].value == "The model cannot be used."
+    assert page.error[0].value == "The model could not be loaded."
     assert "config.json: the file is missing" in texts(page)[0]
 
 
@@ -110,7 +110,7 @@ def test_photos_stay_when_another_model_cannot_be_used(
     bring(page, photos["chelsea"])
     before = tiles(page)
     box(page, "Model").set_value("broken").run()
-    assert page.error[0].value == "The model cannot be used."
+    assert page.error[0].value == "The model could not be loaded."
     assert tiles(page) == before
 
 
@@ -123,4 +123,4 @@ def test_the_card_is_shown_and_that_of_a_model_from_elsewhere_as_plain_text(othe
     assert texts(page) == ["![a card](http://example.org/y.png)"]
     assert not [markdown for markdown in page.markdown if "example.org" in markdown.value]
     box(page, "Model").set_value("broken").run()
-    assert page.error[0].value == "The model cannot be read."
+    assert page.error[0].value == "The model could not be loaded."

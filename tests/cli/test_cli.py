@@ -25,7 +25,7 @@ KEYS = ["path", "caption", "log_prob", "confidence", "captions", "language", "so
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
     path = tmp_path / "broken.jpg"
-    path.write_bytes(b"this is no photo")
+    path.write_bytes(b"this is not a photo")
     return path
 
 
@@ -77,7 +77,7 @@ def test_more_captions_widen_the_beam(photos: dict[str, Path], capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "VERB"),
+        ([], 2, "the following arguments are required: COMMAND"),
         (["caption"], 2, "PATH"),
         (
             ["caption", "x.jpg", "--beam-size", "0"],
@@ -89,12 +89,12 @@ def test_more_captions_widen_the_beam(photos: dict[str, Path], capsys: pytest.Ca
             2,
             "num_captions 3 is larger than beam_size 2",
         ),
-        (["caption", "x.jpg", "--batch-size", "0"], 2, "0 is below 1"),
+        (["caption", "x.jpg", "--batch-size", "0"], 2, "0 is too small; give at least 1"),
         (["caption", "x.jpg", "--format", "xml"], 2, "xml"),
         (["caption", "x.jpg", "--model", "photo-xx"], 3, "photo-xx: no such checkpoint directory or embedded model"),
-        (["caption", "-", "-"], 2, "can be given once"),
+        (["caption", "-", "-"], 2, "give it only once"),
         (["info", "photo-xx"], 3, "photo-xx"),
-        (["evaluate", "--annotations", "none.json"], 2, "either --images DIR"),
+        (["evaluate", "--annotations", "none.json"], 2, "give --images DIR to caption photos, or --results FILE"),
         (["evaluate", "--annotations", "none.json", "--results", "r.json"], 2, "none.json"),
     ],
 )
@@ -233,7 +233,7 @@ def test_help_shows_the_limits_on_photos() -> None:
     ("words", "sentence"),
     [
         (["--max-pixels", "63"], "8 × 8 pixels, more than"),
-        (["--max-bytes", "100"], "it is bigger than the 0.0001 MB allowed"),
+        (["--max-bytes", "100"], "it is larger than the limit of 0.0001 MB"),
         (["--max-memory", "1k"], "decoding it would take"),
         (["--max-pixels", "64", "--max-bytes", "1M", "--max-memory", "1G"], ""),
     ],
@@ -268,10 +268,10 @@ def test_names_that_no_file_can_have_are_a_sentence(capsys: pytest.CaptureFixtur
     assert main(["info", "x" * 300]) == 3
     assert "no such checkpoint directory or embedded model" in capsys.readouterr().err
     assert main(["caption", "", "--sidecar"]) == 2
-    assert "an empty PATH names no photo" in capsys.readouterr().err
+    assert "a PATH is empty; check for an unset shell variable." in capsys.readouterr().err
     for wrong in (["--batch-size", "x"], ["--workers", "1.5"]):
         assert main(["caption", "a.jpg", *wrong]) == 2
-        assert f"{wrong[1]!r} is no whole number" in capsys.readouterr().err
+        assert f"{wrong[1]!r} is not a whole number" in capsys.readouterr().err
     assert main(["caption", "a.jpg", "--sidecar", "--sidecar-dir", "y" * 300]) == 4
     assert "a.txt: File name too long." in capsys.readouterr().err
 

@@ -16,15 +16,9 @@ from pathlib import Path
 import pytest
 
 from captioner.cli import app, main
+from tests.served import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
@@ -98,7 +92,7 @@ def test_an_installation_without_the_page_says_so(
     monkeypatch.setattr(app, "PLACES", (tmp_path / "main.py",))
     assert main(["app"]) == 2
     assert capsys.readouterr().err == (
-        "captioner: this installation has no web page; reinstall captioner or run it from a checkout.\n"
+        "captioner: the web page is missing from this installation; reinstall captioner.\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Too little memory is a sentence, whoever notices it first."""
+"""A lack of memory is reported in one sentence, whichever library notices it first."""
 
 import errno
 import subprocess
@@ -38,5 +38,5 @@ def test_a_limit_on_memory_is_told_without_a_traceback() -> None:
     )
     done = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("captioner: not enough memory (this process may have 300 MB; see ulimit -v);")
+    assert done.stderr.startswith("captioner: not enough memory (ulimit -v limits this process to 300 MB);")
     assert done.stderr.count("\n") == 1

@@ -137,7 +137,7 @@ def test_the_usual_names_come_before_those_that_other_files_have_too(tmp_path: P
     (tmp_path / "captions.txt").write_text("These captions are mine.\n")
     assert read(tmp_path) == {"a.jpg": ("A dog",)}
     (tmp_path / "captions.csv").unlink()
-    with pytest.raises(UsageError, match=r"several files of captions \(captions\.txt, results\.csv\)"):
+    with pytest.raises(UsageError, match=r"several caption files \(captions\.txt, results\.csv\)"):
         read(tmp_path)
     with pytest.raises(
         UsageError, match=r"captions\.txt: the first line is 'These captions are mine\.'; expected file,"
@@ -161,7 +161,7 @@ def test_an_apostrophe_of_a_person_stays_and_ours_goes(tmp_path: Path) -> None:
 
 def test_a_row_that_lacks_only_its_split_is_told_that(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("file,caption,split\na.jpg,A dog,train\nb.jpg,A cat\n")
-    with pytest.raises(UsageError, match="line 3 lacks only its split"):
+    with pytest.raises(UsageError, match="line 3 has no split column"):
         read(tmp_path)
 
 
@@ -190,9 +190,7 @@ def test_text_files_beside_photos(tmp_path: Path, folder: str) -> None:
     (place / "readme.txt").write_text("No photo has this name.")
     problems: list[str] = []
     assert read(tmp_path, problems) == {"a.jpg": ("A dog", "Dogs"), "a.png": ("A drawing",), "b/c.jpg": ("A cat",)}
-    assert [any(word in one for one in problems) for word in ("d.txt is not UTF-8", "(the first: 'e.jpg')")] == [
-        True
-    ] * 2
+    assert [any(word in one for one in problems) for word in ("d.txt is not UTF-8", "(first: 'e.jpg')")] == [True] * 2
     with pytest.raises(UsageError, match=r"d\.txt is not UTF-8"):
         read(tmp_path)
 

@@ -30,6 +30,8 @@ NUMBERED = (CaptionedPhoto("42", "val/a.jpg", ("A dog.\nIt runs.",)), CaptionedP
         ("mine.json", "coco", NUMBERED),
         ("mine.json", "karpathy", SPLIT),
         ("mine.json", "karpathy", NUMBERED),
+        ("mine.sqlite", None, SPLIT),
+        ("mine.sqlite", None, UNSPLIT),
         ("mine", "imagefolder", SPLIT),
         ("mine", "flickr8k", SPLIT),
         ("mine", "sidecars", UNSPLIT),
@@ -44,7 +46,7 @@ def test_what_is_written_is_read_back(
         for photo in photos:
             Image.new("RGB", (8, 8)).save(path / photo.file)
     assert sorted(read(path).photos, key=lambda photo: photo.file) == sorted(photos, key=lambda photo: photo.file)
-    with pytest.raises(OutputError, match=r"there already; overwrite replaces"):
+    with pytest.raises(OutputError, match=r"already there; set overwrite"):
         write(photos, path, kind=kind)
     write(photos, path, kind=kind, overwrite=True)
 
@@ -52,13 +54,13 @@ def test_what_is_written_is_read_back(
 @pytest.mark.parametrize(
     ("name", "kind", "photos", "message"),
     [
-        ("mine.xml", None, SPLIT, "'xml' is no format of captions to write; known: csv, jsonl, json, coco"),
-        ("mine.csv", None, (), "holds no captioned photos"),
+        ("mine.xml", None, SPLIT, "unknown captions format 'xml'; choose one of: csv, jsonl, json, coco"),
+        ("mine.csv", None, (), "contains no captioned photos"),
         ("mine.json", "coco", SPLIT, "has no splits"),
-        ("mine", "flickr8k", UNSPLIT, r"3 photos \(the first: 'a.jpg', .*\) with a # or a tab in the name, or in none"),
-        ("mine", "flickr8k", NUMBERED, "with a caption that is empty or of several lines"),
-        ("mine", "sidecars", NUMBERED, "with a caption that is empty or of several lines"),
-        ("mine", "sidecars", (replace(SPLIT[0], file="../a.jpg"),), "outside of the directory"),
+        ("mine", "flickr8k", UNSPLIT, r"3 photos \(first: 'a.jpg', .*\) with a # or a tab in the name, or in none"),
+        ("mine", "flickr8k", NUMBERED, "with an empty or multi-line caption"),
+        ("mine", "sidecars", NUMBERED, "with an empty or multi-line caption"),
+        ("mine", "sidecars", (replace(SPLIT[0], file="../a.jpg"),), "outside the directory"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(

@@ -116,14 +116,12 @@ def test_captions_are_found_by_their_usual_names(tmp_path: Path, name: str) -> N
 
 def test_no_captions_and_several_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"holds no captions; looked for captions\.csv, captions\.jsonl, captions\.json,"
+        UsageError, match=r"contains no captions; expected one of captions\.csv, captions\.jsonl, captions\.json,"
     ):
         datasets.read(tmp_path)
     (tmp_path / "captions_train2017.json").touch()
     (tmp_path / "captions_val2017.json").touch()
-    with pytest.raises(
-        UsageError, match=r"several files of captions \(captions_train2017\.json, captions_val2017\.json\)"
-    ):
+    with pytest.raises(UsageError, match=r"several caption files \(captions_train2017\.json, captions_val2017\.json\)"):
         datasets.read(tmp_path)
 
 
@@ -163,25 +161,25 @@ def test_my_photos_need_no_splits(tmp_path: Path, write: Callable[[object], Path
 WRONG_LINES = [
     ("mine.csv", "a.jpg,A dog", "the first line is 'a.jpg,A dog'; expected file,caption or file,caption,split"),
     ("mine.csv", "", "the first line is ''"),
-    ("mine.csv", "file,caption\n\na.jpg,A dog, a ball", "line 3 has too many fields; a caption with a comma stands"),
+    ("mine.csv", "file,caption\n\na.jpg,A dog, a ball", "line 3 has too many fields; put captions that contain commas"),
     ("mine.csv", 'file,caption\na.jpg,"A dog\nb.jpg,A cat', "line 2 is not CSV"),
-    ("mine.csv", "file,caption\na.jpg", "line 2 lacks a file or a caption"),
-    ("mine.csv", "file,caption\na.jpg,  ", "line 2 lacks a file or a caption"),
-    ("mine.csv", "file,caption\n,A dog", "line 2 lacks a file or a caption"),
-    ("mine.csv", "file,caption,split\na.jpg,A dog", "line 2 lacks"),
+    ("mine.csv", "file,caption\na.jpg", "line 2 has no file or no caption"),
+    ("mine.csv", "file,caption\na.jpg,  ", "line 2 has no file or no caption"),
+    ("mine.csv", "file,caption\n,A dog", "line 2 has no file or no caption"),
+    ("mine.csv", "file,caption,split\na.jpg,A dog", "line 2 has no split column"),
     (
         "mine.csv",
         "file,caption,split\na.jpg,A,train\na.jpg,B,dev",
-        "line 3 puts a.jpg into the split 'dev', an earlier line into 'train'",
+        "line 3 puts a.jpg in split 'dev', but an earlier line puts it in 'train'",
     ),
-    ("mine.csv", "file,caption\n", "holds no captioned photos"),
+    ("mine.csv", "file,caption\n", "contains no captioned photos"),
     ("mine.jsonl", "{", "line 1 is not a JSON object with"),
     ("mine.jsonl", "[" * 100_000, "line 1 is not a JSON object with"),
     ("mine.jsonl", '\n["a.jpg", "A dog"]', "line 2 is not a JSON object with"),
     ("mine.jsonl", '{"file": "a.jpg"}', "line 1 is not a JSON object with"),
     ("mine.jsonl", '{"file": "", "caption": "A dog"}', "line 1 is not a JSON object with"),
     ("mine.jsonl", '{"file": "a.jpg", "captions": "A dog"}', "line 1 is not a JSON object with"),
-    ("mine.jsonl", '{"file": "a.jpg", "captions": []}', "1 photo (the first: 'a.jpg') without a caption"),
+    ("mine.jsonl", '{"file": "a.jpg", "captions": []}', "1 photo (first: 'a.jpg') without a caption"),
 ]
 
 
@@ -208,25 +206,25 @@ def test_what_is_wrong_can_be_named_and_left_out(tmp_path: Path, write: Callable
     assert photos == [("a.jpg", ("Dogs",)), ("c.jpg", ("A cat",))]
     assert problems.count("\n") == 1
     assert f"{path}, line 2 is not CSV" in problems
-    assert f"{path}, line 4 lacks a file or a caption." in problems
+    assert f"{path}, line 4 has no file or no caption." in problems
 
     photos, problems = read(write([*LIST, LIST[0], {"file": "c.jpg", "captions": []}, {"file": "d.jpg"}]))
     assert photos == [("a.jpg", ("A dog.", "Dogs")), ("b.jpg", ("A cat.",))]
     for part in (
-        "id 'a.jpg' there more than once",
+        "id 'a.jpg' listed more than once",
         "photo 'c.jpg' without a caption",
-        "item {'file': 'd.jpg'} of another",
+        "item {'file': 'd.jpg'} with missing",
     ):
         assert part in problems
 
     note = {"image_id": 8, "caption": "Nothing"}
     photos, problems = read(write(changed(COCO, annotations=[NOTE, note, {"image_id": 7}])))
     assert photos == [("42", ("A dog.",))]
-    for part in ("photo '7' without a caption", "id '8' not among its images", "item {'image_id': 7} of another"):
+    for part in ("photo '7' without a caption", "id '8' missing from its images", "item {'image_id': 7} with missing"):
         assert part in problems
 
     path.write_text("file,caption\na.jpg\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"no photo with a caption that can be used.*line 2 lacks a file"):
+    with pytest.raises(UsageError, match=r"no usable photo with a caption.*line 2 has no file"):
         read(path)
 
 
@@ -250,9 +248,9 @@ def test_select(write: Callable[[object], Path]) -> None:
     assert [photo.id for photo in photos.select("train")] == ["a.jpg"]
     assert photos.select("val") == photos.select("dev")
     assert [photo.id for photo in read_karpathy(write(KARPATHY)).select("dev")] == ["b.jpg"]
-    with pytest.raises(UsageError, match="no photos of the split 'test'; its splits: dev, train"):
+    with pytest.raises(UsageError, match="has no split 'test'; available splits: dev, train"):
         photos.select("test")
-    with pytest.raises(UsageError, match="its splits: none"):
+    with pytest.raises(UsageError, match="available splits: none"):
         read_coco(write(COCO)).select("test")
 
 
@@ -280,44 +278,44 @@ IMAGE = COCO["images"][0]  # type: ignore[index]
 NOTE = {"image_id": 42, "caption": "A dog."}
 
 WRONG: list[tuple[str, Callable[[Path], object], object, str]] = [
-    ("truncated list", read_results, '[{"image_id": 1, "caption": "a"}, {', "ends too early, as if truncated (line 1"),
-    ("truncated string", read_results, '[{"image_id": 1, "capt', "ends too early"),
-    ("truncated COCO", read_coco, json.dumps(COCO)[:-1], "ends too early"),
-    ("empty file", read_results, "", "ends too early"),
+    ("truncated list", read_results, '[{"image_id": 1, "caption": "a"}, {', "is truncated (line 1"),
+    ("truncated string", read_results, '[{"image_id": 1, "capt', "is truncated"),
+    ("truncated COCO", read_coco, json.dumps(COCO)[:-1], "is truncated"),
+    ("empty file", read_results, "", "is truncated"),
     ("no JSON", read_results, "image,caption\n1,a dog", "is not JSON (line 1, column 1)"),
     ("deep", read_results, "[" * 100_000, "too deeply"),
-    ("huge number", read_results, "[" + "9" * 5000 + "]", "number that is too long"),
+    ("huge number", read_results, "[" + "9" * 5000 + "]", "a number with too many digits"),
     ("results object", read_results, {"42": "a"}, "results is not a list"),
-    ("results empty", read_results, [], "holds no results"),
-    ("results strings", read_results, ["a", "b"], "2 items (the first: 'a', 'b') of another form"),
-    ("results without caption", read_results, [{"image_id": 1}], "1 item (the first: {'image_id': 1})"),
-    ("results caption null", read_results, [{"image_id": 1, "caption": None}], "of another form"),
-    ("results caption list", read_results, [{"image_id": 1, "caption": ["a"]}], "of another form"),
-    ("results id float", read_results, [{"image_id": 1.5, "caption": "a"}], "of another form"),
-    ("results id bool", read_results, [{"image_id": True, "caption": "a"}], "of another form"),
-    ("results id empty", read_results, [{"image_id": "", "caption": "a"}], "of another form"),
-    ("half a character", read_results, '[{"image_id": 1, "caption": "\\ud83d"}]', "of another form"),
+    ("results empty", read_results, [], "contains no results"),
+    ("results strings", read_results, ["a", "b"], "2 items (first: 'a', 'b') with missing or invalid fields"),
+    ("results without caption", read_results, [{"image_id": 1}], "1 item (first: {'image_id': 1})"),
+    ("results caption null", read_results, [{"image_id": 1, "caption": None}], "with missing or invalid fields"),
+    ("results caption list", read_results, [{"image_id": 1, "caption": ["a"]}], "with missing or invalid fields"),
+    ("results id float", read_results, [{"image_id": 1.5, "caption": "a"}], "with missing or invalid fields"),
+    ("results id bool", read_results, [{"image_id": True, "caption": "a"}], "with missing or invalid fields"),
+    ("results id empty", read_results, [{"image_id": "", "caption": "a"}], "with missing or invalid fields"),
+    ("half a character", read_results, '[{"image_id": 1, "caption": "\\ud83d"}]', "with missing or invalid fields"),
     (
         "results twice",
         read_results,
         [NOTE, NOTE, {"image_id": "42", "caption": ""}],
-        "1 id (the first: '42') there more",
+        "1 id (first: '42') listed more",
     ),
     ("long offender", read_results, ["x" * 500], "xxx..."),
-    ("COCO list", read_coco, LIST, "not a JSON object with 'images'"),
-    ("COCO without annotations", read_coco, {"images": []}, "not a JSON object with 'annotations'"),
-    ("COCO empty", read_coco, {"images": [], "annotations": []}, "holds no captioned photos"),
+    ("COCO list", read_coco, LIST, "not a JSON object with the key 'images'"),
+    ("COCO without annotations", read_coco, {"images": []}, "not a JSON object with the key 'annotations'"),
+    ("COCO empty", read_coco, {"images": [], "annotations": []}, "contains no captioned photos"),
     ("COCO images object", read_coco, changed(COCO, images={}), "images is not a list"),
     ("COCO images form", read_coco, changed(COCO, images=[{"id": 1}]), "in images, 1 item"),
     (
         "COCO images twice",
         read_coco,
         changed(COCO, images=[IMAGE, IMAGE]),
-        "1 id (the first: '42') there more than once",
+        "1 id (first: '42') listed more than once",
     ),
-    ("COCO bare", read_coco, changed(COCO, annotations=[NOTE]), "1 photo (the first: '7') without a caption"),
-    ("COCO stray", read_coco, changed(COCO, images=[IMAGE]), "1 id (the first: '7') not among its images"),
-    ("COCO null", read_coco, changed(COCO, annotations=[None]), "in annotations, 1 item (the first: None)"),
+    ("COCO bare", read_coco, changed(COCO, annotations=[NOTE]), "1 photo (first: '7') without a caption"),
+    ("COCO stray", read_coco, changed(COCO, images=[IMAGE]), "1 id (first: '7') missing from its images"),
+    ("COCO null", read_coco, changed(COCO, annotations=[None]), "in annotations, 1 item (first: None)"),
     ("Karpathy sentences", read_karpathy, {"images": [{"filename": "a", "split": "b", "sentences": "c"}]}, "in images"),
     ("Karpathy raw", read_karpathy, {"images": [{"filename": "a", "split": "b", "sentences": [{}]}]}, "in images"),
     (
@@ -326,13 +324,13 @@ WRONG: list[tuple[str, Callable[[Path], object], object, str]] = [
         {"images": [{"filename": "a", "split": "b", "sentences": []}]},
         "without a caption",
     ),
-    ("list twice", read_flickr8k, LIST * 2, "2 ids (the first: 'a.jpg', 'b.jpg')"),
+    ("list twice", read_flickr8k, LIST * 2, "2 ids (first: 'a.jpg', 'b.jpg')"),
     ("list form", read_flickr8k, [{"file": "a"}], "in photos, 1 item"),
     ("list captions", read_flickr8k, [{"file": "a", "split": "b", "captions": "c"}], "in photos, 1 item"),
-    ("list empty", read_flickr8k, [], "holds no captioned photos"),
+    ("list empty", read_flickr8k, [], "contains no captioned photos"),
     ("Flickr8k from COCO", read_flickr8k, COCO, "has no splits"),
-    ("unknown", datasets.read, {"a": 1}, "is not a file of captioned photos: expected COCO's"),
-    ("number", datasets.read, 3, "is not a file of captioned photos"),
+    ("unknown", datasets.read, {"a": 1}, "is not a known captions file; expected COCO captions"),
+    ("number", datasets.read, 3, "is not a known captions file"),
 ]
 
 
@@ -364,9 +362,9 @@ def test_unreadable_files(tmp_path: Path) -> None:
     ("file", "text", "message"),
     [
         ("Flickr8k.token.txt", "a.jpg#0\tA dog\na.jpg A cat\n", "line 2 is not FILE#NUMBER, a tab and a caption"),
-        ("Flickr_8k.devImages.txt", "b.jpg\nx.jpg\n", "1 photo (the first: 'x.jpg') without a caption"),
-        ("Flickr_8k.devImages.txt", "b.jpg\nb.jpg\n", "1 id (the first: 'b.jpg') there more than once"),
-        ("Flickr_8k.testImages.txt", "a.jpg\n", "1 photo (the first: 'a.jpg') also listed in another split"),
+        ("Flickr_8k.devImages.txt", "b.jpg\nx.jpg\n", "1 photo (first: 'x.jpg') without a caption"),
+        ("Flickr_8k.devImages.txt", "b.jpg\nb.jpg\n", "1 id (first: 'b.jpg') listed more than once"),
+        ("Flickr_8k.testImages.txt", "a.jpg\n", "1 photo (first: 'a.jpg') also listed in another split"),
     ],
 )
 def test_wrong_text_files(official: Path, file: str, text: str, message: str) -> None:
@@ -385,7 +383,7 @@ def test_missing_text_file(official: Path) -> None:
 
 def test_photos_refuse_what_makes_no_sense() -> None:
     photo = CaptionedPhoto("a", "a.jpg", ("A dog",))
-    with pytest.raises(UsageError, match="there more than once"):
+    with pytest.raises(UsageError, match="listed more than once"):
         CaptionedPhotos("here", (photo, photo))
-    with pytest.raises(UsageError, match="here holds no captioned photos"):
+    with pytest.raises(UsageError, match="here contains no captioned photos"):
         CaptionedPhotos("here", ())

@@ -123,7 +123,7 @@ def test_flickr8ks_own_training_split_is_known(tmp_path: Path, capsys: pytest.Ca
     out, err = capsys.readouterr()
     expected = {"share": 0.0, "compared_with": f"the 2 training captions of {data}"}
     assert json.loads(out)["language"]["novel"] == expected
-    assert "left out what it says of 1 photos that are not evaluated" in err
+    assert "ignored 1 caption of photos that are not evaluated" in err
 
 
 def test_a_limit_draws_the_same_photos_again(evaluate: Any, results: Any) -> None:
@@ -146,7 +146,7 @@ def test_comparing_prints_a_table_and_a_sentence(
     assert main(["evaluate", "--compare", first, second]) == 0
     table = capsys.readouterr().out
     assert re.search(r"^CIDEr .* \+", table, re.MULTILINE)
-    assert "photo by photo A is ahead on 0, B on 2, neither on 3 of 5." in table
+    assert "of 5 photos, A leads on 0, B on 2, and 3 are tied." in table
     assert main(["evaluate", "--compare", first, second, "--format", "json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["conclusion"] in table
@@ -181,7 +181,7 @@ def test_python_gets_what_the_verb_prints(
     assert evaluate_captions(outcome.captions, outcome.photos).scores.as_dict() == outcome.scores.as_dict()
     write_report(outcome, tmp_path / "report")
     assert json.loads((tmp_path / "report" / "scores.json").read_text()) == found
-    with pytest.raises(ImageError, match=r"1 photo \(the first: '3'\) could not be read; allow_missing leaves"):
+    with pytest.raises(ImageError, match=r"1 photo \(first: '3'\) could not be read; allow_missing skips"):
         evaluate_photos(small_checkpoint, photos, images=images)
     with pytest.raises(UsageError, match=r"theirs: 1 photo .* of 5 without a caption"):
         evaluate_captions(outcome.captions, photos, source="theirs")

@@ -23,7 +23,7 @@ from captioner.evaluation.outcome import KnownCaptions, Outcome
 from captioner.evaluation.per_image import COLUMNS, read_csv
 from captioner.evaluation.reliability import confidence_groups, rank_correlation
 from captioner.evaluation.report import report_files
-from captioner.evaluation.scores import METRICS, score
+from captioner.evaluation.scores import LABELS, METRICS, score
 
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 SPECIES = ("dog", "cat", "bird", "horse", "crab", "fox", "owl", "cow", "pig", "hen", "elk", "ant")
@@ -99,18 +99,18 @@ def test_the_pages_numbers_are_those_of_the_json() -> None:
     files = files_of(found)
     figures = json.loads(files["scores.json"])
     assert figures == json.loads(json.dumps(found.to_json()))
-    rows = re.findall(r"<tr><th>(\w+)</th>(.*?)</tr>", files["report.html"])
+    rows = re.findall(r"<tr><th>([\w-]+)</th>(.*?)</tr>", files["report.html"])
     cells = {name: re.findall(r"<td[^>]*>(.*?)</td>", row) for name, row in rows}
     for name in METRICS:
         low, high = figures["confidence_intervals"][name]
         expected = [f"{100 * figures[name]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", "12"]
-        assert cells[name] == expected
+        assert cells[LABELS[name]] == expected
     assert cells["METEOR"] == ["12.3", "", "12"]
     page = Page(files["report.html"])
     ours, people = figures["language"]["captions"], figures["language"]["references"]
     assert f"{ours['mean_words']:.1f} ({ours['shortest']} to {ours['longest']})" in page.text
     assert f"{people['mean_words']:.1f} ({people['shortest']} to {people['longest']})" in page.text
-    assert f"confidence and CIDEr over 12 photos: {figures['confidence']['rank_correlation']:.2f}" in page.text
+    assert f"confidence and CIDEr-D over 12 photos: {figures['confidence']['rank_correlation']:.2f}" in page.text
     assert "decoding.beam_size" in page.text
     assert "limit" not in page.text  # what was not given is no setting
 
@@ -138,7 +138,7 @@ def test_strangers_text_stays_text() -> None:
     assert caption in page.text
     assert "49" not in page.text
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert [attributes["alt"] for attributes in pictures] == ["A person's description: \"><svg onload=alert(2)>"]
+    assert [attributes["alt"] for attributes in pictures] == ['Reference caption: "><svg onload=alert(2)>']
     assert "script" not in {tag for tag, _ in page.tags}
 
 
@@ -227,7 +227,7 @@ def test_the_histogram_stands_alone() -> None:
     svg = files_of(outcome())["cider_histogram.svg"]
     root = ET.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "How many of 12 photos" in svg
+    assert "(12 photos)" in svg
 
 
 @pytest.mark.parametrize(("least", "step"), [(0, 1), (1, 1), (1.01, 2), (0.03, 0.05), (51, 100), (5, 5)])
@@ -269,10 +269,10 @@ def test_no_cell_is_a_formula_and_none_is_changed(text: str, tmp_path: Path) -> 
     [
         (lambda text: "", "has other columns"),
         (lambda text: text.replace("caption", "sentence", 1), "has other columns"),
-        (lambda text: text.splitlines()[0], "holds no photos"),
-        (lambda text: text[: len(text) - 30], "1 row (the first: 13) damaged"),
-        (lambda text: re.sub(r"\n(dog.*?),0\.9,[\d.]+", r"\n\1,0.9,nan", text), "1 row (the first: 2) damaged"),
-        (lambda text: text + text.splitlines()[1], "1 id (the first: 'dog.jpg') there more than once"),
+        (lambda text: text.splitlines()[0], "contains no photos"),
+        (lambda text: text[: len(text) - 30], "1 row (first: 13) damaged"),
+        (lambda text: re.sub(r"\n(dog.*?),0\.9,[\d.]+", r"\n\1,0.9,nan", text), "1 row (first: 2) damaged"),
+        (lambda text: text + text.splitlines()[1], "1 id (first: 'dog.jpg') listed more than once"),
         (lambda text: text + "x" * 200_000, "is not CSV"),
     ],
 )
@@ -340,8 +340,8 @@ def test_who_wins_where(tmp_path: Path) -> None:
     for name in METRICS:
         one = found.differences[name]
         assert (one.first, one.second) == pytest.approx((figures[0][name], figures[1][name]), abs=1e-6)
-    assert found.sentence().startswith("B is better in CIDEr by")
-    assert compare(better, worse).sentence().startswith("A is better in CIDEr by")
+    assert found.sentence().startswith("B leads by")
+    assert compare(better, worse).sentence().startswith("A leads by")
     table = found.to_table()
     assert found.sentence() in table
     assert json.loads(json.dumps(found.to_json()))["wins"] == {"first": 1, "neither": 3, "second": 8}
@@ -356,7 +356,7 @@ def test_the_bootstrap_is_paired(tmp_path: Path) -> None:
     assert found.high - found.low < own
     same = compare(tmp_path / "a", tmp_path / "a")
     assert [(one.low, one.difference, one.high) for one in same.differences.values()] == [(0, 0, 0)] * 6
-    assert "may be chance" in same.sentence()
+    assert "is not significant" in same.sentence()
 
 
 def test_the_order_of_the_photos_does_not_matter(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_reports_on_different_things_are_not_compared(tmp_path: Path) -> None:
     other = written(tmp_path / "c", outcome(settings={"references_sha256": "y"}))
     for pair in ((first, fewer), (fewer, first)):
         with pytest.raises(
-            UsageError, match=r"a holds 3 photos \(the first: 'hen.jpg', 'elk.jpg', 'ant.jpg'\) that .*b"
+            UsageError, match=r"a contains 3 photos \(first: 'hen.jpg', 'elk.jpg', 'ant.jpg'\) missing from .*b"
         ):
             compare(*pair)
     with pytest.raises(UsageError, match="different references"):

@@ -74,13 +74,13 @@ def test_a_loaded_model_captions_and_keeps_its_language(
     options = FolderOptions(sidecars=Sidecars(directory=texts))
     assert caption_folder(model, [photos["coffee"]], options).counts.captioned == 1
     assert (texts / "coffee.txt").read_text().strip() == model.caption(photos["coffee"]).text
-    with pytest.raises(UsageError, match="was loaded to write 'en', not 'de'"):
+    with pytest.raises(UsageError, match="was loaded for language 'en', not 'de'"):
         caption_folder(model, photos["coffee"], FolderOptions(language="de"))
 
 
 def test_where_there_is_no_photo_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
-    with pytest.raises(UsageError, match=r"no photo found; 1 folder not searched"):
+    with pytest.raises(UsageError, match=r"no photos found; 1 folder not searched"):
         caption_folder(None, tmp_path)
-    with pytest.raises(UsageError, match=r"no photo found; there is nothing in it"):
+    with pytest.raises(UsageError, match=r"no photos found; it contains no files"):
         caption_folder(None, tmp_path, recursive=True)

@@ -127,7 +127,7 @@ def test_a_photo_is_in_the_same_shard_for_ever() -> None:
 
 @pytest.mark.parametrize("text", ["3/3", "1", "-1/2", "a/b", "1/0", "/", ""])
 def test_a_shard_that_makes_no_sense_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="0 ≤ i < n"):
+    with pytest.raises(UsageError, match="0 ≤ I < N"):
         Shard.parse(text)
 
 
@@ -146,7 +146,7 @@ def test_a_list_that_windows_wrote_is_a_list(tmp_path: Path, monkeypatch: pytest
         assert read_names(text.encode(encoding), ends_with_nul=False) == expected
     Path('"x"').touch()
     assert read_names(b'"x"\n"y"\n', ends_with_nul=False) == ['"x"', "y"]
-    with pytest.raises(UsageError, match="give -0"):
+    with pytest.raises(UsageError, match="add -0"):
         read_names(b"a.jpg\0b.jpg\0", ends_with_nul=False)
 
 
@@ -245,7 +245,7 @@ def test_links_are_followed_without_a_loop_and_no_file_is_found_twice(tree: Path
     (tree / "gone").symlink_to("nowhere")
     found = Photos(arguments=["top", "outside", "top/a.JPG"], recursive=True, follow_links=True)
     assert paths(found) == ["top/a.JPG", "top/b/x.jpg", "top/c.png", "top/out/o.png"]
-    assert paths(found) == paths(found)  # each iteration anew
+    assert paths(found) == paths(found)  # each iteration searches again
 
 
 def test_a_very_deep_tree_is_searched_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,12 +280,12 @@ def test_a_search_that_finds_nothing_says_why(
         Path(name).touch()
     Path("list").touch()
     for words, reason in (
-        (["deep"], "deep: no photo found; 2 folders not searched (--recursive searches them)."),
-        (["other"], "2 files of kinds that are not read (.jxr, .cr3)"),
-        (["junk"], "1 name left out (hidden, a system's, or excluded; see --hidden and --exclude)"),
-        (["deep", "--recursive", "--exclude", "*.jpg"], "2 names left out"),
-        (["empty/x", "--sidecar"], "1 file of kinds that are not read (no suffix)"),
-        (["--files-from", "list"], "--files-from list: no photo found; there is nothing in it."),
+        (["deep"], "deep: no photos found; 2 folders not searched (use --recursive)."),
+        (["other"], "2 files in unsupported formats (.jxr, .cr3)"),
+        (["junk"], "1 name skipped (hidden, system or excluded; see --hidden and --exclude)"),
+        (["deep", "--recursive", "--exclude", "*.jpg"], "2 names skipped"),
+        (["empty/x", "--sidecar"], "1 file in unsupported formats (no suffix)"),
+        (["--files-from", "list"], "--files-from list: no photos found; it contains no files."),
     ):
         for more in ([], ["--output", "c.jsonl"], ["--dry-run"]):
             assert main(["caption", *words, *more]) == 2
@@ -305,4 +305,4 @@ def test_kinds_that_are_not_read_are_counted(
     for name in ("a.CR3", "b.cr3", "c.jxr", "notes.txt"):
         (folder / name).touch()
     assert caption("--output", "c.jsonl") == 1
-    assert "3 files of kinds that are not read were passed over (2 .cr3, 1 .jxr)" in capsys.readouterr().err
+    assert "ignored 3 files in unsupported formats (2 .cr3, 1 .jxr)" in capsys.readouterr().err

@@ -76,7 +76,7 @@ def test_the_first_record_says_how_all_were_made_and_merging_keeps_it_there(tmp_
     assert found[0]["caption"] == "New."
     again = Journal(tmp_path / "old.jsonl")
     assert again.difference({"language": "de", "model": "elsewhere", "new setting": 1}) is None
-    assert again.difference({"language": "fr"}) == "was made with language 'de', and now language 'fr' is asked for"
+    assert again.difference({"language": "fr"}) == "was made with language 'de', not 'fr'"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_first_record_says_how_all_were_made_and_merging_keeps_it_there(tmp_
 def test_a_file_of_somebody_elses_is_refused_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_bytes(content)
-    with pytest.raises(OutputError, match="line 1 is no record"):
+    with pytest.raises(OutputError, match="line 1 was not written by captioner"):
         Journal(path)
     assert path.read_bytes() == content
 

@@ -59,7 +59,7 @@ def test_overwriting_by_name_keeps_a_copy_of_what_somebody_else_wrote(
     words = ("--output", "c.csv", "--existing", "overwrite")
     assert caption(*words) == 1
     assert Path("c.csv.bak").read_text() == "my own"
-    assert "what it held is kept as c.csv.bak" in capsys.readouterr().err
+    assert "the changed file is kept as c.csv.bak" in capsys.readouterr().err
     corrected = replace("c.csv", "A photo 8 wide", "Mimi")
     assert caption(*words) == 1
     assert Path("c.csv.bak1").read_bytes() == corrected
@@ -131,11 +131,11 @@ def test_mode_and_link_of_an_output_stay(folder: Path, fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--prefix", "a "], "prefix '', and now prefix 'a ' is asked for"),
+        (["--prefix", "a "], "was made with prefix '', not 'a '"),
         (["--suffix", "!"], "suffix"),
-        (["--beam-size", "4"], "beam_size 3, and now beam_size 4"),
+        (["--beam-size", "4"], "was made with beam_size 3, not 4"),
         (["--num-captions", "2"], "num_captions"),
-        (["--language", "de"], "language 'en', and now language 'de'"),
+        (["--language", "de"], "was made with language 'en', not 'de'"),
     ],
 )
 def test_other_settings_on_the_same_output_are_not_mixed(
@@ -161,7 +161,7 @@ def test_another_model_is_another_setting_and_the_same_one_elsewhere_is_not(
     weights = moved / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
     assert caption("--output", "c.jsonl", "--model", str(moved)) == 2
-    assert "was made with another model than the one that is asked for" in capsys.readouterr().err
+    assert "was made with another model;" in capsys.readouterr().err
 
 
 def test_a_stopped_overwrite_with_other_settings_is_begun_anew(folder: Path, fake: Fake) -> None:
@@ -233,7 +233,7 @@ def test_a_photo_that_was_exchanged_under_its_name_is_done_again_where_it_stood(
     assert records("c.jsonl")[3]["error"] is None
     assert (folder / "4.txt").read_text() == "A photo 99 wide\n"
     assert "99 wide" in Path("c.csv").read_text()
-    assert "2 photos were exchanged since the last run, and done again" in capsys.readouterr().err
+    assert "captioned 2 photos again, because the file changed since the last run" in capsys.readouterr().err
     assert "made" in records("c.jsonl")[0]
     assert not Path("c.jsonl.retry").exists()
 
@@ -364,7 +364,7 @@ def test_two_photos_from_standard_input_are_two(
     assert capsys.readouterr().out == "A photo 9 wide\nA photo 10 wide\n"  # the third was the first one again
     pipe(monkeypatch, b"")
     assert main(["caption", "-", "--sidecar"]) == 2
-    assert "- has no name after which a sidecar could be called" in capsys.readouterr().err
+    assert "a photo from standard input has no name for a sidecar" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------- tables as such

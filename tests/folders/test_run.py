@@ -37,7 +37,7 @@ def test_a_thousand_photos_of_which_a_tenth_is_broken(
     assert out == ""
     assert "900 captioned, 0 skipped, 100 failed" in err
     assert "0003.jpg: it is empty" in err
-    assert "and 95 more: c.jsonl has the error of each" in err
+    assert "and 95 more errors, listed in c.jsonl" in err
 
 
 def test_a_hostile_folder_gives_one_record_each(folder: Path, fake: Fake, photos: dict[str, Path]) -> None:
@@ -85,7 +85,7 @@ def test_the_same_command_again_skips_what_is_done_and_remembers_what_failed(
     assert names("c.jsonl") == [*ALL, "4b.jpg"]
     err = capsys.readouterr().err
     assert "1 captioned, 11 skipped, 0 failed" in err
-    assert "1 of those skipped had failed before" in err
+    assert "1 skipped photo failed in an earlier run" in err
 
 
 def test_a_photo_named_twice_is_done_once(folder: Path, fake: Fake) -> None:
@@ -113,7 +113,7 @@ def test_overwriting_keeps_the_old_results_until_the_new_ones_are_whole(folder: 
     assert Path("c.jsonl").read_bytes() == before
     seen = fake.seen
     assert caption(*again) == 1
-    assert fake.seen == seen + 6  # the second went on where the first stopped
+    assert fake.seen == seen + 6  # the second resumed where the first stopped
     assert names("c.jsonl") == ALL
     assert records("c.jsonl")[0]["caption"] == "A picture 8 wide"
     assert sorted(path.name for path in Path().iterdir()) == ["c.jsonl", "photos"]
@@ -123,7 +123,7 @@ def test_results_that_stand_there_can_be_an_error(folder: Path, fake: Fake, caps
     caption("--output", "c.jsonl")
     before = Path("c.jsonl").read_bytes()
     assert caption("--output", "c.jsonl", "--existing", "error") == 4
-    assert "stands there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     Path("own.csv").write_text("mine")
     assert caption("--output", "own.csv") == 4
     assert Path("own.csv").read_text() == "mine"
@@ -176,27 +176,27 @@ def test_photos_whose_names_have_one_number_are_called_by_their_names(folder: Pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--sidecar", "--sidecar-suffix", ".jpg"], "a sidecar could take a photo's place"),
-        (["--sidecar", "--sidecar-suffix", "/../x"], "give one such as .txt"),
-        (["--sidecar-suffix", ".txt"], "give that too"),
+        (["--sidecar", "--sidecar-suffix", ".jpg"], "because they could replace photos"),
+        (["--sidecar", "--sidecar-suffix", "/../x"], "give a suffix such as .txt"),
+        (["--sidecar-suffix", ".txt"], "require --sidecar."),
         (["--sidecar", "--sidecar-suffix", ".XMP"], "they are plain text"),
         (["--sidecar", "--sidecar-suffix", ".CR2"], "they are plain text"),
-        (["--sidecar", "--sidecar-name", "notes.txt"], "give one such as {stem}.txt or {name}.txt"),
-        (["--sidecar", "--sidecar-name", "{stem}{name}.txt"], "give one such as"),
-        (["--sidecar", "--sidecar-name", "{name}"], "give one such as"),
-        (["--sidecar", "--sidecar-name", "../{name}.txt"], "give one such as"),
-        (["--sidecar", "--sidecar-name", "{stem}.txt", "--sidecar-suffix", ".txt"], "say the same"),
-        (["--exclude", "", "--output", "c.csv"], "names nothing"),
-        (["--output", "c.txt"], "the suffix says what it will be"),
-        (["--existing", "skip"], "speaks of --output or --sidecar"),
-        (["--retry-errors"], "give that too"),
+        (["--sidecar", "--sidecar-name", "notes.txt"], "give a --sidecar-name such as {stem}.txt or {name}.txt"),
+        (["--sidecar", "--sidecar-name", "{stem}{name}.txt"], "give a --sidecar-name such as"),
+        (["--sidecar", "--sidecar-name", "{name}"], "give a --sidecar-name such as"),
+        (["--sidecar", "--sidecar-name", "../{name}.txt"], "give a --sidecar-name such as"),
+        (["--sidecar", "--sidecar-name", "{stem}.txt", "--sidecar-suffix", ".txt"], "exclude each other"),
+        (["--exclude", "", "--output", "c.csv"], "matches nothing"),
+        (["--output", "c.txt"], "unknown suffix; use .jsonl"),
+        (["--existing", "skip"], "requires --output or --sidecar"),
+        (["--retry-errors"], "requires --output"),
         (["--output", "c.csv", "--retry-errors", "--existing", "overwrite"], "give one of them"),
-        (["--shard", "2/2", "--output", "c.csv"], "0 ≤ i < n"),
+        (["--shard", "2/2", "--output", "c.csv"], "0 ≤ I < N"),
         (["--files-from", "none.txt"], "none.txt: cannot be read"),
         (["-0"], "--files-from"),
         (["--ray-address", "auto"], "--engine ray"),
-        (["--workers", "0"], "0 is below 1"),
-        (["--max-errors=-1"], "-1 is below 0"),
+        (["--workers", "0"], "0 is too small; give at least 1"),
+        (["--max-errors=-1"], "-1 is too small; give at least 0"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(
@@ -216,7 +216,7 @@ def test_a_dry_run_names_the_photos_and_changes_nothing(
     assert caption("--output", "c.jsonl", "--sidecar", "--dry-run") == 0
     out, err = capsys.readouterr()
     assert [Path(line).name for line in out.splitlines()] == [name for name in ALL if name != "1.jpg"]
-    assert "9 to be captioned, 1 to be skipped" in err
+    assert "would caption 9 and skip 1" in err
     assert Path("c.jsonl").read_bytes() == before
     assert sorted(path.name for path in Path().rglob("*")) == sorted([*ALL, "c.jsonl", "photos"])
 

@@ -129,7 +129,7 @@ def test_a_run_that_goes_on_with_anothers_records_says_so(
     capsys.readouterr()
     Path("c.jsonl.retry").write_text("of long ago")
     caption(*words)
-    assert "goes on with 4 records of a run that was stopped; delete c.jsonl.overwrite" in capsys.readouterr().err
+    assert "resuming a stopped run with 4 records; to start over, delete c.jsonl.overwrite" in capsys.readouterr().err
     assert not Path("c.jsonl.retry").exists()
 
 

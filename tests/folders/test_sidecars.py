@@ -32,7 +32,7 @@ def test_a_sidecar_that_stands_there_is_kept_and_overwriting_is_for_captioners_o
     assert fake.seen == 8
     assert caption("--sidecar", "--output", "c.jsonl") == 1
     assert (folder / "2.txt").read_text() == "By hand."
-    assert "9 sidecars stood there already and were kept" in capsys.readouterr().err
+    assert "kept 9 existing sidecars that captioner did not write" in capsys.readouterr().err
     assert caption("--sidecar", "--existing", "error") == 4
     (folder / "4.txt").write_text("Corrected.")
     fake.word = "picture"
@@ -41,9 +41,7 @@ def test_a_sidecar_that_stands_there_is_kept_and_overwriting_is_for_captioners_o
         assert (folder / "1.txt").read_text() == "A picture 9 wide\n"
         assert (folder / "2.txt").read_text() == "By hand."
         assert (folder / "4.txt").read_text() == "Corrected."
-        assert (
-            "2 sidecars stood there already and were kept; captioner replaces only its own" in capsys.readouterr().err
-        )
+        assert "kept 2 existing sidecars that captioner did not write" in capsys.readouterr().err
 
 
 def test_a_rewritten_sidecar_keeps_its_mode_and_its_link(folder: Path, fake: Fake) -> None:
@@ -87,7 +85,7 @@ def test_sidecars_in_another_language_are_not_mixed_with_those_that_are_there(
 ) -> None:
     assert main(["caption", str(folder / "1.jpg"), "--sidecar"]) == 0
     assert caption("--sidecar", "--language", "de") == 2
-    assert "1.txt was made with language 'en', and now language 'de' is asked for" in capsys.readouterr().err
+    assert "1.txt was made with language 'en', not 'de'" in capsys.readouterr().err
     assert caption("--sidecar", "--language", "de", "--existing", "overwrite") == 1
 
 
@@ -136,13 +134,13 @@ def test_two_photos_with_one_sidecar_in_a_tree_are_refused(folder: Path, capsys:
     Path("more").mkdir()
     shutil.copy(folder / "4.jpg", "more/4.jpg")
     assert main(["caption", "photos", "more", "--sidecar", "--sidecar-dir", "tree"]) == 2
-    assert "would both have the sidecar" in capsys.readouterr().err
+    assert "would share the sidecar" in capsys.readouterr().err
 
 
 def test_a_sidecar_among_the_photos_is_told_from_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "4.txt").write_text("A dog.")
     assert main(["caption", str(folder / "4.jpg"), str(folder / "4.txt"), "--sidecar"]) == 2
-    assert "4.txt' is where a photo's sidecar belongs, so it is no photo" in capsys.readouterr().err
+    assert "4.txt' is the sidecar of another photo, not a photo" in capsys.readouterr().err
 
 
 def test_a_sidecar_that_cannot_be_written_leaves_no_record_that_says_it_is(

@@ -1,4 +1,4 @@
-"""Grey, wide, transparent and strange colours become the RGB that people see."""
+"""Gray, wide, transparent and strange colors become the RGB that people see."""
 
 import struct
 import zlib
@@ -19,10 +19,10 @@ def test_sixteen_bit_ramp_is_scaled_not_clipped() -> None:
     for format in ("PNG", "TIFF"):  # noqa: A001
         got = pixels(open_image(encode(Image.fromarray(ramp), format)))
         assert (got[..., 0] == got[..., 1]).all()
-        grey = got[..., 0].ravel()
-        assert (np.diff(grey) >= 0).all()
-        assert np.unique(grey).size == 256
-        assert np.abs(grey - np.arange(65536) / 257).max() <= 0.51
+        gray = got[..., 0].ravel()
+        assert (np.diff(gray) >= 0).all()
+        assert np.unique(gray).size == 256
+        assert np.abs(gray - np.arange(65536) / 257).max() <= 0.51
     big_endian = open_image(Image.fromarray(ramp.astype(">u2")))
     np.testing.assert_array_equal(pixels(big_endian), got)
 
@@ -33,7 +33,7 @@ def test_sixteen_bit_dark_photo_stays_dark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "grey"),
+    ("values", "gray"),
     [
         (np.array([[0.0, 0.25, 1.0]]), [0, 64, 255]),
         (np.array([[0.0, 64.0, 255.0]]), [0, 64, 255]),
@@ -50,11 +50,11 @@ def test_sixteen_bit_dark_photo_stays_dark() -> None:
         (np.array([[7, 7, 7]], np.int32), [7, 7, 7]),
     ],
 )
-def test_wide_grey(values: np.ndarray, grey: list[int] | None) -> None:
+def test_wide_grey(values: np.ndarray, gray: list[int] | None) -> None:
     image = Image.fromarray(values.astype(np.float32) if values.dtype == float else values)
     for source in (image, encode(image, "TIFF")):
         got = pixels(open_image(source))[0]
-        assert grey is None or got.tolist() == [[g] * 3 for g in grey]
+        assert gray is None or got.tolist() == [[g] * 3 for g in gray]
 
 
 def test_sixteen_bit_colour() -> None:
@@ -72,9 +72,9 @@ def test_alpha_is_laid_on_white() -> None:
         assert np.abs(pixels(open_image(source))[0] - wanted).max() <= 1
     for format in ("AVIF", "HEIF"):  # noqa: A001
         assert pixels(open_image(encode(Image.new("RGBA", (64, 64)), format))).min() >= 250
-    grey = Image.new("LA", (2, 1))
-    grey.putdata([(40, 255), (40, 0)])
-    for source in (grey, encode(grey, "PNG")):
+    gray = Image.new("LA", (2, 1))
+    gray.putdata([(40, 255), (40, 0)])
+    for source in (gray, encode(gray, "PNG")):
         assert pixels(open_image(source))[0].tolist() == [[40] * 3, [255] * 3]
     assert pixels(open_image(Image.new("RGBa", (1, 1))))[0, 0].tolist() == [255, 255, 255]
 
@@ -82,8 +82,8 @@ def test_alpha_is_laid_on_white() -> None:
 def test_transparent_colour_of_png() -> None:
     rgb = png(2, 1, 8, 2, [bytes([1, 2, 3, 9, 9, 9])], tRNS=struct.pack(">3H", 1, 2, 3))
     assert pixels(open_image(rgb))[0].tolist() == [[255] * 3, [9] * 3]
-    grey = png(2, 1, 8, 0, [bytes([7, 9])], tRNS=struct.pack(">H", 7))
-    assert pixels(open_image(grey))[0].tolist() == [[255] * 3, [9] * 3]
+    gray = png(2, 1, 8, 0, [bytes([7, 9])], tRNS=struct.pack(">H", 7))
+    assert pixels(open_image(gray))[0].tolist() == [[255] * 3, [9] * 3]
     wide = png(3, 1, 16, 0, [struct.pack(">3H", 1000, 1001, 65535)], tRNS=struct.pack(">H", 1000))
     assert pixels(open_image(wide))[0].tolist() == [[255] * 3, [4] * 3, [255] * 3]
     bit = png(8, 1, 1, 0, [b"\x0f"], tRNS=struct.pack(">H", 0))

@@ -43,7 +43,7 @@ RGB = Image.radial_gradient("L").convert("RGB").resize((64, 64))
         (b"ID3\x04\0\0", "sound"),
         (b"PK\x03\x04\x14\0", "ZIP"),
         (b"\x1f\x8b\x08\0", "archive"),
-        (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "a Mac"),
+        (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "macOS metadata about a file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "Git LFS"),
         (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="http://www.w3.org/2000/svg">', "SVG"),
         (b"<!DOCTYPE html><title>404</title>", "web page"),
@@ -59,7 +59,7 @@ def test_names(start: bytes, name: str, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setitem(sys.modules, package, None)
     sentence = refusal(start)
     assert name in sentence
-    assert "it is not a photo in a known format but" in sentence
+    assert "it is not a photo in a known format, but" in sentence
     assert "damaged" not in sentence
 
 
@@ -79,16 +79,16 @@ def tiff_of(values: np.ndarray, **options: object) -> bytes:
     ("blob", "kind"),
     [
         (lambda: tiff_of(np.zeros((8, 8, 3), "f4"), photometric="rgb"), "32-bit float RGB"),
-        (lambda: tiff_of(np.zeros((8, 8), "f8")), "64-bit float grey"),
-        (lambda: tiff_of(np.zeros((8, 8), "c8")), "64-bit complex grey"),
+        (lambda: tiff_of(np.zeros((8, 8), "f8")), "64-bit float gray"),
+        (lambda: tiff_of(np.zeros((8, 8), "c8")), "64-bit complex gray"),
         (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 50001, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "as WebP"),
         (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 34712, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "JPEG 2000"),
-        (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 9999, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "8-bit grey"),
+        (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 9999, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "8-bit gray"),
     ],
 )
 def test_tiffs_that_are_not_read(blob, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     sentence = refusal(blob())
-    assert "it is a TIFF that uses an encoding that is not supported" in sentence
+    assert "it is a TIFF with an unsupported encoding" in sentence
     assert kind in sentence
     assert "damaged" not in sentence
     assert capfd.readouterr().err == ""
@@ -108,13 +108,13 @@ def test_raw_photos_that_are_tiffs_inside() -> None:
 def test_a_jpeg_of_twelve_bits() -> None:
     blob = bytearray(encode(RGB, "JPEG"))
     blob[blob.index(b"\xff\xc0") + 4] = 12
-    assert "it is a JPEG that uses an encoding that is not supported (cannot handle 12-bit" in refusal(bytes(blob))
+    assert "it is a JPEG with an unsupported encoding (cannot handle 12-bit" in refusal(bytes(blob))
 
 
 def test_bitmaps_that_are_not_read() -> None:
     head = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 99, 0, 0, 70, 40, 2, 1, 1, 16, 3, 8, 0, 0, 0, 0)
     masks = struct.pack("<4I", 0xF00, 0xF0, 0xF, 0)
-    assert "it is a BMP that uses an encoding that is not supported" in refusal(head + masks + bytes(8))
+    assert "it is a BMP with an unsupported encoding" in refusal(head + masks + bytes(8))
 
 
 def test_a_bitmap_of_windows_ce() -> None:
@@ -128,7 +128,7 @@ def test_heif_of_another_codec() -> None:
     blob = encode(RGB, "HEIF")
     for codec, name in ((b"vvc1", "H.266"), (b"avc1", "H.264"), (b"j2k1", "JPEG 2000")):
         sentence = refusal(blob.replace(b"hvc1", codec))
-        assert f"it is a HEIF that uses an encoding that is not supported ({name})" in sentence
+        assert f"it is a HEIF file with an unsupported encoding ({name})" in sentence
 
 
 @pytest.mark.parametrize("brand", [b"heix", b"hevc", b"heim", b"msf1", b"mif1"])

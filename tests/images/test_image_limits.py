@@ -148,7 +148,7 @@ def test_the_limit_of_pillow_is_not_ours(capfd: pytest.CaptureFixture[str]) -> N
 def test_memory_is_limited_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a pixel was decoded"))
     for format, size in (("WEBP", (12_000, 9_000)), ("AVIF", (12_000, 9_000)), ("PNG", (15_800, 15_800))):  # noqa: A001
-        assert re.search(r"would take [12]\.?\d* GB of memory, 1 GB are allowed", refusal(bomb(format, *size)))
+        assert re.search(r"would take [12]\.?\d* GB of memory, above the limit of 1 GB", refusal(bomb(format, *size)))
         assert "2 million" in refusal(bomb(format, *size), limits=ImageLimits(max_pixels=2_000_000))
 
 

@@ -98,7 +98,7 @@ def test_an_image_of_the_user_is_not_changed(astronaut: Image.Image) -> None:
 
 
 def test_an_image_of_the_user_is_read_at_its_frame() -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     with Image.open(io.BytesIO(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))) as lazy:
         lazy.seek(1)
         assert pixels(open_image(lazy))[0, 0].tolist() == [0, 255, 0]
@@ -263,7 +263,7 @@ def test_multi_picture_jpeg_of_a_phone() -> None:
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_first_frame(format: str) -> None:  # noqa: A002
-    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (64, 64), color) for color in ("red", "lime", "blue")]
     blob = encode(frames[0], format, save_all=True, append_images=frames[1:])
     assert np.abs(pixels(open_image(blob))[32, 32] - [255, 0, 0]).max() < 8
 

@@ -93,10 +93,10 @@ def test_bytes_and_floats_are_the_same_photo() -> None:
 def test_photos_are_normalised_by_the_configuration() -> None:
     photo = torch.full((1, 3, 64, 64), 0.7)
     torch.manual_seed(0)
-    grey = ImageEncoder(ImageEncoderConfig(), ImageConfig(mean=(0.5, 0.5, 0.5), std=(0.1, 0.1, 0.1))).eval()
+    gray = ImageEncoder(ImageEncoderConfig(), ImageConfig(mean=(0.5, 0.5, 0.5), std=(0.1, 0.1, 0.1))).eval()
     seen: list[Tensor] = []
-    grey.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    grey(photo)
+    gray.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    gray(photo)
     torch.testing.assert_close(seen[0].contiguous(), torch.full((1, 3, 64, 64), 2.0))
 
 

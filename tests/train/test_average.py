@@ -39,14 +39,14 @@ def test_every_weight_is_the_mean(twins: list[Path], tmp_path: Path, capsys: pyt
     read = checkpoint.read(tmp_path / "mean")
     assert len(read.training["mean_of"]) == 2
     assert main(command) == 4
-    assert "stands there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_two_networks_have_no_mean(twins: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     vocabulary = json.loads((twins[1] / checkpoint.VOCABULARY).read_text())
     (twins[1] / checkpoint.VOCABULARY).write_text(json.dumps(vocabulary).replace('"dog"', '"cat"'))
     assert main(["average", *map(str, twins), "--out", str(tmp_path / "mean")]) == 2
-    assert "they have no mean" in capsys.readouterr().err
+    assert "only related checkpoints can be averaged" in capsys.readouterr().err
     assert not (tmp_path / "mean").exists()
 
 

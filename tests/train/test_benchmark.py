@@ -208,7 +208,7 @@ def test_a_missing_matplotlib_is_said_before_anything_is_measured(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setattr(everything, "run", lambda *_, **__: pytest.fail("measured"))
     assert main(["benchmark", "--quick", "--plot", "g.png"]) == 2
-    assert "--plot draws a picture, and matplotlib is missing; it comes with: pip" in capsys.readouterr().err
+    assert "--plot draws a picture, but matplotlib is missing; install it with: pip" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot"])
@@ -217,7 +217,7 @@ def test_a_missing_directory_is_said_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr(everything, "run", lambda *_, **__: pytest.fail("measured"))
     assert main(["benchmark", "--quick", option, str(tmp_path / "none" / "file")]) == 4
-    assert "cannot be written (there is no such directory)" in capsys.readouterr().err
+    assert "cannot be written (no such directory)" in capsys.readouterr().err
     assert main(["benchmark", "--quick", option, str(tmp_path)]) == 4
     assert "cannot be written (it is a directory)" in capsys.readouterr().err
 

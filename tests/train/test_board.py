@@ -126,5 +126,5 @@ def test_a_missing_tensorboard_is_said_and_stops_nothing(
     board.step({"step": 1, "loss": 1.0})
     board.samples(1, [np.zeros((8, 8, 3), np.uint8)], [CAPTION])
     board.close()
-    assert "it comes with: pip install -r train/requirements.txt" in capsys.readouterr().err
+    assert "install it with: pip install -r train/requirements.txt" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

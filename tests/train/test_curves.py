@@ -72,10 +72,10 @@ def test_a_run_without_validation_yet_has_curves(run: Path) -> None:
 
 def test_nothing_to_draw_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["curves", str(tmp_path)]) == 2
-    assert "holds no log of a training step" in capsys.readouterr().err
+    assert "contains no logged training step" in capsys.readouterr().err
     (tmp_path / "steps.jsonl").write_text("no log\n")
     assert main(["curves", str(tmp_path)]) == 2
-    assert "not a readable log of a run" in capsys.readouterr().err
+    assert "not a readable training log" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.png"))
 
 
@@ -85,6 +85,6 @@ def test_a_missing_matplotlib_is_said(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["curves", str(run)]) == 2
     assert (
-        "curves are a picture, and matplotlib is missing; it comes with: pip install -r train/requirements.txt"
+        "curves are plotted, but matplotlib is missing; install it with: pip install -r train/requirements.txt"
         in capsys.readouterr().err
     )

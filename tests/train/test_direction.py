@@ -71,6 +71,6 @@ def test_captions_are_learned_from_right_to_left(backwards: Path, photos: dict[s
 
 def test_teachers_write_in_the_students_direction(small_checkpoint: Path) -> None:
     teacher = checkpoint.read(small_checkpoint)
-    with pytest.raises(UsageError, match="small writes left-to-right, unlike the models"):
+    with pytest.raises(UsageError, match="small writes left-to-right, unlike the other models"):
         Teachers([teacher], teacher.vocabulary, TextConfig(direction="right-to-left"), torch.device("cpu"))
     assert Teachers([teacher], teacher.vocabulary, teacher.config.text, torch.device("cpu")).encoders

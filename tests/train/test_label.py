@@ -65,7 +65,7 @@ def test_labels_are_the_models_captions_and_a_run_reads_them(
     }
     assert {photo.file: photo.captions for photo in read_splits(data)["train"]} == {"cat.jpg": ("a cat",)} | expected
     assert label(unlabelled, small_checkpoint) == 2
-    assert "stands there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_several_models_write_what_they_hold_probable_on_average(
@@ -85,7 +85,7 @@ def test_several_models_write_what_they_hold_probable_on_average(
         assert best.log_prob == pytest.approx(expected.sum().item(), abs=1e-3)
     assert label(unlabelled, small_checkpoint, another) == 0
     data = json.loads((unlabelled / "labels.json").read_text())
-    assert data["info"]["description"] == "not written by people but by small, another"
+    assert data["info"]["description"] == "written by models, not by people: small, another"
     assert len(data["annotations"]) == 2
 
 
@@ -105,7 +105,7 @@ def test_a_folder_without_photos_is_told(
     tmp_path: Path, small_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path, small_checkpoint) == 2
-    assert "no usable photo" in capsys.readouterr().err
+    assert "no readable photo" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         label(tmp_path)
 

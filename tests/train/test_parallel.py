@@ -163,7 +163,7 @@ def test_an_end_that_one_process_is_asked_for_all_make_at_the_same_step(
     (tmp_path / "interrupted.py").write_text(INTERRUPTED)
     out = ("--out", str(tmp_path / "out"), "--set", "training.save_every=200")
     done = train_together(command, *out, program=(str(tmp_path / "interrupted.py"),))
-    assert done.stderr.count("train: --resume goes on from the last saved state.") == 1
+    assert done.stderr.count("train: continue from the last saved state with --resume.") == 1
     assert len(records(tmp_path / "out", "steps.jsonl")) == 2
     done = train_together(command, *out, "--resume")
     assert done.returncode == 0, done.stderr

@@ -72,7 +72,7 @@ def test_only_the_models_own_scores_are_recorded(
     before = {file: file.read_bytes() for file in small_checkpoint.iterdir()}
     (tmp_path / "results.json").write_text("[]")
     assert main(["record", str(small_checkpoint), "x", *annotations, "--results", str(tmp_path / "results.json")]) == 2
-    assert "record measures the model itself" in capsys.readouterr().err
+    assert "record evaluates the model itself" in capsys.readouterr().err
     assert main(["record", "--also", str(tmp_path / "none.md"), str(small_checkpoint), "x", *annotations]) == 2
     assert "no such file" in capsys.readouterr().err
     assert main(["record", str(tmp_path / "none"), "x", *annotations]) == 3
@@ -87,8 +87,8 @@ def test_missing_photos_are_left_out_only_if_told(
     (images / "coffee.png").symlink_to(Path(annotations[3]) / "coffee.png")
     command = ["record", str(small_checkpoint), "x", *annotations[:2], "--images", str(images), "--device", "cpu"]
     assert main(command) == 2
-    assert "1 photo (the first: 'rocket.jpg') of 2 missing; --allow-missing leaves them out." in capsys.readouterr().err
+    assert "1 photo (first: 'rocket.jpg') of 2 missing; --allow-missing skips them." in capsys.readouterr().err
     assert "x" not in checkpoint.read(small_checkpoint).scores
     assert main([*command, "--allow-missing"]) == 0
-    assert "they are left out" in capsys.readouterr().err
+    assert "skipping them" in capsys.readouterr().err
     assert "| x, 1 |" in (small_checkpoint / checkpoint.CARD).read_text()

@@ -18,10 +18,10 @@ def test_splits_of_the_data_are_kept() -> None:
     )
     problems: list[str] = []
     assert [[photo.id for photo in part] for part in divide(photos, problems)] == [["train"], ["val"]]
-    assert problems == ["here: the split of  is not said, though that of others is; use train, dev, test or unused."]
+    assert problems == ["here: the split of  is missing, though other photos have one; use train, dev, test or unused."]
     with pytest.raises(UsageError, match="the split of Train is 'Train'; use train"):
         divide(CaptionedPhotos("here", (CaptionedPhoto("Train", "Train", ("A dog",), "Train"),)))
-    with pytest.raises(UsageError, match="no photos of the split 'dev'; its splits: train"):
+    with pytest.raises(UsageError, match="has no split 'dev'; available splits: train"):
         divide(some_photos(5, split="train"))
 
 

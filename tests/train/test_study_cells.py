@@ -67,7 +67,7 @@ def test_heads_of_all_sequences_look_for_themselves() -> None:
 def test_the_machine_erases_adds_and_reads_what_it_wrote() -> None:
     machine = TuringMachine(1, 1, hidden=2, rows=3, width=2)
     fill(machine)
-    with torch.no_grad():  # the controller says nothing, so the biases say where: stay at the first row, go one on
+    with torch.no_grad():  # with zero weights, the biases decide: stay at the first row, move one row forward
         machine.heads.bias.copy_(torch.tensor([0.0, 0, -50, -50, -50, -50, 50, -50] * 2))
         machine.write.bias.copy_(torch.tensor([0.0, 50, math.atanh(0.5), math.atanh(-0.25)]))
         machine.output.weight.copy_(torch.tensor([[0.0, 0, 1, 10]]))

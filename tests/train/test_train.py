@@ -52,9 +52,9 @@ def test_the_encoder_learns_in_its_phase(run: Path, data: Path) -> None:
 def test_a_run_is_never_overwritten(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "state.safetensors").read_bytes()
     assert fit(data, run) == 2
-    assert "holds a run already; --resume goes on with it" in capsys.readouterr().err
+    assert "already contains a run; continue it with --resume" in capsys.readouterr().err
     assert fit(data, run, "--resume", "--set", "training.seed=2") == 2
-    assert "made with another configuration (training.seed was 1 and is 2)" in capsys.readouterr().err
+    assert "was saved with another configuration (training.seed was 1 and is 2)" in capsys.readouterr().err
     assert (run / "state.safetensors").read_bytes() == before
 
 
@@ -72,7 +72,7 @@ def test_a_run_goes_on_only_with_what_it_began_with(
     text = (ours / "captions.json").read_text()
     (ours / "captions.json").write_text(text.replace("this is coffee", "that is coffee"))
     assert fit(ours, tmp_path / "out", "--resume") == 2
-    assert "made with other photos or captions" in capsys.readouterr().err
+    assert "was saved with other photos or captions" in capsys.readouterr().err
 
 
 def test_tied_weights_are_trained_kept_and_resumed(data: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_start_from_another_model_is_refused(
     data: Path, refined: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(data, tmp_path, *refined, "--set", "decoder.hidden_size=32", recipe="refined.toml") == 2
-    assert "is another model (decoder.hidden_size was 16 and is 32)" in capsys.readouterr().err
+    assert "is a different model (decoder.hidden_size was 16 and is 32)" in capsys.readouterr().err
     assert fit(data, tmp_path, *refined, "--set", "text.direction=right-to-left", recipe="refined.toml") == 2
     assert "text.direction was 'left-to-right' and is 'right-to-left'" in capsys.readouterr().err
     assert fit(data, tmp_path, *refined, "--set", "start=nowhere", recipe="refined.toml") == 3
@@ -156,7 +156,7 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     assert words[0] == words[1]
     teach[1] = f'distillation.teachers=["{run / "best"}", "photo-en"]'
     assert fit(data, tmp_path / "both", *teach) == 2
-    assert "has another vocabulary than the models beside it" in capsys.readouterr().err
+    assert "has another vocabulary than the other models" in capsys.readouterr().err
 
 
 def test_several_validation_files_are_scored_apart_and_their_mean_chooses(refined_run: Path) -> None:

@@ -26,16 +26,16 @@ def test_a_run_that_diverges_stops_with_a_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(data, tmp_path, "--set", "phase.0.learning_rate=1e30") == 1
-    assert "the loss is no longer a number; lower decoder's learning rates" in capsys.readouterr().err
+    assert "the loss is NaN or infinite; lower the learning rates of phase decoder" in capsys.readouterr().err
 
 
 def test_resuming_nothing_is_said(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(data, tmp_path / "none", "--resume", "--set", "data.root=/nowhere") == 2  # before any data is read
-    assert "none: holds no saved state to resume from; leave --resume away to begin" in capsys.readouterr().err
+    assert "none: contains no saved state to resume from; start the run without --resume" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
     (tmp_path / "state.safetensors").write_bytes(b"no state")
     assert fit(data, tmp_path, "--resume") == 2
-    assert "no readable training state" in capsys.readouterr().err
+    assert "not a readable training state" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("capability", "said"), [("AVX2", True), ("AVX512", False)])
@@ -73,10 +73,10 @@ def test_my_photos_are_trained_on_from_a_table(data: Path, tmp_path: Path, capsy
     err = capsys.readouterr().err
     assert f"skipped: {tmp_path / 'captions.csv'}, line {len(names) + 2} has too many fields" in err
     assert "broken.png" in err
-    assert "2 photos or captions skipped in all." in err
+    assert "2 photos or captions skipped in total." in err
     (tmp_path / "captions.jsonl").touch()
     assert fit(data, tmp_path / "other", "--set", f"data.root={tmp_path}") == 2
-    assert "several files of captions (captions.csv, captions.jsonl)" in capsys.readouterr().err
+    assert "several caption files (captions.csv, captions.jsonl)" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
 
 
@@ -86,7 +86,7 @@ def test_photos_may_be_in_another_folder(data: Path, tmp_path: Path, capsys: pyt
     )
     root = ("--set", f"data.root={tmp_path}", "--set", "phase.0.epochs=1", "--set", "data.min_count=1")
     assert fit(data, tmp_path / "none", *root) == 2
-    assert "if they are elsewhere, --set data.images=DIR says where" in capsys.readouterr().err
+    assert "if the photos are elsewhere, use --set data.images=DIR" in capsys.readouterr().err
     assert fit(data, tmp_path / "out", *root, "--set", f"data.images={data / 'images'}") == 0
     config = json.loads((tmp_path / "out" / "best" / "config.json").read_text())
     assert config["training"]["photos"] == 2
@@ -101,7 +101,7 @@ def test_photos_may_be_in_another_folder(data: Path, tmp_path: Path, capsys: pyt
         ("decoder.cel=lstm", "unknown key 'decoder.cel'"),
         ("decoder.heads=7", "hidden_size 16 is not a multiple of heads 7"),
         ("text.tokens=char", "no_repeat_ngram counts tokens, which are characters here; set it to 0"),
-        ("data.min_count=99", "no word stands in 99 captions"),
+        ("data.min_count=99", "no word occurs in 99 captions"),
         ('phase=[{name="read", epochs=1, objective="text"}]', "phase read reads captions without photos"),
         ("training.seed=20261127120000", "training.seed"),
         ("phase.0.learning_rate=inf", "phase.0.learning_rate"),
@@ -128,9 +128,10 @@ def test_a_warm_up_longer_than_its_phase_is_shortened_and_told(
     assert fit(data, tmp_path / "out", *(word for one in more for word in ("--set", one))) == 0
     err = capsys.readouterr().err
     assert (
-        "phase short takes 4 steps, too few for a warm-up of 100; it is shortened to 1 (--set phase.0.warmup=1)" in err
+        "phase short has 4 steps, too few for a warm-up of 100; the warm-up is shortened to 1 (--set phase.0.warmup=1)"
+        in err
     )
-    assert "phase read takes 1 steps" in err
+    assert "phase read has 1 steps" in err
     assert [step["rate"] for step in steps(tmp_path / "out")][:3] == pytest.approx([1, 1, 0.75])
 
 
@@ -152,9 +153,9 @@ def test_what_the_system_refuses_is_not_always_a_file_to_be_written(
 def test_texts_that_hold_nothing_are_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = tmp_path / "texts.jsonl"
     for content, message in (
-        ("", "phase read reads captions without photos; the files of data.text hold none"),
-        ('{"captions": "A dog runs."}', "holds no readable captions"),
-        ('{"captions": [null]}', "holds no readable captions"),
+        ("", "phase read reads captions without photos, but data.text contains none"),
+        ('{"captions": "A dog runs."}', "contains no readable captions"),
+        ('{"captions": [null]}', "contains no readable captions"),
     ):
         texts.write_text(content)
         change = 'phase=[{name="read", epochs=1, objective="text"}]', f'data.text=["{texts}"]'
@@ -166,7 +167,7 @@ def test_texts_that_hold_nothing_are_told(data: Path, tmp_path: Path, capsys: py
 def test_a_damaged_gz_is_a_sentence(tmp_path: Path, damage: slice) -> None:
     content = gzip.compress(b"a dog runs on the beach\n" * 9)
     (tmp_path / "texts.gz").write_bytes(content[:12] + content[damage])
-    with pytest.raises(UsageError, match="holds no readable captions"):
+    with pytest.raises(UsageError, match="contains no readable captions"):
         read_texts([str(tmp_path / "texts.gz")])
     (tmp_path / "train.en.gz").write_bytes(content[:12] + content[damage])
     with pytest.raises(UsageError, match="cannot be read"):
@@ -208,7 +209,7 @@ def test_a_full_disk_is_told_before_it_is_written_to(tmp_path: Path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OutputError, match=r"no room for 0 MB \(No space left on device\); name another place"):
+    with pytest.raises(OutputError, match=r"no space for 0 MB \(No space left on device\); choose another directory"):
         new_array(tmp_path / "a.npy", np.uint8, (3, 4))
 
 
@@ -235,14 +236,14 @@ def test_captions_without_a_word_are_named_and_neither_learned_nor_measured(
     assert fit(data, tmp_path / "out", *root) == 0
     err = capsys.readouterr().err
     for row, caption in ((0, "..."), (1, "!"), (2, "?"), (3, "--")):
-        assert f"skipped: {rows[row]['file']}: the caption {caption!r} holds no word." in err
-    assert "5 photos or captions skipped in all." in err
-    assert "CIDEr-D of one photo is always 0; --set training.select_by=Bleu_4" in err
+        assert f"skipped: {rows[row]['file']}: the caption {caption!r} contains no word." in err
+    assert "5 photos or captions skipped in total." in err
+    assert "CIDEr-D of a single validation photo is always 0; use --set training.select_by=Bleu_4" in err
     config = json.loads((tmp_path / "out" / "best" / "config.json").read_text())
     assert (config["training"]["photos"], config["training"]["captions"]) == (1, 1)
     (tmp_path / "captions.json").write_text(json.dumps([rows[0], rows[3]]))
     assert fit(data, tmp_path / "other", *root) == 2
-    assert "validation: no caption holds a word" in capsys.readouterr().err
+    assert "validation: no caption contains a word" in capsys.readouterr().err
 
 
 def test_further_photos_are_none_to_validate_or_test_on(

@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or left alone goes on as if nothing had been."""
+"""A run that is killed, interrupted or finished without a break gives the same result."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_kill_leaves_what_was_copied(run: Path, data: Path, copies: Path, tmp_path: Path) -> None:
-    """The tests above go on from copies of one run; these are runs that were really killed."""
+    """The tests above resume copies of one run; these runs were really killed."""
     kill_runs(data, tmp_path, KILLED, recipe="recipe.toml")
     for moment in KILLED:
         killed, copied = tmp_path / moment, copies / moment
@@ -120,7 +120,7 @@ def test_a_run_that_is_asked_to_end_loses_no_step(
     with monkeypatch.context() as patch:
         patch.setattr(loop, "learning_rate", rate)
         assert fit(data, tmp_path, *SELDOM) == 130
-    assert "--resume goes on from the last saved state" in capsys.readouterr().err
+    assert "continue from the last saved state with --resume" in capsys.readouterr().err
     assert step_of_state(tmp_path) == begun == step
     assert_goes_on(tmp_path, run, *SELDOM, data=data, recipe="recipe.toml", torn=0)
 
@@ -174,7 +174,7 @@ def test_two_runs_are_never_in_one_directory(
     assert not (tmp_path / "steps.jsonl").exists()
     shutil.copytree(run / "best", tmp_path / "best")
     assert fit(data, tmp_path) == 2
-    assert "best: stands there already; --out starts a run elsewhere" in capsys.readouterr().err
+    assert "best: already exists; choose another directory with --out" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ")

@@ -76,4 +76,4 @@ def test_mistakes_are_told_before_anything_is_measured(
     assert main(["benchmark", "--training", "--photos", str(tmp_path)]) == 2
     assert "--training measures neither photos nor growth" in capsys.readouterr().err
     assert main(["benchmark", "--training", "--json", str(tmp_path / "none" / "speed.json")]) == 4
-    assert "speed.json: cannot be written (there is no such directory)" in capsys.readouterr().err
+    assert "speed.json: cannot be written (no such directory)" in capsys.readouterr().err

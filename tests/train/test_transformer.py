@@ -59,17 +59,17 @@ phase = [{{name = "all", epochs = 1, batch_size = 10, learning_rate = 3e-3, enco
     assert "| test_2016_flickr | de | 10 | 100.0 | 100.0 |" in shown
     assert not (tmp_path / "run" / "best").exists()
     assert main(command) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already contains a run" in capsys.readouterr().err
     assert main([*command, "--width", "32", "--resume"]) == 2
-    assert "made with another configuration" in capsys.readouterr().err
+    assert "was saved with another configuration" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["levers.toml"], "trains a captioner; name a translator's recipe"),
+        (["levers.toml"], "trains a captioner; give a translator's recipe"),
         (["text-en-de-fr-cs.toml", "--width", "30"], "--width a multiple of 4"),
-        (["text-en-de-fr-cs.toml", "--layers", "0"], "--layers must be 1 or more"),
+        (["text-en-de-fr-cs.toml", "--layers", "0"], "--layers must be at least 1"),
     ],
 )
 def test_what_cannot_be_trained_is_said(

@@ -28,7 +28,7 @@ def test_pairs_are_read_line_by_line_without_held_out_photos(tmp_path: Path) -> 
     pairs = read_pairs(tmp_path, "train", ["de", "cs"], without=frozenset({"0", "3"}))
     assert [pair.source for pair in pairs] == [ENGLISH[n] for n in range(10) if n not in {0, 3}]
     assert pairs[0].targets == {"de": GERMAN[1], "cs": CZECH[1]}
-    with pytest.raises(UsageError, match=r"train\.fr: there is no such file"):
+    with pytest.raises(UsageError, match=r"train\.fr: no such file"):
         read_pairs(tmp_path, "train", ["fr"])
     (tmp_path / "train.cs").write_text("Jeden.\n")
     with pytest.raises(UsageError, match="10 sentences, but 1 lines in 'cs'"):
@@ -68,13 +68,13 @@ def test_a_run_goes_on_from_a_model_with_further_pairs(learned: Path, tmp_path: 
     run.fit()
     facts = checkpoint.read_translator(run.directory / "best").training
     assert (facts["sentences"], facts["translations"], facts["config"]["start"]) == (15, 25, "best")
-    with pytest.raises(UsageError, match="best writes de, cs; name these languages in this order"):
+    with pytest.raises(UsageError, match="best writes de, cs; set languages to these, in this order"):
         Translating(replace(config, languages=("cs", "de")))
     photos = tmp_path / "captions.json"
     photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
-    with pytest.raises(UsageError, match=r"images_train\.txt: there is no such file"):  # whose photos may be held out
+    with pytest.raises(UsageError, match=r"images_train\.txt: no such file"):  # whose photos may be held out
         Translating(replace(config, data=replace(config.data, held_out=str(photos))))
-    with pytest.raises(UsageError, match="further: has train files in none of the languages cs"):
+    with pytest.raises(UsageError, match="further: has no train files in any of the languages cs"):
         Translating(replace(config, start="", languages=("cs",)))
 
 
@@ -105,7 +105,7 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
         "2",
     ]
     assert train_main([*command, "--model", str(run.directory / "best")]) == 0
-    assert "18 German captions with an English" in capsys.readouterr().out
+    assert "18 German captions with English back-translations" in capsys.readouterr().out
     kept = [number for number in range(10) if number != 3 for _ in range(2)]
     for name, lines in {
         "train.en": ENGLISH,
@@ -117,9 +117,9 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
     shutil.copytree(tmp_path / "task1", tmp_path / "other" / "task1")
     nothing = [*command[:4], str(tmp_path / "other"), *command[5:], "--model", str(run.directory / "best")]
     assert train_main(nothing) == 2
-    assert "other: no photo to train on has a German caption" in capsys.readouterr().err
+    assert "other: no training photo has a German caption" in capsys.readouterr().err
     assert train_main([*command, "--model", str(learned)]) == 2
-    assert "best: writes de, cs; name a model that writes English" in capsys.readouterr().err
+    assert "best: this model writes de, cs; give a model that writes English" in capsys.readouterr().err
 
 
 def test_english_captions_get_translations(learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,15 +144,15 @@ def test_english_captions_get_translations(learned: Path, tmp_path: Path, capsys
         ]
     photos.write_text(json.dumps([{"file": f"{n}_a.jpg", "split": "test", "captions": ["A dog."]} for n in range(10)]))
     assert train_main([*command, "--model", str(learned)]) == 2
-    assert "no photo to train on has an English caption without a translation" in capsys.readouterr().err
+    assert "no training photo has an English caption without a translation" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("training.select_by=CIDEr", 'of translations there is only "Bleu_4"'),
-        ("phase.0.encoder_learning_rate=0", "the encoder knows nothing yet"),
-        ("phase.0.objective=self-critical", "a translator learns by objective 'captions' only"),
+        ("training.select_by=CIDEr", 'training.select_by: must be "Bleu_4" for a translator'),
+        ("phase.0.encoder_learning_rate=0", "the encoder is not trained yet"),
+        ("phase.0.objective=self-critical", "a translator supports only the objective 'captions'"),
         ('languages=["deutsch"]', "languages.0: string should match pattern"),
         ("languages=[]", "languages: tuple should have at least 1 item"),
         ("encoder.backbone=resnet50", "unknown key 'encoder.backbone'"),
@@ -203,4 +203,4 @@ def test_scores_are_sacrebleus_and_are_written_down(
     scores = checkpoint.read_translator(model).scores["test_2016_flickr, de"]
     assert scores["BLEU"] < 0.9 < scores["BLEU_lower_case"] == 1
     assert train_main(["bleu", str(model), "--data", str(tmp_path / "task1")]) == 2
-    assert "none of the test sets" in capsys.readouterr().err
+    assert "contains none of the test sets" in capsys.readouterr().err

@@ -349,7 +349,9 @@ def test_a_wrong_file_is_named_as_the_visitor_knows_it() -> None:
 
 def test_swapped_files_are_noticed() -> None:
     annotations, results = files("a dog", "a dog", "a dog")
-    with pytest.raises(UsageError, match=r"The annotations file looks like a results file\. Did you swap the two\?"):
+    with pytest.raises(
+        UsageError, match=r"The annotations file looks like a results file\. Did you swap the two files\?"
+    ):
         score_files(results, annotations)
     with pytest.raises(UsageError, match=r"The results file looks like an annotations file\. Did you swap"):
         score_files(annotations, annotations)

@@ -10,6 +10,7 @@ from PIL import Image
 
 import captioner
 from captioner import CaptionerError, ImageError
+from captioner.images import open_image
 from captioner.predict import TokenGuess
 from captioner.visit import certainty as words
 from captioner.visit.certainty import LOOKS_RIGHT, PLEASE_CHECK, Certainty, certainty, explanation
@@ -37,9 +38,25 @@ def test_confidence_in_a_word(confidence: float, word: Certainty, to_check: bool
 
 def test_the_help_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "MEASURED", None)
-    assert "can still be wrong" in explanation(Certainty.RIGHT)
+    assert "can still be wrong" in explanation(caption(confidence=LOOKS_RIGHT))
     monkeypatch.setattr(words, "MEASURED", (46, 50))
-    assert "Of 50 captions like this one, people found 46 right (92 %)." in explanation(Certainty.RIGHT)
+    assert "Of 50 captions like this one, people judged 46 right (92 %)." in explanation(
+        caption(confidence=LOOKS_RIGHT)
+    )
+
+
+@pytest.mark.parametrize(
+    ("confidence", "chance"),
+    [(0.94, "about 9 in 10"), (0.47, "about 5 in 10"), (0.26, "about 3 in 10"), (0.24, "less than 1 in 4")],
+)
+def test_the_help_agrees_with_the_calibrated_confidence(confidence: float, chance: str) -> None:
+    assert explanation(caption(confidence=confidence)).endswith(f": {chance}.")
+
+
+def photo_bytes(size: tuple[int, int]) -> bytes:
+    data = io.BytesIO()
+    Image.effect_noise(size, 90).save(data, "PNG")
+    return data.getvalue()
 
 
 def guess(probability: float, **others: float) -> TokenGuess:
@@ -145,16 +162,40 @@ def test_covering_finds_what_the_caption_is_about() -> None:
             ImageError("cannot read the image: it is not a photo in a known format"),
             "This is a PDF, not a photo.",
         ),
-        ("a.jpg", ImageError("cannot read the image: it is empty (0 bytes); get it again"), "The file is empty."),
+        (
+            "a.jpg",
+            ImageError("cannot read the image: it is empty (0 bytes); get it again"),
+            "The file is empty. Download or copy it again.",
+        ),
         (
             "a.jpg",
             ImageError("cannot read the image: it is damaged, incomplete or unreadable (image file is truncated)"),
-            "The photo is incomplete, perhaps a broken download.",
+            "The file is damaged or incomplete. Download or copy it again.",
         ),
         ("a.jpg", ImageError("cannot read the image: it has 2 × 2 pixels."), "It has 2 × 2 pixels."),
         ("a.jpg", CaptionerError("what happened."), "What happened."),
-        ("a.jpg", ValueError("secret"), "Something went wrong with this photo. The others are not affected."),
+        (
+            "a.jpg",
+            ValueError("secret"),
+            "An internal error occurred while captioning this photo. Other photos are not affected.",
+        ),
     ],
 )
 def test_why_there_is_no_caption_in_a_sentence_for_people(name: str, problem: Exception, sentence: str) -> None:
     assert reason(problem, name) == sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "The file is empty. Download or copy it again."),
+        (b"no photo", "The file format is not supported. Save the photo as JPEG or PNG."),
+        (photo_bytes((64, 64))[:-200], "The file is damaged or incomplete. Download or copy it again."),
+        (photo_bytes((70_000, 1)), "It has 70000 × 1 pixels, "),
+    ],
+    ids=["empty", "other format", "damaged", "too wide"],
+)
+def test_the_errors_of_the_image_reader_are_recognized(content: bytes, sentence: str) -> None:
+    with pytest.raises(ImageError) as problem:
+        open_image(content)
+    assert reason(problem.value, "a.jpg").startswith(sentence)

@@ -175,7 +175,7 @@ def test_a_redo_in_another_language_that_fails_or_is_canceled_leaves_the_old_lan
     idle(visit)
     state = visit.state()
     assert (state.photos, state.undone, visit.plan) == (before, 1, PLAN)
-    assert state.refused[0].reason.startswith("No caption was changed: ")
+    assert state.refused[0].reason.startswith("No captions were changed. ")
 
 
 def test_a_photo_that_is_restored_after_a_redo_began_is_part_of_it(visit: Visit) -> None:
@@ -246,8 +246,10 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(visit: Visit) -> None
     assert names(visit) == ["0.jpg"]
     reasons = {one.name: one.reason for one in visit.state().refused}
     assert reasons["invoice.pdf"] == "This is a PDF, not a photo."
-    assert reasons["empty.jpg"] == "The file is empty."
-    assert reasons["odd.jpg"] == "Something went wrong with this photo. The others are not affected."
+    assert reasons["empty.jpg"] == "The file is empty. Download or copy it again."
+    assert (
+        reasons["odd.jpg"] == "An internal error occurred while captioning this photo. Other photos are not affected."
+    )
     assert list(reasons) == ["invoice.pdf", "cut.jpg", "empty.jpg", "odd.jpg"]
     visit.dismiss()
     assert not visit.state().refused
@@ -259,7 +261,7 @@ def test_there_is_room_for_so_many_photos_and_bytes(visit: Visit, monkeypatch: p
     files = Files(3)
     visit.add(files.files)
     assert len(visit.state().waiting) == 2
-    assert "room for 2 photos" in visit.state().refused[0].reason
+    assert "limit is 2 photos" in visit.state().refused[0].reason
     assert files.forgotten == ["2.jpg"]
     monkeypatch.setattr(visits, "MAX_FILES", 50)
     monkeypatch.setattr(visits, "MAX_WAITING", 1000)

@@ -1,1 +1,1 @@
-"""What `python -m train` does: one file a verb."""
+"""The verbs of `python -m train`, one file per verb."""

@@ -1,8 +1,8 @@
-"""python -m train average: one checkpoint with the mean of several checkpoints' weights.
+"""python -m train average: Average the weights of related checkpoints (a model soup).
 
-They must have come from one another, or all from one: then the mean is often better than each of them, at no cost
-("model soups", Wortsman et al. 2022). One that is named twice counts twice. Settings, words and search are those of the
-first.
+The checkpoints must have been trained from one another, or from a common ancestor: then the average is often better
+than each of them, at no cost ("Model soups", Wortsman et al. 2022). A checkpoint that is named twice counts twice.
+Configuration, vocabulary and decoding defaults are those of the first.
 """
 
 import argparse
@@ -11,10 +11,19 @@ from pathlib import Path
 from captioner.checkpoint import Checkpoint, TranslatorCheckpoint
 from captioner.errors import OutputError, UsageError
 
+EXAMPLES = """\
+  Average two stages of training:
+    python -m train average runs/photo-en/best runs/photo-en-reward/best --out runs/mean
+  Give the first checkpoint twice the weight:
+    python -m train average runs/a/best runs/a/best runs/b/best --out runs/mean
+  Average your fine-tuned model with the embedded one:
+    python -m train average photo-en runs/mine/best --out runs/mean
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint directory, or name of an embedded model")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new directory")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint directory or embedded model")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to create")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -25,12 +34,15 @@ def run(options: argparse.Namespace) -> None:
     from captioner.models.encoder_decoder import EncoderDecoder
 
     if options.out.exists():
-        raise OutputError(f"{options.out}: stands there already; give another name.")
+        raise OutputError(f"{options.out}: already exists; choose another name.")
     read = [checkpoint.read_any(name) for name in options.models]
     for other in read[1:]:
         if other.config != read[0].config or _words(other) != _words(read[0]):
-            raise UsageError(f"{other.path}: a network or words unlike those of {read[0].path}; they have no mean.")
-    mean = AveragedModel(load_model(read[0]))  # batch norms' statistics are those of pretraining, in all of them
+            raise UsageError(
+                f"{other.path}: architecture or vocabulary differs from {read[0].path}; "
+                "only related checkpoints can be averaged."
+            )
+    mean = AveragedModel(load_model(read[0]))  # batch norm statistics are the pretrained ones in all
     for one in read:
         mean.update_parameters(load_model(one))
     assert isinstance(mean.module, EncoderDecoder)
@@ -42,9 +54,9 @@ def run(options: argparse.Namespace) -> None:
         decoding=first.decoding,
         scores={},
         training={"mean_of": [dict(one.training) for one in read]},
-        card=f"# {options.out.name}\n\nThe mean of {len(read)} checkpoints, by `python -m train average`.\n",
+        card=f"# {options.out.name}\n\nThe average of {len(read)} checkpoints, made by `python -m train average`.\n",
     )
-    print(f"the mean of {len(read)} checkpoints is {options.out}")
+    print(f"wrote the average of {len(read)} checkpoints to {options.out}")
 
 
 def _words(read: Checkpoint | TranslatorCheckpoint) -> object:

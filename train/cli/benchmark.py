@@ -1,7 +1,7 @@
-"""python -m train benchmark: measure captioning against other models and the machine's limits.
+"""python -m train benchmark: Compare the speed of captioning with other models and the machine's limits.
 
-BLIP-base, ViT-GPT2 and a ResNet-101 captioner have random weights; throughput, latency, start, memory and growth are
-measured. Linux; about 10 minutes.
+Measures throughput, latency, cold start, memory and how time grows, beside BLIP-base, ViT-GPT2 and a ResNet-101
+captioner with random weights. Needs Linux and about 10 minutes.
 """
 
 import argparse
@@ -12,22 +12,36 @@ from pathlib import Path
 from captioner.cli.output import require_place
 from captioner.errors import UsageError
 
+EXAMPLES = """\
+  Measure your machine on generated photos:
+    python -m train benchmark
+  Use your photos and keep the measurements:
+    python -m train benchmark --photos photos --json benchmark.json
+  Measure a training step on two threads:
+    python -m train benchmark --training --threads 2
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="of JPEG files (default: 500 that are made)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw how time grows")
+    parser.add_argument(
+        "--photos", type=Path, metavar="DIR", help="directory of JPEG files (default: 500 generated photos)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measurements as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also plot how time grows")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
-        "--quick", action="store_true", help="a few photos, to see that it works; the figures mean little"
+        "--quick", action="store_true", help="use a few photos, to see that it works; the figures mean little"
     )
-    size.add_argument("--long", action="store_true", help="also the memory of 10,000 photos")
+    size.add_argument("--long", action="store_true", help="also measure the memory of 10,000 photos")
     size.add_argument(
         "--training",
         action="store_true",
-        help="only a training step, beside steps that share no grid among captions and a loop over single captions",
+        help=(
+            "measure only a training step, and compare it with steps that share no grid among captions "
+            "and with a loop over single captions"
+        ),
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor, for --training (default: 1)")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads for --training (default: 1)")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,23 +1,37 @@
-"""python -m train calibrate: fit a model's confidence on validation photos and write it into its checkpoint.
+"""python -m train calibrate: Calibrate a model's confidence on validation photos.
 
-The confidence becomes the probability that a caption is close to people's; what it is fitted on is never trained on.
+After calibration, confidence is the probability that a caption is close to captions by people. The coefficients are
+written to the checkpoint. Calibrate only on photos that the model was not trained on.
 """
 
 import argparse
 from pathlib import Path
 
+EXAMPLES = """\
+  Calibrate on the split "dev" of a dataset:
+    python -m train calibrate runs/photo-en/best --data flickr8k
+  Calibrate on two datasets with equal weight:
+    python -m train calibrate runs/photo-en/best --data flickr8k --also coco/captions_dev.json
+  Keep decoded photos in another directory:
+    python -m train calibrate runs/photo-en/best --data flickr8k --cache /tmp/cache
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="checkpoint directory, or name of an embedded model")
+    parser.add_argument("model", metavar="MODEL", help="checkpoint directory or embedded model")
     parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="captions and images/, of which the split dev is read"
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="directory with captions and images/; the split dev is used",
     )
     parser.add_argument(
         "--also",
         action="append",
         default=[],
         metavar="FILE",
-        help="further captioned photos to validate on; counts as much as the first",
+        help="further captioned photos; each file has the same weight as --data (repeatable)",
     )
     parser.add_argument("--cache", default="cache", metavar="DIR", help="directory for decoded photos (default: cache)")
 

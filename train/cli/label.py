@@ -1,7 +1,7 @@
-"""python -m train label: caption photos that have no captions, to train on them.
+"""python -m train label: Caption unlabeled photos with a model, as training data (pseudo-labels).
 
-The photos in DIR/images are captioned with one model, or with what several hold probable on average, and
-DIR/labels.json is written, which a run reads as data.also.
+Captions the photos in DIR/images and writes DIR/labels.json, which a run reads as data.also. Several models form an
+ensemble: the probabilities of their next words are averaged.
 """
 
 import argparse
@@ -10,15 +10,28 @@ from pathlib import Path
 
 from captioner.cli.options import positive
 
+EXAMPLES = """\
+  Caption the photos in more/images with the embedded model:
+    python -m train label more --model photo-en
+  Write three captions per photo with an ensemble of two models:
+    python -m train label more --model runs/a/best --model runs/b/best --captions 3
+  Train on the result:
+    python -m train fit train/recipes/photo-en.toml --set data.root=DIR --set 'data.also=["more/labels.json"]'
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="where images is")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="directory that contains images/")
     parser.add_argument(
-        "--model", action="append", required=True, metavar="MODEL", help="checkpoint directory or name; may be repeated"
+        "--model",
+        action="append",
+        required=True,
+        metavar="MODEL",
+        help="checkpoint directory or embedded model; repeat it for an ensemble",
     )
-    parser.add_argument("--captions", type=positive, default=1, metavar="N", help="of each photo (default: 1)")
+    parser.add_argument("--captions", type=positive, default=1, metavar="N", help="captions per photo (default: 1)")
     parser.add_argument(
-        "--cache", type=Path, default=Path("cache"), metavar="DIR", help="for decoded photos (default: cache)"
+        "--cache", type=Path, default=Path("cache"), metavar="DIR", help="directory for decoded photos (default: cache)"
     )
 
 

@@ -1,7 +1,7 @@
-"""python -m train record: write a checkpoint's scores into it.
+"""python -m train record: Evaluate a checkpoint and write the scores into it.
 
-MODEL captions the photos with its own decoding defaults; the scores are written into its config.json and into the
-table of its card. `captioner evaluate` prints the same scores.
+MODEL captions the photos with its own decoding defaults. The scores are written to its config.json and to the table in
+its model card. `captioner evaluate` prints the same scores.
 """
 
 import argparse
@@ -11,24 +11,47 @@ from pathlib import Path
 from captioner.cli.options import positive
 from captioner.errors import CaptionerError, UsageError
 
+EXAMPLES = """\
+  Record the scores on Flickr8k's test photos:
+    python -m train record runs/photo-en/best "Flickr8k test" --flickr8k flickr8k --images flickr8k/images
+  Record the scores on the validation photos:
+    python -m train record runs/photo-en/best "Flickr8k dev" --flickr8k flickr8k --images flickr8k/images --split dev
+  Record the scores on COCO photos, and update the table in another file too:
+    python -m train record runs/photo-en/best COCO --annotations refs.json --images photos --also README.md
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="checkpoint directory")
-    parser.add_argument("name", metavar="NAME", help='what the photos are called, such as "Flickr8k test"')
+    parser.add_argument("name", metavar="NAME", help='name of the set of photos, such as "Flickr8k test"')
     parser.add_argument(
-        "--also", action="append", type=Path, default=[], metavar="FILE", help="a further file with such a table"
+        "--also",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="further file whose table of scores is updated (repeatable)",
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--annotations", type=Path, metavar="FILE", help="captioned photos, all of them")
+    group = parser.add_argument_group("photos and reference captions")
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument("--annotations", type=Path, metavar="FILE", help="captioned photos; all of them are evaluated")
     source.add_argument("--flickr8k", type=Path, metavar="FILE|DIR", help="captioned photos with splits")
-    parser.add_argument("--split", default="test", help="which photos of --flickr8k (default: test)")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the photos")
-    parser.add_argument("--limit", type=positive, metavar="N", help="only so many photos, drawn at random")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that drawing (default: 0)")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out photos that are missing or unreadable")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="(default: auto)")
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos at once (default: 32)")
-    for refused in ("--results", "--compare"):  # of `captioner evaluate`
+    group.add_argument(
+        "--split", metavar="NAME", default="test", help="split of --flickr8k to evaluate (default: test)"
+    )
+    group.add_argument("--images", type=Path, required=True, metavar="DIR", help="directory of the photos")
+    group.add_argument("--limit", type=positive, metavar="N", help="evaluate N photos drawn at random")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed for --limit (default: 0)")
+    group.add_argument("--allow-missing", action="store_true", help="skip photos that are missing or unreadable")
+    group = parser.add_argument_group("computation")
+    group.add_argument(
+        "--device",
+        choices=["auto", "cpu", "cuda", "mps"],
+        default="auto",
+        help="where to run the model (default: auto)",
+    )
+    group.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos per batch (default: 32)")
+    for refused in ("--results", "--compare"):  # options of `captioner evaluate`
         parser.add_argument(refused, nargs="+", help=argparse.SUPPRESS)
 
 
@@ -38,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     from train.record import record
 
     if options.results or options.compare:
-        raise UsageError("record measures the model itself; leave --results and --compare away.")
+        raise UsageError("record evaluates the model itself; omit --results and --compare.")
     problems: list[str] | None = [] if options.allow_missing else None
     photos = datasets.read(options.annotations or options.flickr8k, problems=problems)
     for problem in problems or []:
@@ -59,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
             also=options.also,
         )
     except CaptionerError as problem:
-        raise type(problem)(str(problem).replace(ALLOW, "--allow-missing leaves them out")) from None
+        raise type(problem)(str(problem).replace(ALLOW, "--allow-missing skips them")) from None
     print(outcome.to_table())
 
 

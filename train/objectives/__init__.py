@@ -1,6 +1,6 @@
-"""What a phase of training minimizes: one file an objective, which all stand in the table here.
+"""What a phase of training minimizes: one file per objective, all listed in the table here.
 
-A new objective is one file, its name in `OBJECTIVES` and, if it has settings of its own, a base of `PhaseSettings`.
+A new objective needs one file, an entry in `OBJECTIVES` and, if it has settings of its own, a base of `PhaseSettings`.
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ class PhaseSettings(SelfCriticalSettings):
     """One phase of training, with the settings of all objectives side by side.
 
     Attributes:
-        objective: what it minimizes; a setting that only another objective has is refused.
+        objective: what the phase minimizes; settings of other objectives are refused.
     """
 
     objective: ObjectiveName = "captions"
@@ -31,11 +31,11 @@ class PhaseSettings(SelfCriticalSettings):
     def __post_init__(self) -> None:
         OBJECTIVES[self.objective].check(self)
         if self.encoder_learning_rate:
-            self.refuse("views", reason="where the encoder learns: every pass sees other crops")
+            self.refuse("views", reason="with a trained encoder: every epoch sees new crops anyway")
         else:
-            self.refuse("colour", "encoder_blocks", "size", reason="where encoder_learning_rate is 0")
+            self.refuse("colour", "encoder_blocks", "size", reason="while encoder_learning_rate is 0")
             if self.views == 1:
-                self.refuse("crop", "flip", reason="where encoder_learning_rate is 0 and views is 1")
+                self.refuse("crop", "flip", reason="while encoder_learning_rate is 0 and views is 1")
         for name, other in OBJECTIVES.items():
             if name != self.objective:
                 self.refuse(*other.own_settings(), reason=f"unless objective is {name!r}")

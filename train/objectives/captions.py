@@ -1,6 +1,4 @@
-"""Objective `captions`: the next word of people's captions or translations, and what teachers say of it, if there are
-any.
-"""
+"""Objective `captions`: cross-entropy of captions or translations by people, optionally with knowledge distillation."""
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from train.batches import Batch
@@ -13,7 +11,7 @@ class Captions(Objective):
     """Teacher forcing."""
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
-        """Cross-entropy of people's captions, mixed with that of the teachers' opinions; see `Objective.loss`."""
+        """Cross-entropy of people's captions, mixed with that of the teachers' probabilities; see `Objective.loss`."""
         del seed
         people, forced, _ = self.imitate(model, batch)
         value = people.value

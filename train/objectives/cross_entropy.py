@@ -1,4 +1,4 @@
-"""What a step makes smaller: the next token's cross-entropy under teacher forcing, and what may be added to it."""
+"""The next token's cross-entropy under teacher forcing, and the attention penalty."""
 
 from dataclasses import dataclass, field
 
@@ -11,12 +11,12 @@ from captioner.text import PAD
 
 @dataclass(frozen=True)
 class Loss:
-    """What one step learns from.
+    """The loss of one step.
 
     Attributes:
-        value: scalar, the mean over `tokens`; has a gradient.
-        tokens: how many tokens it is about.
-        facts: what the log says beside it.
+        value: scalar mean over `tokens`, with a gradient.
+        tokens: number of tokens.
+        facts: further values for the log.
     """
 
     value: Tensor
@@ -27,17 +27,17 @@ class Loss:
 def cross_entropy(
     decoder: Decoder, vectors: Vectors, tokens: Tensor, *, read: Tensor | None = None, smoothing: float = 0.0
 ) -> tuple[Loss, Forced]:
-    """Negative log-likelihood of every next token, given those before it.
+    """Negative log-likelihood of every next token, given the previous ones.
 
     Args:
-        decoder: what writes.
-        vectors: of B photos.
-        tokens: (B, K, T), `<bos> … <eos>`, filled up with `<pad>`.
-        read: (B, K, T - 1), what the decoder reads instead of all tokens but the last.
+        decoder: the decoder.
+        vectors: vectors of B photos.
+        tokens: (B, K, T), `<bos> … <eos>`, padded with `<pad>`.
+        read: (B, K, T - 1), tokens that the decoder reads instead of all but the last of `tokens`.
         smoothing: share of probability spread over all words (Szegedy et al. 2016).
 
     Returns:
-        The loss, and what the decoder said of the tokens that are none of `<pad>`.
+        The loss, and the decoder's output for all tokens other than `<pad>`.
     """
     targets = tokens[..., 1:]
     present = targets != PAD
@@ -47,10 +47,10 @@ def cross_entropy(
 
 
 def attention_penalty(attention: Tensor, tokens: Tensor) -> Tensor:
-    """Mean over captions of Σₙ (1 − Σₜ αₜₙ)²: every cell should be looked at about once (Xu et al. 2015, equation 14).
+    """Mean over captions of Σₙ (1 − Σₜ αₜₙ)²: doubly stochastic attention (Xu et al. 2015, equation 14).
 
     Args:
-        attention: (B, K, T, N), shares that add up to 1 over N.
+        attention: (B, K, T, N), weights that sum to 1 over N.
         tokens: (B, K, T + 1), as `cross_entropy` reads them.
     """
     present = tokens[..., 1:] != PAD

@@ -1,4 +1,4 @@
-"""Learning from other models: what an ensemble of teachers holds probable, word by word (Hinton et al. 2015)."""
+"""Knowledge distillation from an ensemble of teachers, word by word (Hinton et al. 2015)."""
 
 import math
 from collections.abc import Sequence
@@ -26,12 +26,11 @@ from train.batches import Batch
 
 @settings(frozen=True, kw_only=True, config=STRICT)
 class DistillationSettings:
-    """Models to learn from, in phases whose objective is `captions`.
+    """Teachers for phases whose objective is `captions`.
 
     Attributes:
-        teachers: checkpoints (directories, or names of embedded models) of one vocabulary, which a new student takes
-            over.
-        weight: of what they say; that of people's captions is what is left to 1.
+        teachers: checkpoints (directories or embedded models) with the same vocabulary, which a new student adopts.
+        weight: weight of the teachers' cross-entropy; the rest, up to 1, is that of people's captions.
     """
 
     teachers: tuple[str, ...] = ()
@@ -39,11 +38,11 @@ class DistillationSettings:
 
 
 class Teachers:
-    """Models that write with the student's words; their opinions count alike.
+    """An ensemble of models with the student's vocabulary, all with the same weight.
 
     Attributes:
-        encoders: each teacher's own.
-        weight: of their opinion, in [0, 1]; that of people's captions is what is left to 1.
+        encoders: encoder of each teacher.
+        weight: weight of the teachers' cross-entropy, in [0, 1]; the rest is that of people's captions.
     """
 
     def __init__(
@@ -55,14 +54,14 @@ class Teachers:
         *,
         weight: float = 0.5,
     ) -> None:
-        """Load them.
+        """Load the teachers.
 
         Args:
-            checkpoints: at least one.
-            vocabulary: the student's.
-            text: how the student writes.
-            device: where they work.
-            weight: of their opinion.
+            checkpoints: the teachers' checkpoints, at least one.
+            vocabulary: vocabulary of the student.
+            text: text settings of the student.
+            device: device of the teachers.
+            weight: weight of the teachers' cross-entropy.
 
         Raises:
             UsageError: a teacher has another vocabulary or writes in another direction.
@@ -71,12 +70,14 @@ class Teachers:
         for one in checkpoints:
             if one.vocabulary != vocabulary:
                 raise UsageError(
-                    f"{one.path} has another vocabulary than the models beside it; train it on the same data."
+                    f"{one.path} has another vocabulary than the other models; use models with the same one."
                 )
             if one.config.text != text:
                 tokens, direction = f"{one.config.text.tokens}s", one.config.text.direction
                 way = direction if direction != text.direction else tokens
-                raise UsageError(f"{one.path} writes {way}, unlike the models beside it.")
+                raise UsageError(
+                    f"{one.path} writes {way}, unlike the other models; use models with the same text.direction."
+                )
         self.weight = weight
         self._vocabulary = vocabulary
         self._models = [load_model(one).to(device) for one in checkpoints]
@@ -84,8 +85,8 @@ class Teachers:
 
     @torch.no_grad()
     def opinions(self, batch: Batch) -> Tensor:
-        """Their mean probabilities of a batch's P tokens that follow another, (P, V); their encoders look where its
-        grids lack.
+        """The teachers' mean probabilities of a batch's P predicted tokens, (P, V). Their encoders run on the images if
+        the batch has no grids.
         """
         if batch.taught:
             return self.probabilities([Vectors(grids.float()) for grids in batch.taught], batch.tokens)
@@ -93,11 +94,11 @@ class Teachers:
 
     @torch.no_grad()
     def probabilities(self, views: Sequence[Vectors], tokens: Tensor) -> Tensor:
-        """The teachers' mean probabilities of each of the P tokens that follow another: (P, V).
+        """The teachers' mean probabilities of each of the P predicted tokens: (P, V).
 
         Args:
-            views: for each teacher what its encoder gives of the B photos.
-            tokens: (B, K, T), `<bos> … <eos>`, filled up with `<pad>`.
+            views: for each teacher, its encoder's vectors of the B photos.
+            tokens: (B, K, T), `<bos> … <eos>`, padded with `<pad>`.
         """
         said = [
             model.decoder(vectors, tokens[..., :-1], tokens[..., 1:] != PAD).logits.float().softmax(-1)
@@ -107,14 +108,14 @@ class Teachers:
 
     @torch.inference_mode()
     def generate(self, images: Tensor, options: DecodingOptions) -> list[list[Hypothesis]]:
-        """Search for what all of them together hold most probable.
+        """Search with the averaged probabilities of the ensemble.
 
         Args:
             images: (B, 3, S, S), uint8.
-            options: what to search for.
+            options: decoding options.
 
         Returns:
-            For each of the B the best sentences, best first.
+            The sentences for each of the B images, best first.
         """
         decoders = [model.decoder for model in self._models]
 
@@ -147,10 +148,10 @@ class _States:
 
 
 def distillation(logits: Tensor, taught: Tensor) -> Tensor:
-    """Cross-entropy of the student under the teachers' probabilities, a mean over tokens; least where they agree.
+    """Mean cross-entropy between the teachers' and the student's probabilities over tokens.
 
     Args:
-        logits: (P, V), the student's.
-        taught: the same shape, see `Teachers.probabilities`.
+        logits: (P, V), of the student.
+        taught: (P, V), see `Teachers.probabilities`.
     """
     return F.cross_entropy(logits.float(), taught)

@@ -1,4 +1,4 @@
-"""What all objectives have in common: the next word of people's captions under teacher forcing."""
+"""Base class of objectives: cross-entropy of people's captions under teacher forcing."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from train.objectives.distillation import Teachers
 
 
 class Material(Protocol):
-    """What objectives know of captioned photos; see `train.photos.corpus.Corpus`."""
+    """The view that objectives have of captioned photos; see `train.photos.corpus.Corpus`."""
 
     @property
     def vocabulary(self) -> Vocabulary: ...
@@ -34,12 +34,12 @@ class Material(Protocol):
 
 
 class Objective(ABC):
-    """The loss of one phase, and which captions its batches hold.
+    """The loss of a phase, and the captions in its batches.
 
     Attributes:
-        settings: dataclass of the settings that this objective has.
-        photos: whether its captions are about photos.
-        together: captions without photos that are taken for those of one photo.
+        settings: dataclass of this objective's settings.
+        photos: whether its captions have photos.
+        together: number of captions without photos that are grouped like those of one photo.
     """
 
     settings: ClassVar[type[PhaseBase]] = PhaseBase
@@ -59,10 +59,10 @@ class Objective(ABC):
 
         Args:
             training: settings of all phases.
-            phase: those of this one.
-            max_length: most tokens that a search writes.
-            corpus: photos and captions; None where sentences are translated.
-            teachers: other models to learn from, if there are any.
+            phase: settings of this phase.
+            max_length: maximum number of tokens in a search.
+            corpus: photos and captions; None for translators.
+            teachers: models to distill from, if any.
         """
         self.training = training
         self.phase = phase
@@ -72,52 +72,52 @@ class Objective(ABC):
 
     @classmethod  # noqa: B027 - most objectives have nothing to check
     def check(cls, phase: PhaseBase) -> None:
-        """Check a phase's settings for what this objective cannot do.
+        """Validate a phase's settings for this objective.
 
         Raises:
-            ValueError: a setting contradicts the objective, or would do nothing.
+            ValueError: a setting contradicts the objective, or would have no effect.
         """
 
     @classmethod
     def own_settings(cls) -> tuple[str, ...]:
-        """Names of the settings that only this objective has."""
+        """Names of the settings specific to this objective."""
         common = {field.name for field in dataclasses.fields(PhaseBase)}
         return tuple(field.name for field in dataclasses.fields(cls.settings) if field.name not in common)
 
     @classmethod
     def lengths(cls, corpus: Material) -> list[int]:
-        """Tokens of the longest caption of all that one pass reads, photo by photo."""
+        """Number of tokens in the longest caption of each photo, for all that an epoch reads."""
         return corpus.lengths
 
     @classmethod
     def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
-        """The captions of a batch as ids, photo by photo.
+        """The captions of a batch, as ids by photo.
 
         Args:
-            corpus: what there is to read.
-            numbers: places in `lengths`.
-            seed: of what is chosen at random.
+            corpus: training data.
+            numbers: indices into `lengths`.
+            seed: random seed of any choice.
         """
         del seed
         return [corpus.captions[photo] for photo in numbers]
 
     @abstractmethod
     def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
-        """What one step minimizes.
+        """The loss of one step.
 
         Args:
-            model: the student.
-            batch: on the model's device.
-            seed: of what is drawn at random.
+            model: model that is trained.
+            batch: batch on the model's device.
+            seed: random seed of any sampling.
         """
 
     def imitate(self, model: EncoderDecoder, batch: Batch) -> tuple[Loss, Forced, Vectors]:
-        """Cross-entropy of people's captions, what the decoder said, and what it looked at; see `loss`."""
+        """Cross-entropy of people's captions, the decoder's output, and the vectors it attends to; see `loss`."""
         vectors = Vectors(batch.inputs.float()) if batch.inputs.dim() == 3 else model.encoder(batch.inputs)
         loss, forced = cross_entropy(model.decoder, vectors, batch.tokens, smoothing=self.training.label_smoothing)
         return loss, forced, vectors
 
     def penalty(self, forced: Forced, batch: Batch) -> Tensor | float:
-        """The weighted penalty on attention; 0 where it is switched off."""
+        """The weighted attention penalty; 0 if it is disabled."""
         weight = self.training.attention_regularisation
         return weight * attention_penalty(forced.attention, batch.tokens) if weight else 0.0

@@ -1,7 +1,8 @@
-"""Objective `self-critical`: sentences that the model drew are made more probable if they score above their kind.
+"""Objective `self-critical`: self-critical sequence training, which makes samples with an above-average reward more
+probable.
 
-Rennie et al. 2017 compare each sample with the greedy caption; here several samples of a photo are compared with the
-mean of the others (Luo 2020, "A better variant of self-critical sequence training"), which needs no further search.
+Rennie et al. 2017 compare each sample with the greedy caption. Here each of several samples of a photo is compared with
+the mean of the others (Luo 2020, "A better variant of self-critical sequence training"), which needs no extra search.
 """
 
 import random
@@ -29,18 +30,18 @@ from train.objectives.cross_entropy import Loss
 from train.objectives.objective import Material, Objective
 
 END = "<eos>"
-"""Counts as a word of samples and references: a sentence that breaks off shares no n-gram with their ends."""
+"""Counts as a word in samples and references: a truncated sentence shares no n-gram with the references' ends."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SelfCriticalSettings(PhaseBase):
-    """What this objective asks for besides.
+    """Settings of this objective.
 
     Attributes:
-        samples: captions drawn for each photo.
-        bleu_weight: the reward is CIDEr-D and so many times a sample's own BLEU-4.
-        cross_entropy_share: weight of the cross-entropy of people's captions, so that captions stay sentences; the
-            reward's is what is left to 1.
+        samples: captions sampled per photo.
+        bleu_weight: weight of a sample's BLEU-4, which is added to its CIDEr-D as the reward.
+        cross_entropy_share: weight of the cross-entropy of people's captions, which keeps captions grammatical; the
+            rest, up to 1, is the weight of the reward.
     """
 
     samples: Annotated[int, Field(ge=2)] = 5
@@ -49,15 +50,15 @@ class SelfCriticalSettings(PhaseBase):
 
 
 class SelfCritical(Objective):
-    """The reward, and a share of cross-entropy."""
+    """Self-critical loss plus a share of cross-entropy."""
 
     settings = SelfCriticalSettings
     phase: SelfCriticalSettings
 
     @cached_property
     def critic(self) -> "SelfCritic":
-        """Scores samples against the training captions, which it weighs once."""
-        assert self.corpus  # sentences to translate have no reward
+        """Scores samples against the training captions, whose n-grams are weighted once."""
+        assert self.corpus  # translators have no reward
         return SelfCritic(
             self.corpus.words,
             self.corpus.vocabulary,
@@ -68,12 +69,12 @@ class SelfCritical(Objective):
 
     @classmethod
     def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
-        """One of people's captions of each photo, which is enough beside the samples; see `Objective.captions`."""
+        """One human caption per photo, which is enough beside the samples; see `Objective.captions`."""
         choices = (corpus.captions[photo] for photo in numbers)
         return [[random.Random(f"{seed}/{place}").choice(captions)] for place, captions in enumerate(choices)]
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
-        """The reward's loss and a share of cross-entropy; see `Objective.loss`."""
+        """Self-critical loss plus a share of cross-entropy; see `Objective.loss`."""
         people, forced, vectors = self.imitate(model, batch)
         reward = self.critic.loss(model.decoder, vectors, batch.photos, count=self.phase.samples, seed=seed)
         share = self.phase.cross_entropy_share
@@ -82,7 +83,7 @@ class SelfCritical(Objective):
 
 
 class SelfCritic:
-    """The reward, CIDEr-D and possibly BLEU-4 against the training captions, and the loss that follows from it."""
+    """The reward (CIDEr-D and optionally BLEU-4 against the training captions) and the resulting loss."""
 
     def __init__(
         self,
@@ -93,16 +94,16 @@ class SelfCritic:
         bleu_weight: float = 0.0,
         direction: Direction = "left-to-right",
     ) -> None:
-        """Weigh the references once.
+        """Compute the weights of the references' n-grams.
 
         Args:
-            references: by photo, its captions as tokens; photos without any are never asked about.
-            vocabulary: of the model.
-            max_length: most tokens in a sample.
-            bleu_weight: what BLEU-4, in [0, 1], is multiplied by before CIDEr-D is added; 0 leaves it out.
-            direction: in which the model writes; the references are turned already.
+            references: captions of each photo as tokens; photos without captions are never scored.
+            vocabulary: vocabulary of the model.
+            max_length: maximum number of tokens in a sample.
+            bleu_weight: factor of BLEU-4, in [0, 1], which is added to CIDEr-D; 0 omits it.
+            direction: direction in which the model writes; the references are already reversed for it.
         """
-        self.last = -2 if direction == "left-to-right" else 0  # where a sample's last word stands
+        self.last = -2 if direction == "left-to-right" else 0  # position of a sample's last word
         self.vocabulary = vocabulary
         self.max_length = max_length
         self.bleu_weight = bleu_weight
@@ -112,7 +113,7 @@ class SelfCritic:
         self.cider = CiderD(self.references)
 
     def draw(self, decoder: Decoder, vectors: Vectors, count: int, seed: int) -> Tensor:
-        """Samples of a decoder as it will be used, without dropout: (B, K, T), `<bos> … <eos>`, then `<pad>`."""
+        """Samples of the decoder without dropout, as in inference: (B, K, T), `<bos> … <eos>`, then `<pad>`."""
         training = decoder.training
         decoder.eval()
         device = vectors.values.device
@@ -133,8 +134,8 @@ class SelfCritic:
         return torch.cat([drawn.new_full((*drawn.shape[:2], 1), BOS), drawn.masked_fill(after, PAD)], -1)
 
     def reward(self, photos: Sequence[int], samples: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """What each sample is worth, (B, K), in [0, 10] without BLEU, and what the log says: CIDEr-D alone is
-        `reward`.
+        """The reward of each sample, (B, K), in [0, 10] without BLEU, and values for the log, where `reward` is CIDEr-D
+        alone.
         """
         texts = [
             [self.vocabulary.tokens[token] for token in sentence if token not in {PAD, BOS}]
@@ -151,14 +152,14 @@ class SelfCritic:
         return torch.tensor(scores, dtype=torch.float32, device=samples.device).view(samples.shape[:2]), facts
 
     def loss(self, decoder: Decoder, vectors: Vectors, photos: Sequence[int], *, count: int, seed: int) -> Loss:
-        """−Σ (reward − mean reward of the photo's other samples) · log p(sample), a mean over tokens.
+        """−Σ (reward − mean reward of the photo's other samples) · log p(sample), averaged over tokens.
 
         Args:
-            decoder: what writes; in training mode its gradient passes through dropout.
-            vectors: of B photos.
-            photos: their numbers among the references.
-            count: samples a photo, at least 2.
-            seed: of the samples.
+            decoder: the decoder; in training mode its gradient passes through dropout.
+            vectors: vectors of B photos.
+            photos: indices of the photos among the references.
+            count: samples per photo, at least 2.
+            seed: random seed of the samples.
         """
         samples = self.draw(decoder, vectors, count, seed)
         rewards, facts = self.reward(photos, samples)

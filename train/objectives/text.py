@@ -1,4 +1,4 @@
-"""Objective `text`: the next word of captions that have no photo (`data.text`), the decoder alone."""
+"""Objective `text`: text pretraining of the decoder on captions without photos (`data.text`)."""
 
 from collections.abc import Sequence
 
@@ -17,24 +17,26 @@ class Text(Objective):
 
     @classmethod
     def check(cls, phase: PhaseBase) -> None:
-        """Refuse what needs photos; see `Objective.check`."""
+        """Refuse settings that need photos; see `Objective.check`."""
         if phase.encoder_learning_rate:
-            raise ValueError(f"phase {phase.name}: text has no photo from which an encoder could learn")
-        phase.refuse("views", "crop", "flip", reason="where there are no photos")
+            raise ValueError(
+                f"phase {phase.name}: the objective text trains no encoder; set encoder_learning_rate to 0"
+            )
+        phase.refuse("views", "crop", "flip", reason="without photos")
 
     @classmethod
     def lengths(cls, corpus: Material) -> list[int]:
-        """Tokens of each text."""
+        """Number of tokens of each text."""
         return list(map(len, corpus.texts))
 
     @classmethod
     def captions(cls, corpus: Material, numbers: Sequence[int], seed: str) -> list[list[list[int]]]:
-        """The texts, so many `together`; see `Objective.captions`."""
+        """The texts, grouped by `together`; see `Objective.captions`."""
         del seed
         texts = [corpus.texts[number] for number in numbers]
         return [texts[start : start + cls.together] for start in range(0, len(texts), cls.together)]
 
     def loss(self, model: EncoderDecoder, batch: Batch, *, seed: int) -> Loss:
-        """Cross-entropy; no penalty on attention, because there is only one cell to look at."""
+        """Cross-entropy without attention penalty, because there is only one cell to attend to."""
         del seed
         return self.imitate(model, batch)[0]

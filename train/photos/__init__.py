@@ -1,1 +1,1 @@
-"""Photos and their captions: reading, augmenting, encoding and caching them, and the task of captioning them."""
+"""Photos and captions: reading, augmentation, caching, and the captioning task."""

@@ -1,4 +1,4 @@
-"""Other views of the same photos: random parts, mirrored, in other colours. The same seed gives the same view."""
+"""Data augmentation: random crops, mirroring and color jitter. The same seed gives the same view."""
 
 import math
 import random
@@ -15,7 +15,7 @@ _SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)
 
 
 def may_be_mirrored(captions: Sequence[str]) -> bool:
-    """Whether no caption says left or right, which would be wrong of the mirrored photo."""
+    """Whether no caption says left or right, which would be wrong for the mirrored photo."""
     return not any(map(_SIDES.search, captions))
 
 
@@ -27,14 +27,14 @@ def crops(
     mirror: Sequence[bool] | None = None,
     side: int = 0,
 ) -> Tensor:
-    """Cut a random part out of every photo and scale it to one size ("random resized crop").
+    """Crop a random part of every photo and scale it to one size (random resized crop).
 
     Args:
         pixels: (B, S, S, 3).
-        seeds: one a photo; the same seed cuts the same part.
-        smallest: least share of the area that is kept; 1 keeps everything.
-        mirror: for each photo whether it is also mirrored, by the toss of a coin; None mirrors none.
-        side: of the result, in pixels; 0 for S.
+        seeds: one per photo; the same seed gives the same crop.
+        smallest: smallest share of the area that is kept; 1 keeps everything.
+        mirror: whether each photo may be mirrored, with probability 0.5; None mirrors none.
+        side: side of the result in pixels; 0 for S.
 
     Returns:
         (B, 3, side, side), uint8.

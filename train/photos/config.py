@@ -1,4 +1,4 @@
-"""The configuration of a run that trains a captioner."""
+"""Configuration of a run that trains a captioner."""
 
 import dataclasses
 from typing import Annotated
@@ -23,23 +23,23 @@ from train.objectives.distillation import DistillationSettings
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DataSettings:
-    """Where the photos and captions are, and which captions count.
+    """Where the photos and captions are, and which of them are used.
 
     Attributes:
         root: directory with the captions (see `train.photos.splits`) and the photos, or the file of captions itself;
             given on the command line (`--set data.root=DIR`).
-        images: directory of the photos; empty where they are in `images/` beside the captions, or in a place that
-            `train.photos.places` finds by itself.
-        also: further files of captioned photos, for training whatever their split; the photos are in `images/` beside
+        images: directory of the photos; empty if they are in `images/` beside the captions, or in a place that
+            `train.photos.places` finds.
+        also: further files of captioned photos to train on, whatever their split; their photos are in `images/` beside
             each file.
-        validation: further files like these, for validation whatever their split: each is scored by itself, and the
-            best checkpoint is that with the best mean score over the data's validation photos and these files.
-        text: files of captions without photos, for phases whose objective is `text`: one a line, or JSON lines with the
-            key `captions`; `.gz` is unpacked.
-        cache: directory for features and pixels computed from the photos; safe to delete.
-        min_count: a word that stands in fewer training captions becomes `<unk>`.
-        max_length: captions are cut off after so many tokens.
-        limit: train on the first so many photos only, 0 for all.
+        validation: further files of captioned photos to validate on, whatever their split. Each is scored separately;
+            the best checkpoint has the best mean score over the data's validation photos and these files.
+        text: files of captions without photos, for phases whose objective is `text`: one per line, or JSON Lines with
+            the key `captions`; `.gz` is unpacked.
+        cache: directory for cached features and pixels of the photos; safe to delete.
+        min_count: words that occur in fewer training captions become `<unk>`.
+        max_length: captions are truncated to this many tokens.
+        limit: train on the first N photos only; 0 for all.
         validation_limit: the same for validation.
     """
 
@@ -57,10 +57,10 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class EncoderSettings(ImageEncoderConfig):
-    """The encoder, and where its pretrained weights come from.
+    """The encoder and the source of its pretrained weights.
 
     Attributes:
-        weights: a safetensors file, a checkpoint (directory, or name of an embedded model) whose encoder is taken, or
+        weights: a safetensors file, a checkpoint (directory or embedded model) whose encoder is used, or
             `torchvision` for torchvision's own default weights (downloaded once).
     """
 
@@ -69,14 +69,13 @@ class EncoderSettings(ImageEncoderConfig):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig:
-    """A whole run.
+    """Configuration of a whole run.
 
     Attributes:
-        name: what the run is called.
-        start: a checkpoint (directory, or name of an embedded model) whose weights the run begins with; its vocabulary
-            is kept and the data's other words are added. Settings of its model that are left out (`encoder.backbone`,
-            `decoder`, `image`, `text`) are the checkpoint's. Empty: a new decoder behind the encoder's pretrained
-            weights.
+        name: name of the run.
+        start: checkpoint (directory or embedded model) whose weights the run starts from. Its vocabulary is kept, and
+            new words of the data are added. Omitted settings of the model (`encoder.backbone`, `decoder`, `image`,
+            `text`) are those of the checkpoint. Empty for a new decoder behind a pretrained encoder.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""All that a run learns from and is measured on, read once: photos, captions as ids, captions without photos, the
+"""The training and validation data of a run, read once: photos, captions as ids, captions without photos, and the
 vocabulary.
 """
 
@@ -22,18 +22,18 @@ from train.task import hash_of
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a run learns from and is measured on.
+    """The training and validation data of a run.
 
     Attributes:
         train: the P training photos.
-        validation: the photos that the model is measured on.
-        further: by name, other photos that it is measured on.
-        vocabulary: tokens seen often enough in the training captions and texts, behind those of the checkpoint that the
-            run starts from; of a new student, its teachers'.
-        direction: in which captions are written; `words`, `captions` and `texts` are turned already.
-        words: by training photo, its captions as tokens.
-        captions: the same as ids, `<bos> … <eos>`, cut off after `data.max_length` tokens.
-        mirrored: by training photo, whether its mirror image fits its captions.
+        validation: the validation photos.
+        further: further sets of validation photos, by name.
+        vocabulary: frequent tokens of the training captions and texts, after those of the checkpoint that the run
+            starts from; for a new student, the vocabulary of its teachers.
+        direction: direction in which captions are written; `words`, `captions` and `texts` are already reversed for it.
+        words: captions of each training photo, as tokens.
+        captions: the same as ids, `<bos> … <eos>`, truncated to `data.max_length` tokens.
+        mirrored: whether each training photo may be mirrored without contradicting its captions.
         texts: captions without photos, as ids.
     """
 
@@ -49,12 +49,12 @@ class Corpus:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of the longest caption of each training photo."""
+        """Number of tokens in the longest caption of each training photo."""
         return [max(map(len, captions)) for captions in self.captions]
 
     @property
     def key(self) -> str:
-        """A hash of all that is learned from and measured on, wherever it stands."""
+        """A hash of all training and validation data, independent of its location."""
         sets = [self.validation, *self.further.values()]
         measured = [photo.captions for one in sets for photo in one.photos]
         names = self.train.names, *(one.names for one in sets)
@@ -64,17 +64,16 @@ class Corpus:
 def read_corpus(
     config: TrainConfig, photos: dict[str, list[CaptionedPhoto]], start: Checkpoint | None, problems: list[str]
 ) -> Corpus:
-    """Decode the photos (once; they stay in `data.cache`) and encode the captions.
+    """Decode the photos (once; they are cached in `data.cache`) and encode the captions.
 
     Args:
-        config: of the run.
-        photos: the splits `train` and `validation`, and further ones to measure on.
+        config: configuration of the run.
+        photos: the splits `train` and `validation`, and further sets to validate on.
         start: the checkpoint that the run starts from.
-        problems: takes a sentence for each photo that cannot be read and each caption without a word.
+        problems: receives a sentence for each unreadable photo and each caption without a word.
 
     Raises:
-        UsageError: no photo or caption of a split can be used, no word is frequent enough, or a phase has no text to
-            read.
+        UsageError: a split has no usable photo or caption, no word is frequent enough, or a phase has no text to read.
         ModelError: there is no such teacher.
     """
     data = config.data
@@ -84,7 +83,7 @@ def read_corpus(
     reader = next((phase.name for phase in config.phase if not OBJECTIVES[phase.objective].photos), "")
     if reader and not texts:
         raise UsageError(
-            f"phase {reader} reads captions without photos; the files of data.text hold none, name some that do."
+            f"phase {reader} reads captions without photos, but data.text contains none; set data.text to such files."
         )
     loaded = {
         split: load_photos(
@@ -107,7 +106,7 @@ def read_corpus(
     elif config.distillation.teachers:
         vocabulary = checkpoint.read(config.distillation.teachers[0]).vocabulary
     if len(vocabulary) <= len(SPECIAL_TOKENS):
-        raise UsageError(f"no word stands in {data.min_count} captions; lower data.min_count.")
+        raise UsageError(f"no word occurs in {data.min_count} captions; lower data.min_count.")
     return Corpus(
         train=train,
         validation=validation,
@@ -124,7 +123,7 @@ def read_corpus(
 def _with_words(
     photos: Sequence[CaptionedPhoto], tokenize: Callable[[str], list[str]], split: str, problems: list[str]
 ) -> list[CaptionedPhoto]:
-    """Photos with those of their captions that hold a word, if there are any; the others are named in `problems`.
+    """Photos with those captions that contain a word; other captions are reported in `problems`.
 
     Raises:
         UsageError: no photo is left.
@@ -135,10 +134,10 @@ def _with_words(
         if captions:
             usable.append(replace(photo, captions=captions))
         problems += [
-            f"{photo.file}: the caption {caption!r} holds no word."
+            f"{photo.file}: the caption {caption!r} contains no word."
             for caption in photo.captions
             if caption not in captions
         ]
     if not usable:
-        raise UsageError(f"{split}: no caption holds a word. The last problem: {problems[-1]}")
+        raise UsageError(f"{split}: no caption contains a word. The last problem: {problems[-1]}")
     return usable

@@ -1,4 +1,4 @@
-"""Photos and captions made ready for training: pixels and grid features on disk, captions as ids, batches, views."""
+"""Photos and captions prepared for training: splits, and decoded pixels in a cache on disk."""
 
 import errno
 import gzip
@@ -29,7 +29,7 @@ from train.photos.splits import divide
 from train.task import hash_of
 
 CACHED = "pixels-*", "features-*"
-"""Names of the files in a cache."""
+"""Patterns of the cached files' names."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class PhotoSet:
     """Photos of one split, squashed to the model's square, and their captions.
 
     Attributes:
-        photos: the records; one whose photo cannot be read is not among them.
+        photos: the records, without those whose photo cannot be read.
         pixels: (P, S, S, 3), RGB, uint8, on disk.
-        key: what the pixels follow from, as a hash; files written anew have another, for nobody knows what is in them.
-        names: the photos' names and sizes, as a hash; a copy of the folder elsewhere has the same.
-        skipped: one sentence for each photo that was left out.
+        key: hash of everything the pixels depend on; rewritten files get another key, because their content is unknown.
+        names: hash of the photos' names and sizes; a copy of the folder elsewhere has the same hash.
+        skipped: one sentence for each photo that was skipped.
     """
 
     photos: tuple[CaptionedPhoto, ...]
@@ -55,20 +55,20 @@ class PhotoSet:
 
 
 def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[str, list[CaptionedPhoto]]:
-    """The training and the validation photos, `train` and `validation`, and those of each further validation file.
+    """Read the splits `train` and `validation`, and each further validation file.
 
-    A further photo (`data.also`) that is measured on, or in the data's test split, by its name and size, is left out.
-    A further validation file is called by the name of its directory, or by its own where that is taken.
+    Photos of `data.also` that are also validation photos or in the data's test split (by name and size) are left out.
+    A further validation file is named after its directory, or after itself if that name is taken.
 
     Args:
         data: the settings.
-        problems: takes one sentence for each photo or caption that is left out; without it, the first is an error.
+        problems: receives one sentence for each skipped photo or caption; without it, the first is an error.
 
     Raises:
-        UsageError: there is no data where the settings say, or a split is empty.
+        UsageError: the data cannot be found, or a split is empty.
     """
     if not data.root:
-        raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
+        raise UsageError("data.root is not set; set it to the directory of the data with --set data.root=DIR.")
     root = Path(data.root)
     photos = datasets.read(root, problems=problems)
     train, validation = divide(photos, problems)
@@ -95,7 +95,7 @@ def read_splits(data: DataSettings, problems: list[str] | None = None) -> dict[s
 
 
 def read_texts(files: Sequence[str]) -> list[str]:
-    """Captions without photos: one a line, or JSON lines with the key `captions`; `.gz` is unpacked.
+    """Read captions without photos: one per line, or JSON Lines with the key `captions`; `.gz` is unpacked.
 
     Raises:
         UsageError: a file is missing or damaged.
@@ -110,22 +110,22 @@ def read_texts(files: Sequence[str]) -> list[str]:
             else:
                 texts += lines
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as problem:
-            raise UsageError(f"data.text: {path} holds no readable captions ({problem!r}).") from None
+            raise UsageError(f"data.text: {path} contains no readable captions ({problem!r}).") from None
     return texts
 
 
 def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, cache: Path, name: str) -> PhotoSet:
-    """Decode photos once and keep their pixels in `cache`, in one memory-mapped file.
+    """Decode photos once and cache their pixels in one memory-mapped file.
 
     Args:
         photos: the records of one split.
-        images: directory that their files stand in.
+        images: directory of their files.
         size: side of the square in pixels.
         cache: directory for the file.
-        name: what the progress bar and errors call the split.
+        name: name of the split in progress bars and errors.
 
     Raises:
-        UsageError: no photo is left.
+        UsageError: no photo can be read.
     """
     stamps = [_stamp(images / photo.file) for photo in photos]
     key = hash_of("pixels", size, [(photo.file, *stamp) for photo, stamp in zip(photos, stamps, strict=True)])
@@ -137,25 +137,25 @@ def load_photos(photos: Sequence[CaptionedPhoto], images: Path, *, size: int, ca
     kept = [number for number in range(len(photos)) if str(number) not in skipped]
     if not kept:
         folder = (images / photos[0].file).parent if photos else images
-        hint = "" if any(size for size, _ in stamps) else "; if they are elsewhere, --set data.images=DIR says where"
+        hint = "" if any(size for size, _ in stamps) else "; if the photos are elsewhere, use --set data.images=DIR"
         first = next(iter(skipped.values()), "none")
-        raise UsageError(f"{name}: no usable photo in {folder} (the first: {first}){hint}")
-    pixels = np.load(path, mmap_mode="r")[: len(kept)]  # rows of those that were left out stay empty, at the end
+        raise UsageError(f"{name}: no readable photo in {folder} (the first: {first}){hint}")
+    pixels = np.load(path, mmap_mode="r")[: len(kept)]  # the rows of skipped photos stay empty, at the end
     sizes = [(Path(photo.file).name, bytes_) for photo, (bytes_, _) in zip(photos, stamps, strict=True)]
     names = hash_of(size, sizes, kept)
     return PhotoSet(tuple(photos[number] for number in kept), pixels, key, names, tuple(skipped.values()))
 
 
 def _mended(images: Path, photos: Sequence[CaptionedPhoto], notes: Path, size: int) -> bool:
-    """Whether a photo that could not be read now can: a right or a disk may come back and leave no trace in the file's
-    date.
+    """Whether a photo that could not be read now can: a permission or a disk may be restored without changing the
+    file's date.
     """
     skipped = json.loads(notes.read_text(encoding="utf-8"))
     return any(not isinstance(_pixels(images / photos[int(number)].file, size), str) for number in skipped)
 
 
 def _pixels(file: Path, size: int) -> NDArray[np.uint8] | str:
-    """A photo's pixels, or why there are none."""
+    """A photo's pixels, or the reason why it cannot be read."""
     try:
         return to_pixels(open_image(file, draft=size).image, size)
     except ImageError as problem:
@@ -165,7 +165,7 @@ def _pixels(file: Path, size: int) -> NDArray[np.uint8] | str:
 def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) -> None:
     skipped: dict[int, str] = {}
     rows = 0
-    # An exception out of a signal, in the middle of what a thread pool does, can leave it waiting for itself.
+    # An exception raised by a signal inside a thread pool can leave it in a deadlock.
     with replacing(path) as temporary, ThreadPoolExecutor() as pool, Interrupt() as interrupt:
         pixels: NDArray[np.uint8] = new_array(temporary, np.uint8, (len(files), size, size, 3))
         for number, result in enumerate(
@@ -179,17 +179,16 @@ def _decode(files: list[Path], size: int, path: Path, notes: Path, name: str) ->
             else:
                 pixels[rows] = result
                 rows += 1
-        del pixels  # writes it out; Windows does not rename what is mapped
+        del pixels  # flushes it; Windows does not rename a mapped file
     with replacing(notes) as temporary:
         temporary.write_text(json.dumps(skipped), encoding="utf-8")
 
 
 def new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """A memory-mapped array in a new file, with its room on the disk: where that ends later, the process would be
-    killed.
+    """A memory-mapped array in a new file whose disk space is reserved: running out of it later would kill the process.
 
     Raises:
-        OutputError: there is not so much room.
+        OutputError: there is not enough disk space.
     """
     array: NDArray[Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
@@ -199,20 +198,20 @@ def new_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> ND
             except OSError as problem:
                 if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                     raise OutputError(
-                        f"{path.parent}: no room for {array.nbytes / 1e6:,.0f} MB ({problem.strerror}); "
-                        "name another place with --set data.cache=DIR."
+                        f"{path.parent}: no space for {array.nbytes / 1e6:,.0f} MB ({problem.strerror}); "
+                        "choose another directory with --set data.cache=DIR."
                     ) from None
     return array
 
 
 def _identity(file: Path) -> tuple[str, int]:
-    """Name and size: a photo has the same in every copy of its folder."""
+    """Name and size, which are the same in every copy of the photo's folder."""
     return file.name, _stamp(file)[0]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
-    except (OSError, ValueError):  # not there, or no name that a file could have
+    except (OSError, ValueError):  # missing, or not a valid file name
         return (0, 0)
     return (stat.st_size, stat.st_mtime_ns)

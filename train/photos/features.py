@@ -1,4 +1,4 @@
-"""Grids of a frozen encoder, computed once and kept on disk."""
+"""Grids of a frozen encoder, computed once and cached on disk."""
 
 import hashlib
 from collections.abc import Callable
@@ -45,18 +45,18 @@ def load_features(
     cache: Path,
     name: str,
 ) -> NDArray[np.float16]:
-    """Encode photos once with a frozen encoder and keep its grids in `cache`, in one memory-mapped file.
+    """Encode photos once with a frozen encoder and cache its grids in one memory-mapped file.
 
     Args:
         photos: the photos.
         encode: images (B, 3, S, S), uint8 → grid (B, N, D).
-        key: hash of the encoder and its weights; other weights, another file.
-        views: views of each photo; the first is the whole photo, the others are random crops.
+        key: hash of the encoder and its weights; other weights go to another file.
+        views: views per photo; the first is the whole photo, the others are random crops.
         crop: smallest share of the area that a crop keeps.
-        mirror: which photos' crops may also be mirrored; None mirrors none.
-        seed: of the crops.
+        mirror: photos whose crops may be mirrored; None mirrors none.
+        seed: random seed of the crops.
         cache: directory for the file.
-        name: what the progress bar calls the split.
+        name: name of the split in the progress bar.
 
     Returns:
         (P, views, N, D), float16.
@@ -80,13 +80,13 @@ def load_features(
                         grids = new_array(temporary, np.float16, shape)
                     grids[rows.start : rows.stop, view] = grid.to(torch.float16).cpu().numpy()
                     bar.update(len(rows))
-            del grids  # writes it out; Windows does not rename what is mapped
+            del grids  # flushes it; Windows does not rename a mapped file
     features: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return features
 
 
 def weights_key(encoder: Encoder) -> str:
-    """A hash of an encoder's weights, structure and image normalisation."""
+    """A hash of an encoder's weights, structure and image normalization."""
     digest = hashlib.sha256(repr(encoder).encode())
     for name, value in sorted([*encoder.named_parameters(), *encoder.named_buffers()]):
         digest.update(name.encode())

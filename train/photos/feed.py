@@ -1,4 +1,4 @@
-"""What the steps of one phase read: which photos, which view of them, which captions. It follows from seeds alone."""
+"""The batches of a phase: which photos, which views of them, and which captions. They depend only on seeds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,15 +28,15 @@ class PhotoFeed:
         teachers: Sequence[Encoder] = (),
         encode: Encode,
     ) -> None:
-        """Compute the grids of encoders that do not learn, or find them in the cache.
+        """Compute the grids of frozen encoders, or load them from the cache.
 
         Args:
-            corpus: what there is to read.
-            config: of the run.
+            corpus: training and validation data.
+            config: configuration of the run.
             phase: one of its phases.
-            encoder: the student's.
-            teachers: each teacher's, if there are any.
-            encode: runs an encoder.
+            encoder: encoder of the model that is trained.
+            teachers: encoder of each teacher.
+            encode: runs an encoder on images.
         """
         self.corpus = corpus
         self.phase = phase
@@ -48,14 +48,14 @@ class PhotoFeed:
             self.grids = [self._load(one, config, encode) for one in (encoder, *teachers)]
 
     def groups(self, key: str) -> list[list[int]]:
-        """The batches of one pass as numbers of photos, or of captions without photos; the same key, the same
+        """The batches of one epoch, as indices of photos or of captions without photos; the same key gives the same
         batches.
         """
         size = self.objective.together * self.phase.batch_size
         return batches(self.objective.lengths(self.corpus), size, f"{self.seed}/{key}")
 
     def batch(self, numbers: list[int], step: int) -> Batch:
-        """What the step of that number reads about these photos or captions."""
+        """The input of the given step, for these photos or captions."""
         seed, phase = f"{self.seed}/{step}", self.phase
         tokens = pad(self.objective.captions(self.corpus, numbers, seed))
         if not self.objective.photos:

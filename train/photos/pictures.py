@@ -1,4 +1,4 @@
-"""Pictures that are no photos: plain colors, gradients, noise, charts, line drawings, pages of text, silhouettes."""
+"""Pictures that are not photos: plain colors, gradients, noise, charts, line drawings, pages of text, silhouettes."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 640, 480
-EACH = 40  # of every kind
+EACH = 40  # of each kind
 
 Color = tuple[int, int, int]
 
 
 def draw_pictures(seed: int) -> Iterator[Image.Image]:
-    """As many RGB pictures of each kind; the same seed draws the same."""
+    """The same number of RGB pictures of each kind; the same seed gives the same pictures."""
     chance = random.Random(seed)
     for draw in KINDS.values():
         for _ in range(EACH):
@@ -26,7 +26,7 @@ def _color(chance: random.Random) -> Color:
 
 
 def _paper(chance: random.Random) -> Image.Image:
-    """A page to draw on: white as often as not."""
+    """A page to draw on; half of them are white."""
     return Image.new("RGB", (WIDTH, HEIGHT), "white" if chance.random() < 0.5 else _color(chance))
 
 

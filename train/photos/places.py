@@ -1,4 +1,4 @@
-"""In which folder the photos of a file of captions are, whatever their names there are relative to."""
+"""Find the folder of the photos named in a file of captions, whatever their names are relative to."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,55 +9,55 @@ from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 
 IMAGES = "images"
-"""The directory of photos beside the captions."""
-_SAMPLE = 50  # photos that a folder is chosen by
+"""Usual name of the directory of photos beside the captions."""
+_SAMPLE = 50  # number of photos by which a folder is chosen
 
 
 @dataclass(frozen=True)
 class Place:
-    """How to get from the names of photos to their files.
+    """Maps names of photos to files.
 
     Attributes:
-        folder: what the names are relative to.
-        strip: so many leading folders of each name are left away: those of the machine or directory it was written in.
+        folder: directory that the names are relative to.
+        strip: number of leading folders to remove from each name: those of the machine or directory it comes from.
     """
 
     folder: Path
     strip: int = 0
 
     def path(self, photo: CaptionedPhoto) -> Path:
-        """A photo's file."""
+        """The file of a photo."""
         if not self.strip and (plain := self.folder / photo.file).exists():
             return plain
         return self.folder.joinpath(*_parts(photo.file)[self.strip :])
 
     def absolute(self, photos: Sequence[CaptionedPhoto]) -> list[CaptionedPhoto]:
-        """The photos, named by their whole paths, which lead to them from wherever they are read."""
+        """The photos with absolute paths as names, which are valid from any directory."""
         return [replace(photo, file=str(self.path(photo).absolute())) for photo in photos]
 
 
 def home(source: Path) -> Path:
-    """The directory that a file of captions is in; of a directory itself."""
+    """The directory of a file of captions; a directory is returned as it is."""
     return source if source.is_dir() else source.parent
 
 
 def find_place(source: Path, photos: Sequence[CaptionedPhoto], images: str = "") -> Place:
-    """Look for the photos of a file of captions.
+    """Find the photos of a file of captions.
 
-    Tried are `images/` and `Images/` beside it, the folder it is in, and the other folders there; then the same without
-    the folders that all names begin with. The place where most of the first photos are is taken; of equals, also where
-    none is there, the first.
+    Candidates are `images/` and `Images/` beside the file, its own folder, and the other folders there; then the same
+    without the folders that all names start with. The place with most of the first photos wins; among equals (also if
+    no photo is found), the first.
 
     Args:
-        source: the file of captions, or its directory.
-        photos: what it names.
-        images: the folder, where somebody has said it.
+        source: file of captions, or its directory.
+        photos: the photos that it names.
+        images: folder of the photos, if the user has given it.
 
     Raises:
-        UsageError: there is no folder `images`.
+        UsageError: the folder `images` does not exist.
     """
     if images and not Path(images).is_dir():
-        raise UsageError(f"data.images: {images} is no directory.")
+        raise UsageError(f"data.images: {images} is not a directory.")
     folders = [Path(images)] if images else list(_folders(home(source)))
     places = [Place(folder, strip) for strip in range(_shared(photos) + 1) for folder in folders]
     found = {place: sum(place.path(photo).is_file() for photo in photos[:_SAMPLE]) for place in places}
@@ -71,11 +71,11 @@ def _folders(directory: Path) -> Iterator[Path]:
 
 
 def _shared(photos: Sequence[CaptionedPhoto]) -> int:
-    """How many folders all names begin with."""
+    """The number of leading folders that all names share."""
     folders = zip(*(_parts(photo.file)[:-1] for photo in photos), strict=False)
     return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, folders))
 
 
 def _parts(name: str) -> list[str]:
-    """A name's folders and file; Windows writes other strokes between them."""
+    """A name's folders and file; Windows separates them with backslashes."""
     return list(PurePosixPath(name.replace("\\", "/")).parts)

@@ -1,4 +1,4 @@
-"""The weights of a pretrained encoder, which a run begins with. Inference never comes here."""
+"""Weights of pretrained encoders, from which training starts. Inference never uses this module."""
 
 from pathlib import Path
 
@@ -16,15 +16,19 @@ from captioner.models.interfaces import Encoder
 from train.photos.config import EncoderSettings
 
 PREFIX = "network."
-"""What an encoder's parameters are called before the name that they have where they were pretrained."""
+"""Prefix of an encoder's parameters, before the names that they have in the pretrained network."""
 
 
 def pretrained_encoder(settings: EncoderSettings, image: ImageConfig | None = None) -> Encoder:
-    """An encoder of such images, or of the usual ones, with the weights that the settings name.
+    """An encoder with the pretrained weights that the settings name.
+
+    Args:
+        settings: the encoder and the source of its weights.
+        image: image settings; by default the usual ones.
 
     Raises:
-        UsageError: they cannot be had, or belong to another network.
-        ModelError: they are a checkpoint's, and it is damaged.
+        UsageError: the weights cannot be found or downloaded, or belong to another network.
+        ModelError: the weights are those of a damaged checkpoint.
     """
     encoder = build_image_encoder(ImageEncoderConfig(backbone=settings.backbone), image or ImageConfig())
     weights = _download(settings.backbone) if settings.weights == "torchvision" else _read(settings.weights)
@@ -32,8 +36,10 @@ def pretrained_encoder(settings: EncoderSettings, image: ImageConfig | None = No
     wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise UsageError(f"{settings.weights}: no fitting {wrong[0]}{more}: not weights of {settings.backbone}.")
-    # The classifier is left behind.
+        raise UsageError(
+            f"{settings.weights}: not weights of {settings.backbone}: {wrong[0]} is missing or has another shape{more}."
+        )
+    # The classifier is not used.
     encoder.load_state_dict({name: weights[name.removeprefix(PREFIX)] for name in encoder.state_dict()})
     return encoder
 
@@ -46,16 +52,16 @@ def _download(backbone: str) -> dict[str, Tensor]:
     if backbone not in torchvision.models.list_models():
         raise UsageError(
             f"encoder.weights: torchvision has no weights for {backbone};"
-            " name a safetensors file with --set encoder.weights=FILE."
+            " give a safetensors file with --set encoder.weights=FILE."
         )
     try:
         named = torchvision.models.get_model_weights(backbone).DEFAULT
-        # A pickle, the only kind there is: from torchvision's own address, with the hash that it announces.
+        # torchvision offers only pickles: downloaded from its own server and verified against its hash.
         weights: dict[str, Tensor] = named.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as problem:  # no network, or another file than was announced
+    except (OSError, RuntimeError) as problem:  # no network, or the hash does not match
         raise UsageError(
             f"encoder.weights: torchvision's weights for {backbone} cannot be downloaded ({problem});"
-            " name a safetensors file with --set encoder.weights=FILE."
+            " give a safetensors file with --set encoder.weights=FILE."
         ) from None
     return weights
 
@@ -70,6 +76,6 @@ def _read(name: str) -> dict[str, Tensor]:
         raise UsageError(f"encoder.weights: {path} cannot be read ({problem}).") from None
     except SafetensorError as problem:
         raise UsageError(
-            f"encoder.weights: {path} is no safetensors file ({problem}); a state dict that you trust becomes one"
-            " by safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW)."
+            f"encoder.weights: {path} is not a safetensors file ({problem}); convert a state dict that you trust"
+            " with safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW)."
         ) from None

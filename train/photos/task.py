@@ -1,4 +1,4 @@
-"""Captions of photos as a run's task."""
+"""The task of captioning photos."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from train.task import Encode
 
 
 class Captioning:
-    """Learning to caption photos; see `Task`."""
+    """Trains a model to caption photos; see `Task`."""
 
     def __init__(
         self, config: TrainConfig, corpus: Corpus, start: Checkpoint | Encoder | None, device: torch.device
@@ -39,10 +39,10 @@ class Captioning:
         """Keep the data, and load the teachers if there are any.
 
         Args:
-            config: of the run.
-            corpus: what is learned from and measured on.
-            start: the checkpoint or the encoder that the run starts from; None if it goes on.
-            device: where teachers work.
+            config: configuration of the run.
+            corpus: training and validation data.
+            start: checkpoint or encoder that the run starts from; None when resuming.
+            device: device of the teachers.
         """
         self.config = config
         self.corpus = corpus
@@ -82,10 +82,10 @@ class Captioning:
         return EncoderDecoder(self.config.model(len(self.corpus.vocabulary)))
 
     def start(self, model: EncoderDecoder) -> None:
-        """Give it a checkpoint's weights, or an encoder's.
+        """Load the weights of a checkpoint or of an encoder.
 
         Raises:
-            UsageError: they belong to another network.
+            UsageError: the weights belong to another network.
             ModelError: the checkpoint's weights are missing or damaged.
         """
         if isinstance(self._start, Checkpoint):
@@ -94,7 +94,7 @@ class Captioning:
             model.encoder.load_state_dict(self._start.state_dict())
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> PhotoFeed:
-        """The photos' views, or their grids where the encoder is frozen, with captions."""
+        """Views of the photos (with a frozen encoder, their grids) and captions."""
         return PhotoFeed(
             self.corpus,
             self.config,
@@ -120,7 +120,7 @@ class Captioning:
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
         """BLEU, ROUGE-L and CIDEr-D of the validation photos' captions.
 
-        Where there are further files to validate on: the mean over all, and each one's own as `CIDEr_NAME`.
+        With further files to validate on: the mean over all, and each file's own scores, such as `CIDEr_NAME`.
         """
         corpus = self.corpus
         sets = {Path(self.config.data.root).name: corpus.validation, **corpus.further}

@@ -1,4 +1,4 @@
-"""Captions of a model in training, by the search that its users will run."""
+"""Captions of a model during training, by the same search as in inference."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -29,14 +29,14 @@ def write_captions(
     *,
     batch_size: int = 50,
 ) -> Iterator[list[str]]:
-    """The sentences that a search finds for each photo, best first.
+    """Yield the sentences that a search finds for each photo, best first.
 
     Args:
-        photos: to be captioned.
-        search: images (B, 3, S, S), uint8 → for each of the B the best sentences, best first.
-        vocabulary: of the sentences.
-        text: how they become text.
-        batch_size: photos at once.
+        photos: photos to caption.
+        search: images (B, 3, S, S), uint8 → sentences for each of the B images, best first.
+        vocabulary: vocabulary of the sentences.
+        text: how tokens become text.
+        batch_size: photos per batch.
     """
     tokenizer = Tokenizer(text.tokens, text.direction)
     for start in tqdm(range(0, len(photos), batch_size), "captions", leave=False, unit="batch"):
@@ -52,7 +52,7 @@ def caption_photos(
     vocabulary: Vocabulary,
     arithmetic: AbstractContextManager[object],
 ) -> dict[str, str]:
-    """The model's captions of photos by id, from a free-running beam search."""
+    """The model's captions by photo id, from a free-running beam search."""
     model.eval()
     device = next(model.parameters()).device
     constraints = word_constraints(config.decoding, vocabulary)
@@ -68,7 +68,7 @@ def caption_photos(
 def sample_captions(
     model: EncoderDecoder, photos: PhotoSet, config: TrainConfig, vocabulary: Vocabulary, *, count: int = 4
 ) -> tuple[list[NDArray[np.uint8]], list[Caption]]:
-    """The first photos, (S, S, 3) each, and the model's captions of them with where it looked."""
+    """The first photos, (S, S, 3) each, and the model's captions of them with attention."""
     model.eval()
     facts = Checkpoint(
         path=Path(), config=config.model(len(vocabulary)), vocabulary=vocabulary, decoding=config.decoding

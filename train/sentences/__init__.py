@@ -1,1 +1,1 @@
-"""Sentence pairs: reading Multi30k, cutting sentences into subwords, the task of translating, and its scores."""
+"""Sentence pairs: reading Multi30k, splitting into subwords, the translation task, and its scores."""

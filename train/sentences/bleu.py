@@ -1,6 +1,4 @@
-"""How good a translator is: sacreBLEU on Multi30k's test sets, and of whole captions against German ones people
-wrote.
-"""
+"""Score a translator with sacreBLEU: on Multi30k's test sets, and on translated captions against German references."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,12 +25,12 @@ class Score:
     """One row of the table.
 
     Attributes:
-        data: what was translated.
-        language: into what.
-        sentences: how many.
-        cased: sacreBLEU as it is by default, 0 to 100.
-        lower: the same of lower-cased text, as the field's older papers have it.
-        signatures: of `cased` and of `lower`, sacreBLEU's.
+        data: name of the test set.
+        language: target language.
+        sentences: number of sentences.
+        cased: sacreBLEU with its defaults, in [0, 100].
+        lower: the same on lower-cased text, as older papers report it.
+        signatures: sacreBLEU's signatures of `cased` and `lower`.
     """
 
     data: str
@@ -44,14 +42,14 @@ class Score:
 
 
 def score_translations(translator: Translator, root: Path) -> list[Score]:
-    """Scores on the test sets that are there, in all languages that the model and the set have.
+    """Scores on all available test sets, in all languages that both the model and the set have.
 
     Args:
-        translator: the model.
+        translator: translator to score.
         root: Multi30k's `task1`.
 
     Raises:
-        UsageError: sacreBLEU is not installed, or there is no test set.
+        UsageError: sacreBLEU is not installed, or no test set is found.
     """
     scores = []
     for name in TEST_SETS:
@@ -62,18 +60,18 @@ def score_translations(translator: Translator, root: Path) -> list[Score]:
             written = translate(translator, [pair.source for pair in pairs], language)
             scores.append(_score(name, language, written, [[pair.targets[language] for pair in pairs]]))
     if not scores:
-        raise UsageError(f"{root}: none of the test sets {', '.join(TEST_SETS)} is there.")
+        raise UsageError(f"{root}: contains none of the test sets {', '.join(TEST_SETS)}.")
     return scores
 
 
 def score_captions(captioner: Captioner, translator: Translator, root: Path, photos: Path) -> Score:
-    """Score of photo → English caption → German against five German captions, which people wrote without the English.
+    """Score photo → English caption → German against five German captions that people wrote independently.
 
     Args:
-        captioner: the one model.
-        translator: the other.
+        captioner: writes the English captions.
+        translator: translates them.
         root: Multi30k's `task2`.
-        photos: directory of Flickr8k; its test photos that have German captions are captioned.
+        photos: directory of Flickr8k; its test photos with German captions are used.
     """
     german = read_descriptions(root)
     wanted = [photo for photo in _test_photos(photos) if photo_number(photo.file) in german]
@@ -94,7 +92,7 @@ def record(directory: Path, scores: Sequence[Score]) -> None:
 
 
 def to_table(scores: Sequence[Score]) -> str:
-    """The scores in Markdown, with the signatures of both columns below."""
+    """The scores as a Markdown table, followed by the signatures of both columns."""
     lines = ["| data | language | sentences | BLEU, cased | BLEU, lower case |", "|---|---|---|---|---|"]
     lines += [
         f"| {one.data} | {one.language} | {one.sentences:,} | {one.cased:.1f} | {one.lower:.1f} |" for one in scores
@@ -126,7 +124,7 @@ def _sacrebleu() -> Any:
     try:
         from sacrebleu.metrics.bleu import BLEU
     except ImportError:
-        raise UsageError("scores of translations need sacrebleu; install it with: pip install sacrebleu.") from None
+        raise UsageError("scoring translations needs sacrebleu; install it with: pip install sacrebleu.") from None
     return BLEU
 
 

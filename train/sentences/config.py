@@ -1,4 +1,4 @@
-"""The configuration of a run that trains a translator."""
+"""Configuration of a run that trains a translator."""
 
 import dataclasses
 from typing import Annotated
@@ -25,20 +25,20 @@ from train.objectives import PhaseSettings
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PairSettings:
-    """Where the sentences and their translations are, and how they become subwords.
+    """Where the sentences and their translations are, and how they are split into subwords.
 
     Attributes:
-        root: directory with `train.en`, `val.en` and the same in the other languages, one sentence a line, `.gz` or
-            not; given on the command line (`--set data.root=DIR`).
-        held_out: a file of captioned photos (see `train.photos.splits`); what describes one of its photos for
-            validation or testing is left out, by the photos' names in `images_train.txt` and `images_val.txt`.
-        also: directories with further sentences to train on: `train.en` and the same in one of the languages or more.
-        source_size: subwords of the language that is read.
-        target_size: subwords of all languages that are written, together.
-        subword_dropout: probability that a merge of two pieces is left out, at each reading anew (Provilkov et al.
-            2020).
-        max_length: sentences are cut off after so many subwords.
-        limit: train on the first so many sentences only, 0 for all.
+        root: directory with `train.en`, `val.en` and the same in the other languages, one sentence per line, optionally
+            as `.gz`; given on the command line (`--set data.root=DIR`).
+        held_out: file of captioned photos (see `train.photos.splits`). Sentences about its validation or test photos
+            are left out, by the photos' names in `images_train.txt` and `images_val.txt`.
+        also: directories with further training sentences: `train.en` and the same in one or more of the languages.
+        source_size: number of subwords of the source language.
+        target_size: number of subwords of all target languages together.
+        subword_dropout: probability of skipping a merge of two pieces, drawn again each time (BPE-dropout, Provilkov et
+            al. 2020).
+        max_length: sentences are truncated to this many subwords.
+        limit: train on the first N sentences only; 0 for all.
         validation_limit: the same for validation.
     """
 
@@ -55,15 +55,15 @@ class PairSettings:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TranslationConfig:
-    """A whole run that trains a translator.
+    """Configuration of a whole run that trains a translator.
 
     Attributes:
-        name: what the run is called.
-        languages: those it learns to write, two letters each.
-        start: a translator (directory, or name of an embedded one) whose weights and subwords the run begins with.
-            Settings of its model that are left out (`encoder`, `decoder`) are the checkpoint's. Empty: random weights,
-            and subwords of what is in `data.root`.
-        source: the language that is read.
+        name: name of the run.
+        languages: target languages, as two-letter codes.
+        start: translator (directory or embedded model) whose weights and subwords the run starts from. Omitted settings
+            of the model (`encoder`, `decoder`) are those of the checkpoint. Empty for random weights, and subwords
+            learned from `data.root`.
+        source: source language.
     """
 
     name: str
@@ -79,15 +79,16 @@ class TranslationConfig:
 
     def __post_init__(self) -> None:
         if self.training.select_by != "Bleu_4":
-            raise ValueError('training.select_by: of translations there is only "Bleu_4"')
+            raise ValueError('training.select_by: must be "Bleu_4" for a translator')
         if not (self.start or self.phase[0].encoder_learning_rate):
             raise ValueError(
-                f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder knows nothing yet"
+                f"phase {self.phase[0].name}: encoder_learning_rate is 0, but the encoder is not trained yet; "
+                "set it above 0"
             )
         for phase in self.phase:
             if phase.objective != "captions":
-                raise ValueError(f"phase {phase.name}: a translator learns by objective 'captions' only")
-            phase.refuse("crop", "flip", "colour", reason="where there are no photos")
+                raise ValueError(f"phase {phase.name}: a translator supports only the objective 'captions'")
+            phase.refuse("crop", "flip", "colour", reason="without photos")
 
     def model(self, source_size: int, target_size: int) -> TranslatorConfig:
         """The configuration of the model that this run trains."""

@@ -1,4 +1,4 @@
-"""Multi30k's task 2, five captions of each photo in English and five in German, and what is made of it to train on."""
+"""Training data from Multi30k's task 2, which has five English and five German captions of each photo."""
 
 import json
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from train.sentences.task import translate
 
 GERMAN = "de"
 DESCRIPTIONS = 5
-"""Independent captions of a photo in Multi30k's task 2, in each of its languages."""
+"""Independent captions per photo and language in Multi30k's task 2."""
 
 
 def read_descriptions(root: Path, language: str = GERMAN) -> dict[str, list[str]]:
-    """The five captions of each photo (`photo_number`) in Multi30k's task 2, German or English; neither translates the
-    other.
+    """The five captions of each photo (`photo_number`) in Multi30k's task 2, German or English; they are not
+    translations of each other.
 
     Raises:
         UsageError: a file is missing or damaged.
@@ -32,15 +32,15 @@ def read_descriptions(root: Path, language: str = GERMAN) -> dict[str, list[str]
 
 
 def write_german(out: Path, data: Path, photos: Path) -> str:
-    """Write Flickr8k with German captions in the place of its English ones; photos without any are left out.
+    """Write Flickr8k with German captions instead of its English ones; photos without German captions are left out.
 
     Args:
-        out: a new directory; `captions.json` and a link to the photos are written to it.
-        data: Multi30k.
-        photos: Flickr8k.
+        out: directory to create; receives `captions.json` and a link to the photos.
+        data: directory of Multi30k.
+        photos: directory of Flickr8k.
 
     Returns:
-        One sentence for people, as of the functions below.
+        One sentence that says how much was written (so do the functions below).
 
     Raises:
         UsageError: a file is missing or damaged.
@@ -57,7 +57,7 @@ def write_german(out: Path, data: Path, photos: Path) -> str:
 
 
 def write_texts(out: Path, data: Path, held_out: Path) -> str:
-    """Write the English captions of photos that are not held out, one a line, to a new file; see `write_german`."""
+    """Write the English captions of photos that are not held out to a new file, one per line; see `write_german`."""
     without = held_out_photos(held_out)
     captions = [
         caption
@@ -72,24 +72,26 @@ def write_texts(out: Path, data: Path, held_out: Path) -> str:
 
 
 def backtranslate(out: Path, data: Path, held_out: Path, translator: Translator, captions: int) -> str:
-    """Write the German captions of training photos with an English that a translator makes of them; see `write_german`.
+    """Write German captions of training photos with their back-translations to English; see `write_german`.
 
-    A translator learns from them what Germans say about photos (Sennrich et al. 2016, "Improving neural machine
-    translation models with monolingual data").
+    They teach a translator what Germans say about photos (Sennrich et al. 2016, "Improving neural machine translation
+    models with monolingual data").
 
     Args:
-        out: a new directory.
-        data: Multi30k.
-        held_out: Flickr8k, whose photos for validation and testing are left out.
-        translator: from German into English.
-        captions: the first so many of each photo's five.
+        out: directory to create.
+        data: directory of Multi30k.
+        held_out: directory of Flickr8k, whose validation and test photos are left out.
+        translator: translator from German to English.
+        captions: how many of each photo's five captions to use.
 
     Raises:
         UsageError: the translator writes another language, or there is no caption to translate.
     """
     if translator.languages != (ENGLISH,):
         written = ", ".join(translator.languages)
-        raise UsageError(f"{translator.checkpoint.path}: writes {written}; name a model that writes English.")
+        raise UsageError(
+            f"{translator.checkpoint.path}: this model writes {written}; give a model that writes English."
+        )
     german = read_descriptions(data / "task2")
     chosen = [
         (file, caption)
@@ -98,18 +100,17 @@ def backtranslate(out: Path, data: Path, held_out: Path, translator: Translator,
         if caption
     ]
     if not chosen:
-        raise UsageError(f"{data}: no photo to train on has a German caption.")
+        raise UsageError(f"{data}: no training photo has a German caption.")
     photos, sources = zip(*chosen, strict=True)
     out.mkdir(parents=True)
     count = write_further_pairs(out, photos, {ENGLISH: translate(translator, sources, ENGLISH), GERMAN: sources})
-    return f"{count:,} German captions with an English in {out}"
+    return f"{count:,} German captions with English back-translations in {out}"
 
 
 def forwardtranslate(out: Path, data: Path, held_out: Path, translator: Translator) -> str:
-    """Write one English caption more of each training photo with a translator's own translations; see `backtranslate`.
+    """Write one further English caption of each training photo with a model's translations; see `backtranslate`.
 
-    A translator learns from what it says itself ("self-training", He et al. 2020, "Revisiting self-training for neural
-    sequence generation").
+    This is self-training (He et al. 2020, "Revisiting self-training for neural sequence generation").
     """
     english = read_descriptions(data / "task2", ENGLISH)
     translated = {_letters(sentence) for sentence in read_lines(data / "task1", f"train.{ENGLISH}")} | {""}
@@ -117,9 +118,9 @@ def forwardtranslate(out: Path, data: Path, held_out: Path, translator: Translat
     for number, file in enumerate(_training_photos(data, held_out)):
         captions = english.get(photo_number(file), [])
         if new := [caption for caption in captions if _letters(caption) not in translated]:
-            chosen.append((file, new[number % len(new)]))  # now the first of its five, now another
+            chosen.append((file, new[number % len(new)]))  # not always the first of the five
     if not chosen:
-        raise UsageError(f"{data}: no photo to train on has an English caption without a translation.")
+        raise UsageError(f"{data}: no training photo has an English caption without a translation.")
     photos, sources = zip(*chosen, strict=True)
     out.mkdir(parents=True)
     written = {language: translate(translator, sources, language) for language in translator.languages}
@@ -128,11 +129,11 @@ def forwardtranslate(out: Path, data: Path, held_out: Path, translator: Translat
 
 
 def _training_photos(data: Path, held_out: Path) -> Sequence[str]:
-    """The photo of each line of task 1 that is not held out."""
+    """The photo of each line of task 1, without held-out photos."""
     without = held_out_photos(held_out)
     return [file for file in read_lines(data / "task1", "images_train.txt") if photo_number(file) not in without]
 
 
 def _letters(sentence: str) -> str:
-    """What makes two captions the same, whatever their case, spaces and full stops."""
+    """A caption without case, spaces and full stops, to compare captions by."""
     return "".join(filter(str.isalnum, sentence.lower()))

@@ -1,4 +1,4 @@
-"""Sentences and their translations, as Multi30k has them: a file a language, line by line."""
+"""Sentences and their translations in Multi30k's format: one file per language, aligned by line."""
 
 import gzip
 import zlib
@@ -19,7 +19,7 @@ NUMBERS = {
     "fr": ("cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze", "quinze", "vingt"),
     "cs": ("pět", "šest", "sedm", "osm", "devět", "deset", "jedenáct", "dvanáct", "patnáct", "dvacet"),
 }
-"""From five on: fewer ask for other forms of the nouns that follow."""
+"""Numbers from five up: smaller ones change the form of the following noun."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Pair:
     """A sentence and its translations.
 
     Attributes:
-        source: to be translated; English unless a run reads another language.
-        targets: by language.
+        source: sentence to translate; English by default.
+        targets: translations by language.
     """
 
     source: str
@@ -38,17 +38,17 @@ class Pair:
 def read_pairs(
     root: Path, split: str, languages: Sequence[str], *, read: str = ENGLISH, without: frozenset[str] = frozenset()
 ) -> list[Pair]:
-    """Sentences of a split and their translations, line by line.
+    """Read the sentences of a split and their translations.
 
     Args:
         root: the directory.
         split: `train`, `val` or a test set's name.
-        languages: those wanted; all must be there.
-        read: the one that is translated.
+        languages: target languages; all must be present.
+        read: source language.
         without: photos (`photo_number`) whose sentences are left out.
 
     Raises:
-        UsageError: a file is missing, the files have different numbers of lines, or one to translate is empty.
+        UsageError: a file is missing, the files have different numbers of lines, or a source line is empty.
     """
     source, *targets = (read_lines(root, f"{split}.{language}") for language in (read, *languages))
     photos = read_lines(root, f"images_{split}.txt") if without else [""] * len(source)
@@ -57,7 +57,9 @@ def read_pairs(
             raise UsageError(f"{root}: {split} has {len(source)} sentences, but {len(lines)} lines in {name!r}.")
     empty = next((number for number, sentence in enumerate(source, start=1) if not sentence), None)
     if empty:
-        raise UsageError(f"{root}: line {empty} of {split}.{read} is empty; take it out of all its files.")
+        raise UsageError(
+            f"{root}: line {empty} of {split}.{read} is empty; remove this line from the files of all languages."
+        )
     return [
         Pair(sentence, dict(zip(languages, translations, strict=True)))
         for photo, sentence, *translations in zip(photos, source, *targets, strict=True)
@@ -68,27 +70,27 @@ def read_pairs(
 def read_further_pairs(
     root: Path, languages: Sequence[str], *, read: str = ENGLISH, without: frozenset[str] = frozenset()
 ) -> list[Pair]:
-    """Sentences to train on with their translations into some of the languages; see `read_pairs`.
+    """Read training sentences with translations into some of the languages; see `read_pairs`.
 
     Raises:
         UsageError: there are none, or as for `read_pairs`.
     """
     written = [language for language in languages if find_lines(root, f"train.{language}")]
     if not written:
-        raise UsageError(f"{root}: has train files in none of the languages {', '.join(languages)}.")
+        raise UsageError(f"{root}: has no train files in any of the languages {', '.join(languages)}.")
     return read_pairs(root, "train", written, read=read, without=without)
 
 
 def write_further_pairs(out: Path, files: Sequence[str], texts: Mapping[str, Sequence[str]]) -> int:
-    """Write sentences for `read_further_pairs` into a directory; those that are empty in a language are left out.
+    """Write sentences for `read_further_pairs` to a directory; those that are empty in a language are left out.
 
     Args:
-        out: the directory, which is there.
-        files: each line's photo.
-        texts: the lines of each language.
+        out: existing directory.
+        files: photo of each line.
+        texts: lines by language.
 
     Returns:
-        How many lines were written.
+        The number of lines written.
     """
     rows = [row for row in zip(files, *texts.values(), strict=True) if all(row)]
     names = ("images_train.txt", *(f"train.{language}" for language in texts))
@@ -98,31 +100,33 @@ def write_further_pairs(out: Path, files: Sequence[str], texts: Mapping[str, Seq
 
 
 def photo_number(file: str) -> str:
-    """What names a Flickr photo in every collection: what stands before the first `_` or `.` of its file's name."""
+    """A Flickr photo's number, the same in every dataset: its file name up to the first `_` or `.`."""
     return file.partition(".")[0].partition("_")[0]
 
 
 def held_out_photos(file: Path) -> frozenset[str]:
-    """The photos (`photo_number`) of a file of captioned photos that are neither for training nor unused.
+    """The validation and test photos (`photo_number`) of a file of captioned photos.
 
     Raises:
         UsageError: the file cannot be read, or has no splits.
     """
     photos = datasets.read(file)
     if not any(photo.split for photo in photos):
-        raise UsageError(f"{photos.source}: has no splits, so it does not say which photos to hold out.")
+        raise UsageError(
+            f"{photos.source}: has no splits, so the photos to hold out are unknown; give a file with splits."
+        )
     return frozenset(photo_number(photo.file) for photo in photos if photo.split not in {"train", "restval", "unused"})
 
 
 def read_lines(root: Path, name: str) -> list[str]:
-    """The lines of a file of text, normalised; unpacked where it stands there as `.gz`.
+    """The normalized lines of a text file, or of the same file as `.gz`.
 
     Raises:
-        UsageError: it is missing or damaged.
+        UsageError: the file is missing or damaged.
     """
     path = find_lines(root, name)
     if not path:
-        raise UsageError(f"{root / name}: there is no such file, with or without .gz.")
+        raise UsageError(f"{root / name}: no such file, with or without .gz.")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         return [normalize(line) for line in decode_text(content, str(path)).removesuffix("\n").split("\n")]
@@ -131,23 +135,23 @@ def read_lines(root: Path, name: str) -> list[str]:
 
 
 def find_lines(root: Path, name: str) -> Path | None:
-    """The file of that name, or the same with `.gz`, if there is one."""
+    """The file of this name, with or without `.gz`, if it exists."""
     return next((path for path in (root / name, root / f"{name}.gz") if path.is_file()), None)
 
 
 def with_copied_words(pair: Pair, subwords: Subwords) -> Pair:
-    """A pair with `MARK` for the words to copy (see `copying.hide`) that stand in all of its translations as well."""
+    """A pair with `MARK` in place of words to copy (see `copying.hide`) that occur in all of its translations too."""
     _, words = hide(pair.source, subwords)
     written = [set(map(bare, text.split(" "))) for text in pair.targets.values()]
     return _marked(pair, {word for word in words if all(word in others for others in written)})
 
 
 def with_copied_number(pair: Pair, read: str = ENGLISH) -> Pair | None:
-    """A pair, its source in the language `read`, with `MARK` for the first of `NUMBERS` that stands in it in all
-    languages.
+    """A pair with `MARK` in place of the first of `NUMBERS` that occurs in all languages; `read` is the source
+    language.
 
-    Few captions have figures, and so the numbers that are written as words show where one belongs. None if none does,
-    or a language is not among them.
+    Few captions contain figures, so numbers written as words show where one belongs. None if there is no such number,
+    or a language is not supported.
     """
     texts = {read: pair.source, **pair.targets}
     if not texts.keys() <= NUMBERS.keys():

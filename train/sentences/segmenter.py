@@ -1,9 +1,9 @@
-"""Byte-pair encoding that leaves out merges at random (BPE-dropout, Provilkov et al. 2020), so that a word has many
-spellings.
+"""Byte-pair encoding that skips merges at random (BPE-dropout, Provilkov et al. 2020), so that a word has many
+segmentations.
 
-sentencepiece samples, too, but another distribution: a merge that it leaves out once is not tried again, so the same
-rate cuts words finer (docs/decisions/0010-translation.md has figures). Up to its release 0.2.1 it cannot be seeded for
-each step either, which exact resuming needs.
+sentencepiece also samples, but from another distribution: a merge that it skips once is not tried again, so the same
+rate splits words more finely (docs/decisions/0010-translation.md has figures). Up to version 0.2.1 it cannot be seeded
+for each step either, which exact resuming needs.
 """
 
 import random
@@ -14,19 +14,19 @@ from captioner.text.subwords import SPACE, Subwords
 
 
 class Segmenter:
-    """Cuts words into the pieces of a vocabulary; with no dropout as `Subwords.encode` does."""
+    """Splits words into the pieces of a vocabulary; without dropout, the same as `Subwords.encode`."""
 
     def __init__(self, subwords: Subwords) -> None:
-        # A piece's id is the rank of the merge that makes it: the commonest came first. Characters stand at the end.
+        # A piece's id is the rank of its merge, the most frequent first. Single characters come last.
         self._ranks = {piece: index for index, piece in enumerate(subwords.pieces) if not subwords.is_control(index)}
         self._whole = lru_cache(maxsize=100_000)(self._cut)
 
     def segment(self, text: str, *, dropout: float, chance: random.Random) -> list[int]:
-        """Ids of a text's pieces.
+        """The ids of a text's pieces.
 
         Args:
-            text: normalised; each unknown character gives `UNK`.
-            dropout: probability that a merge is left out, each time it could be made.
+            text: normalized text; each unknown character gives `UNK`.
+            dropout: probability of skipping a merge, each time it could be applied.
             chance: source of randomness.
         """
         ids: list[int] = []

@@ -1,4 +1,4 @@
-"""Translations of sentences as a run's task."""
+"""The task of translating sentences."""
 
 import math
 import random
@@ -40,33 +40,33 @@ from train.start import load_start
 from train.task import Encode, hash_of
 
 FIGURES = 0.5
-"""Share of the readings of a number, written as a word, in which it is taken for figures, which are copied."""
+"""Probability that a number written as a word is replaced by the mark of figures, which are copied."""
 
 
 class Translating:
-    """Learning to translate sentences; see `Task`."""
+    """Trains a model to translate sentences; see `Task`."""
 
     def __init__(self, config: TranslationConfig) -> None:
         """Read the sentences and learn the subwords.
 
         Raises:
-            UsageError: there is no data where the settings say, or the run starts from a model of other languages.
-            ModelError: the model that it starts from is missing or damaged.
+            UsageError: the data cannot be found, or `start` is a model of other languages.
+            ModelError: the model of `start` is missing or damaged.
         """
         self.config = config
         self._start = checkpoint.read_translator(config.start) if config.start else None
         if self._start and self._start.config.languages != config.languages:
             known = ", ".join(self._start.config.languages)
-            raise UsageError(f"start: {self._start.path} writes {known}; name these languages in this order.")
+            raise UsageError(f"start: {self._start.path} writes {known}; set languages to these, in this order.")
         data = config.data
         if not data.root:
-            raise UsageError("data.root is not set; name the data's directory with --set data.root=DIR.")
+            raise UsageError("data.root is not set; set it to the directory of the data with --set data.root=DIR.")
         without = held_out_photos(Path(data.held_out)) if data.held_out else frozenset()
         read = partial(read_pairs, Path(data.root), languages=config.languages, read=config.source, without=without)
         self.train = read("train")[: data.limit or None]
         self.validation = read("val")[: data.validation_limit or None]
         if not (self.train and self.validation):
-            raise UsageError(f"{data.root}: no sentences to learn from, or none to validate on.")
+            raise UsageError(f"{data.root}: no sentences for training, or none for validation.")
         if self._start:
             self.source, self.target = self._start.source, self._start.target
         else:
@@ -90,7 +90,7 @@ class Translating:
 
     @property
     def vocabulary(self) -> tuple[Subwords, Subwords]:
-        """The subwords that are read, and those that are written."""
+        """The subword models of the source and of the target languages."""
         return self.source, self.target
 
     def settings(self) -> dict[str, Any]:
@@ -101,11 +101,11 @@ class Translating:
         return EncoderDecoder(self.config.model(len(self.source), len(self.target)))
 
     def start(self, model: EncoderDecoder) -> None:
-        """Give it a checkpoint's weights, where there is one.
+        """Load the weights of `start`, if there is one.
 
         Raises:
-            UsageError: they belong to another network.
-            ModelError: they are missing or damaged.
+            UsageError: the weights belong to another network.
+            ModelError: the weights are missing or damaged.
         """
         if self._start:
             load_start(model, self._start)
@@ -117,12 +117,12 @@ class Translating:
         return Captions(self.config.training, phase, max_length=self.config.decoding.max_length)
 
     def steps(self, phase: PhaseSettings) -> int:
-        """How many batches a pass has, about: they hold so many translations."""
+        """The approximate number of batches in an epoch, by the number of translations."""
         translations = sum(len(pair.targets) for pair in self.train)
         return math.ceil(translations / (phase.batch_size * len(self.config.languages)))
 
     def translator(self, model: EncoderDecoder) -> Translator:
-        """What translates with a model as it is now; the model no longer drops anything out."""
+        """A translator with the model's current weights; this switches the model to evaluation mode."""
         model.eval()
         return Translator(
             model,
@@ -137,7 +137,7 @@ class Translating:
         )
 
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
-        """BLEU of the validation sentences, lower-cased, for all languages together and, as `Bleu_4_de`, for each."""
+        """BLEU on the lower-cased validation sentences, for all languages together and for each (`Bleu_4_de`)."""
         translator = self.translator(model)
         sentences = [pair.source for pair in self.validation]
         with arithmetic:
@@ -162,7 +162,7 @@ class Translating:
 
 
 class PairFeed:
-    """The batches of a phase: sentences of about one length, each with its translations; see `train.task.Feed`."""
+    """The batches of a phase: sentences of similar length with their translations; see `train.task.Feed`."""
 
     def __init__(self, task: Translating, phase: PhaseSettings) -> None:
         self._data: PairSettings = task.config.data
@@ -176,23 +176,23 @@ class PairFeed:
         }
         self._source, self._target = Segmenter(task.source), Segmenter(task.target)
         self._starts = {language: task.target.language_token(language) for language in task.config.languages}
-        # Of the longest translation: that is what a step takes time for.
+        # Of the longest translation, which determines the time of a step.
         self._lengths = [max(len(task.target.encode(text)) for text in pair.targets.values()) for pair in self._pairs]
 
     def groups(self, key: str) -> list[list[int]]:
-        """The batches of one pass as numbers of sentences; the same key, the same batches."""
+        """The batches of one epoch, as indices of sentences; the same key gives the same batches."""
         seed = f"{self._seed}/{key}"
         counts = [len(pair.targets) for pair in self._pairs]
         groups = []
-        for count in sorted(set(counts)):  # a sentence has as many translations as the others of its batch
+        for count in sorted(set(counts)):  # all sentences of a batch have the same number of translations
             lengths = [length if own == count else 0 for length, own in zip(self._lengths, counts, strict=True)]
             groups += batches(lengths, self._batch_size // count, seed)
-        if len(set(counts)) > 1:  # otherwise they are in a random order already
+        if len(set(counts)) > 1:  # otherwise they are already in random order
             random.Random(seed).shuffle(groups)
         return groups
 
     def batch(self, numbers: list[int], step: int) -> Batch:
-        """Sentences (B, N) and their translations (B, K, T), cut into pieces anew at each step."""
+        """Sentences (B, N) and their translations (B, K, T), segmented again at each step."""
         chance = random.Random(f"{self._seed}/{step}")
         sources, targets = [], []
         for number in numbers:
@@ -215,7 +215,7 @@ class PairFeed:
 
 
 def translate(translator: Translator, sentences: Sequence[str], language: str) -> list[str]:
-    """Translations in the order of the sentences; those of about one length are translated together."""
+    """Translations in the order of the sentences; sentences of similar length are translated together."""
     order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
     written = [""] * len(sentences)
     for start in tqdm(range(0, len(order), 64), f"translation into {language}", leave=False, unit="batch"):

@@ -1,1 +1,1 @@
-"""The claims of the lecture notes on recurrent networks, one file each: `python -m train study --list`."""
+"""Studies of textbook claims about recurrent networks, one file each: `python -m train study --list`."""

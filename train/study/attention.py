@@ -1,12 +1,11 @@
-"""Translation with one summary of the sentence and with attention to its words: BLEU against length.
+"""Translation with a single summary vector and with attention: BLEU by sentence length.
 
 A bidirectional LSTM reads the English sentence, and the project's decoder writes the German one. The two models differ
-in one word of the decoder's configuration: with attention `none` it is given the mean of the encoder's vectors at every
-step, the same vector from the first word to the last; with `additive` (Bahdanau et al. 2015) it weighs them anew for
-every word. Both are trained on the same sentence pairs in the same order for the same number of steps, and write by
-greedy search.
+in one setting of the decoder: with attention `none` it receives the mean of the encoder's vectors at every step, always
+the same vector; with `additive` (Bahdanau et al. 2015) it weights the vectors separately for every word. Both are
+trained on the same sentence pairs in the same order for the same number of steps, and write by greedy search.
 
-Without real data the language is a made-up one, in which verbs stand at the end and adjectives behind their nouns.
+Without real data the target language is an artificial one, in which verbs come last and adjectives follow their nouns.
 """
 
 from dataclasses import dataclass
@@ -39,9 +38,7 @@ Sentences = tuple[list[str], list[str]]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sentences with their translations, both vocabularies, and the lengths that are told apart, the last open
-    upwards.
-    """
+    """Sentences with their translations, both vocabularies, and the limits of the length groups, the last one open."""
 
     train: list[Sentences]
     test: list[Sentences]
@@ -51,7 +48,7 @@ class Pairs:
 
 
 def read_sentences(setting: Setting) -> Pairs:
-    """Multi30k's English and German sentences (Elliott et al. 2016), or a made-up language.
+    """Multi30k's English and German sentences (Elliott et al. 2016), or an artificial language.
 
     Raises:
         UsageError: a file of Multi30k is missing.
@@ -110,7 +107,7 @@ def loss(model: EncoderDecoder, batch: list[Sentences], pairs: Pairs) -> Tensor:
 
 @torch.inference_mode()
 def write(model: EncoderDecoder, sentences: list[list[str]], pairs: Pairs) -> list[list[str]]:
-    """Translations of sentences, in their order."""
+    """Translations of the sentences, in order."""
     order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
     written: list[list[str]] = [[]] * len(sentences)
     for start in range(0, len(order), 200):
@@ -122,7 +119,7 @@ def write(model: EncoderDecoder, sentences: list[list[str]], pairs: Pairs) -> li
 
 
 def measure(kind: AttentionKind, pairs: Pairs, seed: int, setting: Setting) -> list[float]:
-    """BLEU-4 (%) of a trained model: of all test sentences, then by length."""
+    """BLEU-4 (%) of a trained model: on all test sentences, then by length."""
     torch.manual_seed(seed)
     steps, batch, width = setting.pick(full=(600, 64, 128), quick=(150, 24, 48), tiny=(1, 24, 8))
     model = build(kind, pairs, width)
@@ -142,7 +139,7 @@ def measure(kind: AttentionKind, pairs: Pairs, seed: int, setting: Setting) -> l
 
 
 def _by_length(pairs: Pairs) -> list[list[int]]:
-    """Numbers of the test sentences of each group of lengths."""
+    """Indices of the test sentences in each length group."""
     ends = (*pairs.lengths[1:], MAX_LENGTH + 1)
     return [
         [number for number, (source, _) in enumerate(pairs.test) if start <= len(source) < end]
@@ -151,7 +148,7 @@ def _by_length(pairs: Pairs) -> list[list[int]]:
 
 
 def study(setting: Setting) -> Finding:
-    """BLEU with and without attention, by the length of the sentence."""
+    """BLEU with and without attention, by sentence length."""
     pairs = read_sentences(setting)
     ends = (*(f"–{start - 1}" for start in pairs.lengths[1:]), " and more")
     names = [f"{start}{end}" for start, end in zip(pairs.lengths, ends, strict=True)]
@@ -170,9 +167,7 @@ def study(setting: Setting) -> Finding:
     without, attending = means["none"], means["additive"]
     seen = (
         f"From the shortest sentences to the longest, BLEU goes from {without[1]:.1f} to {without[-1]:.1f} with one "
-        "summary vector"
-        f" and from {attending[1]:.1f} to {attending[-1]:.1f} with attention; of all sentences it is "
-        f"{without[0]:.1f} and"
-        f" {attending[0]:.1f}."
+        f"summary vector and from {attending[1]:.1f} to {attending[-1]:.1f} with attention; on all sentences it is "
+        f"{without[0]:.1f} and {attending[0]:.1f}."
     )
     return Finding(columns=("decoder", "all lengths", *names), rows=tuple(rows), figure=figure, seen=seen)

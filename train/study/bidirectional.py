@@ -1,15 +1,14 @@
-"""Past and future: tags that depend on both, and captions judged from their end.
+"""Past and future context: tags that depend on both, and captions judged from their end.
 
-The tagging task: a sequence of letters holds marks A and B at random places, and the tag of each letter is the last
-mark before it (or none) and the next mark behind it (or none), nine tags in all. One-way networks read from the left or
-from the right; the two-way network reads both ways with cells half as wide, so that it has about half their parameters.
-The cell is the decoder's GRU.
+The tagging task: a sequence of letters contains marks A and B at random places. The tag of each letter is the last mark
+before it (or none) and the next mark after it (or none): nine tags in all. One-way networks read from the left or from
+the right. The two-way network reads both ways with cells half as wide, so it has about half their parameters. The cell
+is the decoder's GRU.
 
-Captions: a decoder (of plain cells, which come furthest in so few steps, see `cells`) that reads and writes from left
-to right proposes the 10 best sentences of a beam search; a second decoder, trained on the same captions written
-backwards, says how probable it holds each; the sum of both log-probabilities, divided by the length penalty of the
-search, decides. Because two models are better than one whatever their direction, a second left-to-right decoder with
-other random numbers stands beside it as the control.
+Captions: a decoder that writes from left to right (with plain cells, which learn most in few steps, see `cells`)
+proposes the 10 best sentences of a beam search. A second decoder, trained on the same captions in reverse, scores each
+of them. The sum of both log-probabilities, divided by the length penalty of the search, decides. Because two models are
+better than one whatever their direction, a second left-to-right decoder with another seed is the control.
 """
 
 from collections.abc import Sequence
@@ -28,17 +27,14 @@ from train.study.captions import MAX_LENGTH, SETTINGS, CaptionData, build_decode
 from train.study.learning import Recurrent, count_parameters, learn
 from train.study.setting import Entry, Finding, Setting
 
-CLAIM = (
-    "The output at a time may depend on the whole input, the past and the future; a network that reads both ways "
-    "sees both."
-)
+CLAIM = "An output may depend on the whole input, past and future; a network that reads both ways sees both."
 READERS = ("left to right", "right to left", "both ways")
 LETTERS, TAGS, LENGTH, WIDTH = 8, 9, 20, 64
 BEAM = 10
 
 
 class Tagger(nn.Module):
-    """A recurrent network that gives a tag to every symbol, reading in one direction or in both."""
+    """A recurrent network that tags every symbol, reading in one direction or in both."""
 
     def __init__(self, reader: str) -> None:
         super().__init__()
@@ -67,7 +63,7 @@ def draw(count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def last_mark(symbols: Tensor) -> Tensor:
-    """For each symbol (B, T) the last mark before it: 0 or 1, or 2 where there is none."""
+    """For each symbol (B, T), the last mark before it: 0 or 1, or 2 if there is none."""
     found, last = [], torch.full_like(symbols[:, 0], 2)
     for symbol in symbols.unbind(1):
         found.append(last)
@@ -76,7 +72,7 @@ def last_mark(symbols: Tensor) -> Tensor:
 
 
 def tag(reader: str, seed: int, steps: int) -> tuple[int, list[float]]:
-    """Parameters of a trained tagger, and its right tags (%) at each place of a sequence."""
+    """Parameters of a trained tagger, and its accuracy (%) at each position."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     tagger = Tagger(reader)
@@ -93,7 +89,7 @@ def tag(reader: str, seed: int, steps: int) -> tuple[int, list[float]]:
 
 
 def train_decoders(data: CaptionData, seed: int, steps: int) -> list[RecurrentDecoder]:
-    """Three decoders: onward, backward, and another onward one."""
+    """Three decoders: forward, backward, and another forward one."""
     settings = replace(SETTINGS, cell="rnn")
     decoders = []
     for number, backwards in enumerate((False, True, False)):
@@ -105,14 +101,14 @@ def train_decoders(data: CaptionData, seed: int, steps: int) -> list[RecurrentDe
 
 
 def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[Hypothesis]:
-    """Sentences in the order that two models agree on, best first.
+    """Sentences reranked by the agreement of two models, best first.
 
-    Best is the greatest sum of both log-probabilities over the length penalty (Liu et al. 2016, "Agreement on
+    The score is the sum of both log-probabilities, divided by the length penalty (Liu et al. 2016, "Agreement on
     target-bidirectional neural machine translation").
 
     Args:
-        hypotheses: the first model's.
-        opinions: the second's log-probability of each; it is divided by the same length penalty and added.
+        hypotheses: hypotheses of the first model.
+        opinions: log-probability of each by the second model.
     """
 
     def together(pair: tuple[Hypothesis, float]) -> float:
@@ -125,7 +121,7 @@ def agreed(hypotheses: Sequence[Hypothesis], opinions: Sequence[float]) -> list[
 
 @torch.inference_mode()
 def measure(decoders: list[RecurrentDecoder], data: CaptionData) -> list[float]:
-    """BLEU-4 of captions: onward, backward, onward judged by backward, onward judged by another onward."""
+    """BLEU-4 of captions: forward, backward, forward judged by backward, forward judged by another forward one."""
     options = DecodingOptions(beam_size=BEAM, num_captions=BEAM, max_length=MAX_LENGTH, no_repeat_ngram=3)
     vectors = Vectors(data.test.vectors)
     onward, backward = (generate(decoder, vectors, options) for decoder in decoders[:2])
@@ -147,7 +143,7 @@ def measure(decoders: list[RecurrentDecoder], data: CaptionData) -> list[float]:
 
 
 def study(setting: Setting) -> Finding:
-    """Tags one- and two-way, captions one- and two-way."""
+    """Tags and captions, one-way and two-way."""
     data = read_captions(setting)
     figure, (tagging, captions) = chart.panels(2, size=(6.0, 4.0))
     rows: list[tuple[Entry, ...]] = []
@@ -179,9 +175,8 @@ def study(setting: Setting) -> Finding:
     ]
     bleus = [sum(values) / len(values) for values in scores]
     seen = (
-        f"Right tags: {means[0]:.0f} % from the left, {means[1]:.0f} % from the right, {means[2]:.0f} % both ways; "
-        "BLEU-4 of "
-        f"captions: {bleus[0]:.1f} onward, {bleus[2]:.1f} judged from the end as well, {bleus[3]:.1f} judged by "
-        "another onward decoder."
+        f"Correct tags: {means[0]:.0f} % from the left, {means[1]:.0f} % from the right, {means[2]:.0f} % both ways; "
+        f"BLEU-4 of captions: {bleus[0]:.1f} left to right, {bleus[2]:.1f} when also judged by a backward decoder, "
+        f"{bleus[3]:.1f} when judged by another left-to-right decoder."
     )
     return Finding(columns=("task", "parameters", "result", "measure"), rows=tuple(rows), figure=figure, seen=seen)

@@ -1,6 +1,4 @@
-"""Captioned photos for the studies of decoders: a part of Flickr8k through the embedded model's encoder, or toy
-scenes.
-"""
+"""Captioned photos for the studies of decoders: a part of Flickr8k, encoded by the embedded model, or toy scenes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,24 +29,24 @@ from train.study.setting import Setting
 
 CACHE = Path("cache")
 SIDE = 3
-"""The encoder's grid of 7 × 7 cells is averaged to 3 × 3, which makes a small decoder's step five times as fast."""
+"""The encoder's grid is averaged to 3 × 3 cells, which makes a small decoder's step five times as fast."""
 
 MAX_LENGTH = 20
 PHOTOS, EACH = 16, 2
-"""In a training step: photos, and captions of each. On one core small steps come further in the same time."""
+"""Photos per training step, and captions of each. On one core, small steps learn more in the same time."""
 
 OPTIONS = DecodingOptions(beam_size=3, max_length=MAX_LENGTH, no_repeat_ngram=3)
 SETTINGS = DecoderSettings(hidden_size=128, embedding_size=128, heads=4, dropout=0.2)
-"""The decoder of all these studies; each changes what it is about."""
+"""The decoder of all these studies; each study changes the setting under test."""
 
 
 @dataclass(frozen=True)
 class Captions:
-    """Photos as a decoder sees them, and what people wrote about them.
+    """Photos as a decoder sees them, and their captions by people.
 
     Attributes:
         vectors: (P, N, D).
-        words: by photo its captions as tokens.
+        words: captions of each photo as tokens.
     """
 
     vectors: Tensor
@@ -57,7 +55,7 @@ class Captions:
 
 @dataclass(frozen=True)
 class CaptionData:
-    """What is learned from, what is measured on, and the words of the former."""
+    """Training and test photos, and the words of the former."""
 
     train: Captions
     test: Captions
@@ -65,10 +63,10 @@ class CaptionData:
 
 
 def read_captions(setting: Setting) -> CaptionData:
-    """The captions that a study works on: Flickr8k's training and validation photos, or toy scenes.
+    """The captions for a study: Flickr8k's training and validation photos, or toy scenes.
 
     Raises:
-        UsageError: there is no Flickr8k where the setting says.
+        UsageError: Flickr8k is not found in the setting's data directory.
     """
     photos, tests = setting.pick(full=(1000, 250), quick=(300, 50), tiny=(12, 4))
     if setting.data:
@@ -122,14 +120,14 @@ def _captions(vectors: Tensor, captions: list[list[str]]) -> Captions:
 def build_decoder(
     data: CaptionData, settings: DecoderSettings, seed: int, *, kind: type[RecurrentDecoder] = RecurrentDecoder
 ) -> RecurrentDecoder:
-    """A decoder for these captions with random weights; `kind` may be a variant of the library's."""
+    """An untrained decoder for these captions; `kind` may be a variant of the library's."""
     torch.manual_seed(seed)
     config = DecoderConfig(**vars(settings), vocabulary_size=len(data.vocabulary))
     return kind(config, data.train.vectors.shape[2])
 
 
 def to_batch(captions: Captions, vocabulary: Vocabulary, *, backwards: bool = False) -> Tensor:
-    """All captions as ids (P, K, T); backwards from their last word to their first."""
+    """All captions as ids (P, K, T); with `backwards`, from their last word to their first."""
     return pad(_to_ids(captions, vocabulary, backwards))
 
 
@@ -152,16 +150,16 @@ def teach(
     backwards: bool = False,
     loss: Callable[[Vectors, Tensor, int], Tensor] | None = None,
 ) -> list[float]:
-    """Train a decoder, two captions of each of 16 photos a step.
+    """Train a decoder on two captions of each of 16 photos per step.
 
     Args:
-        decoder: what is trained.
-        data: what it learns from.
-        steps: how many.
-        seed: of the choice of photos and captions.
-        title: what the progress bar says.
+        decoder: decoder to train.
+        data: training data.
+        steps: number of steps.
+        seed: random seed of the choice of photos and captions.
+        title: title of the progress bar.
         backwards: read captions from their last word to their first.
-        loss: of vectors, tokens (B, K, T) and the step's number; cross-entropy under teacher forcing if not given.
+        loss: loss from vectors, tokens (B, K, T) and the step's number; by default teacher-forced cross-entropy.
 
     Returns:
         The loss of each step.
@@ -182,7 +180,7 @@ def teach(
 
 @torch.inference_mode()
 def write_captions(decoder: RecurrentDecoder, data: CaptionData, options: DecodingOptions = OPTIONS) -> list[list[str]]:
-    """A trained decoder's captions of the photos to be measured on, from a free-running beam search."""
+    """A trained decoder's captions of the test photos, from a free-running beam search."""
     found = (
         hypotheses[0]
         for vectors in torch.split(data.test.vectors, 50)
@@ -192,5 +190,5 @@ def write_captions(decoder: RecurrentDecoder, data: CaptionData, options: Decodi
 
 
 def score(captions: list[list[str]], data: CaptionData) -> float:
-    """BLEU-4 of captions of the photos to be measured on, in per cent."""
+    """BLEU-4 of captions of the test photos, in percent."""
     return 100 * float(bleu(bleu_statistics(captions, data.test.words).total())[3])

@@ -1,4 +1,4 @@
-"""The studies by name. Nothing heavy is imported until one is run."""
+"""The studies by name. Heavy imports happen only when one is run."""
 
 import ast
 import difflib
@@ -21,7 +21,7 @@ STUDIES = (
     "pixels",
     "memory",
 )
-"""In the order of the notes. Each is a module of this package with a docstring, a `CLAIM` and a function `study`."""
+"""Each is a module of this package with a docstring, a `CLAIM` and a function `study`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class Study:
     """One study.
 
     Attributes:
-        name: of its module.
-        about: its docstring; the first line is about the whole.
-        claim: what the notes say, a sentence.
-        run: does it.
+        name: name of its module.
+        about: its docstring; the first line is the title.
+        claim: the claim under test, in one sentence.
+        run: runs it.
     """
 
     name: str
@@ -48,22 +48,22 @@ def explain(name: str) -> str:
 
 
 def check_names(names: list[str]) -> list[str]:
-    """The studies that these names stand for; `all` stands for each of them.
+    """The studies with these names; `all` stands for all of them.
 
     Raises:
-        UsageError: there is no study of a name, or no name.
+        UsageError: a name is unknown, or no name is given.
     """
     if not names:
-        raise UsageError(f"name a study, or all; there are: {', '.join(STUDIES)}.")
+        raise UsageError(f"give the name of a study, or all; the studies are: {', '.join(STUDIES)}.")
     for name in names:
         if name not in {"all", *STUDIES}:
             close = difflib.get_close_matches(name, ("all", *STUDIES), n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            raise UsageError(f"there is no study {name!r}.{hint} There are: all, {', '.join(STUDIES)}.")
+            raise UsageError(f"no study {name!r}.{hint} The studies are: all, {', '.join(STUDIES)}.")
     return list(STUDIES) if "all" in names else list(dict.fromkeys(names))
 
 
 def load(name: str) -> Study:
-    """Import a study by a name that is known."""
+    """Import the study with this name, which must be known."""
     module = import_module(f"train.study.{name}")
     return Study(name=name, about=module.__doc__ or "", claim=module.CLAIM, run=module.study)

@@ -1,11 +1,14 @@
-"""Gates: the plain cell, the GRU and the LSTM on one budget, where memory is needed and on captions.
+"""Gated cells: the plain cell, the GRU and the LSTM on one budget, on a memory task and on captions.
 
-Two measures. The adding problem (Hochreiter and Schmidhuber 1997): a sequence of pairs holds a random number in [0, 1]
-and a mark; two of the numbers are marked, one in the first half and one in the second, and at the end their sum is
-asked for. Saying 1 always has a mean squared error of 1/6. Then a decoder of the library with each cell, trained for as
-many steps on the same captions in the same order, and measured by BLEU-4 of what a beam search of 3 writes about other
-photos. The cells have one width, so the LSTM has four times the plain cell's recurrent parameters and the GRU three
-times. The LSTM starts as PyTorch's does, without a greater bias of its forget gate.
+The adding problem (Hochreiter and Schmidhuber 1997) tests memory: a sequence of pairs contains a random number in [0,
+1] and a mark. Two of the numbers are marked, one in the first half and one in the second, and the network predicts
+their sum. Always predicting 1 has a mean squared error of 1/6.
+
+For captions, one of the library's decoders is trained with each cell, for the same number of steps on the same captions
+in the same order, and measured by BLEU-4 of a beam search of 3 on other photos.
+
+The cells have the same width, so the LSTM has four times the plain cell's recurrent parameters and the GRU three times.
+The LSTM starts with PyTorch's defaults, without a larger bias of its forget gate.
 """
 
 import time
@@ -22,7 +25,7 @@ from train.study.learning import Recurrent, count_parameters, learn
 from train.study.setting import Entry, Finding, Setting
 
 CLAIM = (
-    "Gates let a cell keep what it has read: the LSTM with its forget, input and output gate, and the GRU as the "
+    "Gates let a cell keep what it has read: the LSTM with its forget, input and output gates, and the GRU as the "
     "simpler one."
 )
 KINDS: tuple[Cell, ...] = ("rnn", "gru", "lstm")
@@ -40,7 +43,7 @@ def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tens
 
 
 def add(kind: Cell, length: int, seed: int, steps: int) -> list[float]:
-    """Mean squared error of the adding problem, a mean over every 50 steps of training."""
+    """Mean squared error of the adding problem, averaged over every 50 training steps."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     network, read = Recurrent(kind, 2, WIDTH), nn.Linear(WIDTH, 1)
@@ -56,7 +59,7 @@ def add(kind: Cell, length: int, seed: int, steps: int) -> list[float]:
 
 
 def describe(kind: Cell, data: CaptionData, seed: int, steps: int) -> tuple[int, float, float, float]:
-    """Parameters of a decoder's cell, its last training loss, its BLEU-4 and the seconds that training took."""
+    """Parameters of a decoder's cell, its last training loss, its BLEU-4, and the seconds of training."""
     decoder = build_decoder(data, replace(SETTINGS, cell=kind), seed)
     begun = time.process_time()
     losses = teach(decoder, data, steps=steps, seed=seed, title=f"captions with {kind}")
@@ -82,7 +85,7 @@ def study(setting: Setting) -> Finding:
         runs = [describe(kind, data, seed, setting.pick(full=300, quick=60, tiny=2)) for seed in setting.seeds]
         size, (losses, scores[kind], seconds) = runs[0][0], zip(*(run[1:] for run in runs), strict=True)
         rows.append((kind, errors[kind], size, losses, scores[kind], seconds))
-    adding.axhline(1 / 6, color="grey", linestyle=":", label="always 1")
+    adding.axhline(1 / 6, color="gray", linestyle=":", label="always 1")
     adding.set(title=f"adding problem, {length} numbers", xlabel="training steps", ylabel="mean squared error")
     adding.legend()
     chart.bars(captions, KINDS, list(scores.values()), unit="BLEU-4 (%)")
@@ -92,8 +95,8 @@ def study(setting: Setting) -> Finding:
     order = sorted(KINDS, key=lambda kind: -sum(scores[kind]))
     written = ", ".join(f"{kind} {sum(scores[kind]) / len(scores[kind]):.1f}" for kind in order)
     seen = (
-        f"Ten times below guessing on {length} numbers after {steps} steps: {better}; "
-        f"BLEU-4 of captions on the same number of steps: {written}."
+        f"Error ten times below guessing on {length} numbers after {steps} steps: {better}; "
+        f"BLEU-4 of captions after the same number of steps: {written}."
     )
     columns = ("cell", f"adding error at {length}", "parameters", "caption loss", "BLEU-4 (%)", "seconds to train")
     return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=seen)

@@ -1,10 +1,10 @@
-"""A language model of characters: each character of a caption predicts the next.
+"""A character-level language model: each character of a caption predicts the next.
 
-The project's own decoder writes the captions without a photo: the set of vectors that it looks at is one vector of
-zeros. Its words are characters, as `tokens = "char"` of a captioning model has them, so every text is within its
-vocabulary of some dozens of signs. It is trained with each cell and in two sizes on the same captions in the same
-order, and measured on the captions of other photos. From each model captions are drawn at three temperatures, and their
-words looked up in the captions learned from; those in the picture are the last model's.
+The project's own decoder writes captions without a photo: it attends to a single vector of zeros. Its tokens are
+characters, as with `tokens = "char"` in a captioning model, so every text is covered by a vocabulary of some dozens of
+symbols. It is trained with each cell and in two sizes on the same captions in the same order, and measured on the
+captions of other photos. Captions are sampled from each model at three temperatures, and their words looked up in the
+training captions. The samples shown in the plot are those of the last model.
 """
 
 import math
@@ -29,7 +29,7 @@ from train.study.setting import Entry, Finding, Setting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CLAIM = "A character-level language model: each character predicts the next, and no word is unknown."
+CLAIM = "In a character-level language model each character predicts the next, and no word is unknown."
 
 MODELS: tuple[tuple[Cell, int], ...] = (("lstm", 64), ("rnn", 128), ("gru", 128), ("lstm", 128))
 """Cells and their units."""
@@ -40,7 +40,7 @@ MAX_LENGTH, BATCH, SAMPLES = 100, 64, 100
 
 @dataclass(frozen=True)
 class Texts:
-    """Captions to learn from and to measure on, and the characters of the former."""
+    """Training and test captions, and the characters of the former."""
 
     train: list[str]
     test: list[str]
@@ -64,12 +64,12 @@ def read_texts(setting: Setting) -> Texts:
 
 
 def to_tokens(texts: list[str], vocabulary: Vocabulary) -> Tensor:
-    """Captions as characters, (1, K, T): K sentences about one and the same nothing."""
+    """Captions as characters, (1, K, T): K sentences about the same empty photo."""
     return pad([[encode(Tokenizer("char").tokenize(text), vocabulary, MAX_LENGTH) for text in texts]])
 
 
 def nothing() -> Vectors:
-    """What the decoder looks at."""
+    """The vector of zeros that the decoder attends to."""
     return Vectors(torch.zeros(1, 1, 1))
 
 
@@ -93,7 +93,7 @@ def teach(kind: Cell, size: int, texts: Texts, seed: int, setting: Setting) -> R
 
 @torch.inference_mode()
 def bits_per_character(decoder: RecurrentDecoder, texts: Texts) -> float:
-    """Of the captions measured on, their ends counted as characters."""
+    """Bits per character of the test captions, with their ends counted as characters."""
     nats, count = 0.0, 0
     for start in range(0, len(texts.test), 500):
         tokens = to_tokens(texts.test[start : start + 500], texts.vocabulary)
@@ -104,7 +104,7 @@ def bits_per_character(decoder: RecurrentDecoder, texts: Texts) -> float:
 
 
 def draw(decoder: RecurrentDecoder, texts: Texts, temperature: float) -> list[str]:
-    """Captions drawn character by character."""
+    """Captions sampled character by character."""
     tokens = sample(
         decoder.step,
         decoder.init_state(nothing()),
@@ -121,13 +121,13 @@ def draw(decoder: RecurrentDecoder, texts: Texts, temperature: float) -> list[st
 
 
 def known_words(samples: list[str], known: set[str]) -> float:
-    """Share (%) of the words in samples that are among the known ones."""
+    """Share (%) of known words in samples."""
     words = [word for text in samples for word in ptb_tokenize(text)]
     return 100 * sum(word in known for word in words) / max(1, len(words))
 
 
 def study(setting: Setting) -> Finding:
-    """Bits per character and how many of the words written are real, by model; samples at three temperatures."""
+    """Bits per character and share of real words, by model; samples at three temperatures."""
     texts = read_texts(setting)
     read = [ptb_tokenize(text) for text in texts.train]
     known = {word for words in read for word in words}
@@ -155,15 +155,13 @@ def _sentence(texts: Texts, read: list[list[str]], found: dict[str, tuple[float,
     lost = [word not in words for text in texts.test for word in ptb_tokenize(text)]
     return (
         f"The best model ({best}) needs {sum(found[best]) / len(found[best]):.2f} bits per character; {unknown} "
-        "characters of the"
-        " test captions are unknown to it, where a vocabulary of words seen five times lacks "
-        f"{100 * sum(lost) / len(lost):.1f} %"
-        f" of their words."
+        "characters of the test captions are unknown to it, while a vocabulary of words seen five times lacks "
+        f"{100 * sum(lost) / len(lost):.1f} % of their words."
     )
 
 
 def _show(axes: "Axes", samples: dict[float, list[str]]) -> None:
-    """Sample captions as text, under the temperature that they were drawn at."""
+    """Sample captions as text, under their temperature."""
     axes.axis("off")
     lines = []
     for temperature, drawn in samples.items():

@@ -1,4 +1,4 @@
-"""The style of the studies' pictures, in one place."""
+"""The style of the studies' plots, in one place."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Told apart by the colour-blind too (Okabe and Ito 2008); lines also differ in their marks."""
+"""Distinguishable for color-blind readers too (Okabe and Ito 2008); lines also differ in their markers."""
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def panels(columns: int = 1, rows: int = 1, *, size: tuple[float, float] = (5.5, 4.0)) -> "tuple[Figure, list[Axes]]":
-    """An empty figure of so many panels, row by row; `size` of each in inches."""
+    """An empty figure with this many panels, row by row; `size` of each in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -35,12 +35,12 @@ def line(axes: "Axes", x: Sequence[float], values: ArrayLike, *, label: str, num
     """A line through the means over seeds, with a band of one standard deviation around it.
 
     Args:
-        axes: where.
+        axes: axes to draw on.
         x: (X,).
         values: (seeds, X).
-        label: for the legend.
-        number: of the line, for its colour and marks.
-        log: a logarithmic axis; mean and deviation are those of the logarithms.
+        label: label in the legend.
+        number: index of the line, which determines its color and markers.
+        log: use a logarithmic axis; mean and deviation are those of the logarithms.
     """
     table = np.atleast_2d(np.asarray(values, dtype=float))
     table = np.log(table) if log else table
@@ -54,7 +54,7 @@ def line(axes: "Axes", x: Sequence[float], values: ArrayLike, *, label: str, num
 
 
 def bars(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, unit: str) -> None:
-    """A bar for each name, its mean over seeds written on it, with one standard deviation; `values` (names, seeds)."""
+    """A bar per name with its mean over seeds as label and one standard deviation; `values` (names, seeds)."""
     table = np.asarray(values, dtype=float).T  # (seeds, names)
     mean, spread = table.mean(0), _spread(table)
     colors = [COLORS[number % len(COLORS)] for number in range(len(names))]
@@ -66,7 +66,7 @@ def bars(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, uni
 
 
 def points(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, label: str, number: int) -> None:
-    """A mark for each name at its mean over seeds, with one standard deviation; `values` (names, seeds)."""
+    """A marker per name at its mean over seeds, with one standard deviation; `values` (names, seeds)."""
     table = np.asarray(values, dtype=float).T  # (seeds, names)
     color, mark = COLORS[number % len(COLORS)], MARKS[number % len(MARKS)]
     axes.errorbar(
@@ -78,5 +78,5 @@ def points(axes: "Axes", names: Sequence[str], values: Sequence[ArrayLike], *, l
 def _spread(
     table: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    """Standard deviation over seeds, (seeds, X) → (X,); 0 where there is but one."""
+    """Standard deviation over seeds, (seeds, X) → (X,); 0 for a single seed."""
     return table.std(0, ddof=1) if len(table) > 1 else np.zeros(table.shape[1])

@@ -1,4 +1,4 @@
-"""Tasks for a memory, after Graves et al. 2014: sequences of vectors of six random bits, and the answers due."""
+"""Memory tasks after Graves et al. 2014: sequences of vectors of six random bits, and the expected answers."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ INPUTS, OUTPUTS = BITS + 2, BITS + 1
 
 
 class Episode(NamedTuple):
-    """Sequences to read, (B, T, 8): six bits, a mark and a number; and the answer due in the last steps, (B, A, 7)."""
+    """Inputs (B, T, 8): six bits, a mark and a number; and the answer expected in the last steps, (B, A, 7)."""
 
     inputs: Tensor
     answer: Tensor
@@ -22,7 +22,7 @@ def _bits(count: int, length: int, chance: torch.Generator) -> Tensor:
 
 
 def _episode(vectors: Tensor, answer: Tensor, *, mark: float = 1.0, numbers: Tensor | None = None) -> Episode:
-    """Vectors (B, N, 6) with a number each, a marked step, and silence while the answer (B, A, up to 7) is given."""
+    """Vectors (B, N, 6) with a number each, a marked step, and zeros during the answer (B, A, up to 7)."""
     count, length, _ = vectors.shape
     inputs = vectors.new_zeros(count, length + 1 + answer.shape[1], INPUTS)
     inputs[:, :length, :BITS] = vectors
@@ -33,13 +33,13 @@ def _episode(vectors: Tensor, answer: Tensor, *, mark: float = 1.0, numbers: Ten
 
 
 def copy(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What was read."""
+    """The answer is the input."""
     vectors = _bits(count, length, chance)
     return _episode(vectors, vectors)
 
 
 def repeat(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What was read, several times; the end sign is the seventh bit."""
+    """The answer is the input, repeated; the end sign is the seventh bit."""
     times = int(torch.randint(1, REPEATS + 1, (), generator=chance))
     vectors = _bits(count, length, chance)
     answer = F.pad(vectors.repeat(1, times, 1), (0, 1, 0, 1))
@@ -48,8 +48,8 @@ def repeat(count: int, length: int, chance: torch.Generator) -> Episode:
 
 
 def recall(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What came after each vector that comes again; there is one vector more than `length`, which only came after
-    one.
+    """The answer to each repeated vector is the one that followed it. There is one vector more than `length`: the last
+    one only follows another.
     """
     codes = torch.rand(count, 2**BITS, generator=chance).argsort(1)[:, : length + 1]
     vectors = (codes[..., None] >> torch.arange(BITS) & 1).float()
@@ -60,7 +60,7 @@ def recall(count: int, length: int, chance: torch.Generator) -> Episode:
 
 
 def sort(count: int, length: int, chance: torch.Generator) -> Episode:
-    """What was read, by falling priority."""
+    """The answer is the input, by decreasing priority."""
     vectors = _bits(count, length, chance)
     priorities = torch.rand(count, length, generator=chance) * 2 - 1
     order = priorities.argsort(1, descending=True)

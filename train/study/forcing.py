@@ -1,21 +1,21 @@
-"""Teacher forcing: what it saves in time, and what it costs when a decoder must read its own words.
+"""Teacher forcing: the time it saves, and what it costs when a decoder must read its own words.
 
-Four ways to train the library's decoder on the same captions in the same order, with as many steps each:
+Four ways to train the library's decoder on the same captions in the same order, with the same number of steps:
 
 - *forced*: it reads the words that a person wrote (teacher forcing).
-- *scheduled*: a growing share of what it reads, at last a quarter, are its own guesses, drawn from a first pass under
-  teacher forcing (scheduled sampling, Bengio et al. 2015; see `mix_in_guesses`).
-- *free*: it reads its own best words only, and is corrected towards the person's at every step.
-- *forced, output alone*: a decoder whose only recurrence comes from its output: each step begins with an empty state
-  and sees the photo and the word before. That is the notes' case for parallel training: with the target in the output's
-  place, no step waits for another, and all are computed at once.
+- *scheduled*: a growing share of the words it reads, finally a quarter, are its own guesses, drawn from a first pass
+  under teacher forcing (scheduled sampling, Bengio et al. 2015; see `mix_in_guesses`).
+- *free*: it reads only its own most probable words, and is corrected towards the person's at every step.
+- *forced, output alone*: a decoder whose only recurrence is through its output: each step starts from an empty state
+  and sees the photo and the previous word. This is the case in which teacher forcing makes training parallel: with the
+  target in place of the output, no step waits for another, and all are computed at once.
 
-None of them has dropout: the library's decoder applies it to given sentences alone, so two of the four would lack it.
+None of them uses dropout: the library's decoder applies it only to given sentences, so two of the four would lack it.
 
-The loss is that of the person's next word on 100 other photos, once with the person's words to read and once with the
-decoder's own (which also pays for a good sentence that is not the person's, word by word);
-BLEU-4 is that of a beam search of 3, which always runs free. The picture on the left is the time of one training step
-(forward and back, 16 photos with 2 captions) against the captions' length, the median of rounds taken in turns.
+The loss is that of the person's next word on 100 other photos, once reading the person's words and once the decoder's
+own (which also penalizes a good sentence that differs from the person's, word by word). BLEU-4 is that of a beam search
+of 3, which always runs free. The left plot shows the time of one training step (forward and backward, 16 photos with 2
+captions) by caption length: the median of alternating rounds.
 """
 
 import statistics
@@ -53,15 +53,15 @@ COMPARED = 100
 
 
 class OutputAlone(RecurrentDecoder):
-    """The decoder with no recurrence but that of its output: every step begins with the first one's state."""
+    """The decoder with recurrence only through its output: every step starts from the initial state."""
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Read one token of every sentence and forget it again; see `Decoder.step`."""
+        """Read one token of every sentence without keeping a state; see `Decoder.step`."""
         log_probs, _ = super().step(tokens, state)
         return log_probs, state
 
     def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
-        """Read given sentences (B, K, T), all of their steps at once; the attention is left out."""
+        """Read given sentences (B, K, T), all steps at once; attention is not returned."""
         state = spread(self.init_state(vectors), tokens.shape[1] * tokens.shape[2])
         log_probs, _ = self.step(tokens.flatten(1), state)
         log_probs = log_probs.view(*tokens.shape, -1)
@@ -69,7 +69,7 @@ class OutputAlone(RecurrentDecoder):
 
 
 def spread(state: DecoderState, sentences: int) -> DecoderState:
-    """A first state for so many sentences about each photo."""
+    """The initial state for this many sentences per photo."""
     photos = len(state.output)
     return state.select(torch.arange(photos), torch.zeros(photos, sentences, dtype=torch.long))
 
@@ -86,7 +86,7 @@ def free_loss(decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor) -> Te
 
 
 def scheduled_loss(decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor, *, share: float, seed: int) -> Tensor:
-    """Cross-entropy of every next token when a share of those that are read are the decoder's own guesses."""
+    """Cross-entropy of every next token when a share of the tokens read are the decoder's own guesses."""
     read = tokens[..., :-1]
     with torch.no_grad():
         guesses = decoder(vectors, read).logits
@@ -94,16 +94,16 @@ def scheduled_loss(decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor, 
 
 
 def mix_in_guesses(read: Tensor, guesses: Tensor, share: float, seed: int) -> Tensor:
-    """Put tokens that the model would have written in the place of a random share of those that it reads.
+    """Replace a random share of the tokens that the model reads by tokens that it would have written.
 
     Scheduled sampling (Bengio et al. 2015), all steps at once: the guesses are drawn from a first pass under teacher
-    forcing, so that the second one stays as parallel as the first (Duckworth et al. 2019, with one pass).
+    forcing, so that the second pass is as parallel as the first (Duckworth et al. 2019, with one pass).
 
     Args:
-        read: (B, K, T), ids that begin with `<bos>`, which stays.
-        guesses: (B, K, T, V), logits; those at t are about the token at t + 1.
-        share: in [0, 1].
-        seed: the same seed makes the same choice.
+        read: (B, K, T), ids that begin with `<bos>`, which is kept.
+        guesses: (B, K, T, V), logits; those at t predict the token at t + 1.
+        share: share of tokens to replace, in [0, 1].
+        seed: the same seed gives the same choice.
     """
     generator = torch.Generator(read.device).manual_seed(seed)
     drawn = torch.multinomial(guesses.float().softmax(-1).flatten(0, 2), 1, generator=generator).view(read.shape)
@@ -115,7 +115,7 @@ def mix_in_guesses(read: Tensor, guesses: Tensor, share: float, seed: int) -> Te
 def loss_of(
     way: str, decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor, *, share: float, seed: int
 ) -> Tensor:
-    """What a step of one of the ways makes smaller; `share` and `seed` are those of scheduled sampling."""
+    """The loss of a step in one of the ways; `share` and `seed` belong to scheduled sampling."""
     if way == "free":
         return free_loss(decoder, vectors, tokens)
     if way == "scheduled":
@@ -129,8 +129,8 @@ def build(way: str, data: CaptionData, seed: int) -> RecurrentDecoder:
 
 
 def train(way: str, data: CaptionData, seed: int, steps: int) -> tuple[float, float, float, float]:
-    """Train in one of the ways: seconds for two captions of every photo, loss on other photos forced and free,
-    BLEU-4.
+    """Train in one of the ways; returns seconds per epoch of two captions per photo, loss on other photos forced and
+    free, and BLEU-4.
     """
     decoder = build(way, data, seed)
 
@@ -149,7 +149,7 @@ def train(way: str, data: CaptionData, seed: int, steps: int) -> tuple[float, fl
 
 
 def time_steps(data: CaptionData, lengths: tuple[int, ...], rounds: int) -> dict[str, list[list[float]]]:
-    """Milliseconds of a training step: way → length → rounds."""
+    """Milliseconds of a training step, by way, length and round."""
     decoders = {way: build(way, data, 0) for way in WAYS}
     vectors = Vectors(torch.randn(PHOTOS, *data.train.vectors.shape[1:]))
     found: dict[str, list[list[float]]] = {way: [] for way in WAYS}
@@ -198,9 +198,9 @@ def study(setting: Setting) -> Finding:
     bleus = ", ".join(f"{way} {statistics.fmean(values):.1f}" for way, values in zip(WAYS, scores, strict=True))
     seen = (
         f"A training step on captions of {lengths[-1]} words takes {last['forced']:.0f} ms forced, "
-        f"{last['free']:.0f} ms free and, where "
-        f"the output alone recurs and all words are read at once, {last[WAYS[-1]]:.0f} ms; the loss of the forced "
-        f"decoder is {forced_:.2f} nats with a person's words to read and {free_:.2f} with its own; BLEU-4: {bleus}."
+        f"{last['free']:.0f} ms free and, with recurrence through the output alone, {last[WAYS[-1]]:.0f} ms; "
+        f"the loss of the forced decoder is {forced_:.2f} nats when it reads a person's words and {free_:.2f} when it "
+        f"reads its own; BLEU-4: {bleus}."
     )
     columns = (
         "trained",

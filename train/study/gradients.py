@@ -1,18 +1,19 @@
-"""Gradients that explode or vanish through time; clipping, and the regulariser of Pascanu et al. 2013.
+"""Exploding and vanishing gradients; gradient clipping, and the regularizer of Pascanu et al. 2013.
 
-The left picture is about fresh networks: how much of the gradient of their last output arrives at the state so many
-steps before, ‖∂(v·h_T)/∂h_(T-k)‖ for a random v, as a share of what it is at k = 0. ρ is the spectral radius of the
-recurrent matrix.
+The left plot shows untrained networks: how much of the gradient of their last output arrives at the state k steps
+earlier, ‖∂(v·h_T)/∂h_(T-k)‖ for a random v, relative to k = 0. ρ is the spectral radius of the recurrent matrix. The
+middle plot shows the same for networks trained at length 40.
 
 The task is temporal order (Hochreiter and Schmidhuber 1997, as in Pascanu et al. 2013, section 4.1): a sequence of
-distractors holds two symbols, A or B each, one after a tenth and one after four tenths of it; which two, and in which
-order? Guessing is right once in four, and a network has solved a length when it is right in 99 of 100 new sequences.
-All are plain networks of 50 hidden units (the decoder's own cell) that start with ρ = 0.7 and learn by stochastic
-gradient descent with momentum 0.9, at a rate of 0.1, with Ω of 0.03 (of these two the better for each, tried on one
-seed). Clipping scales a gradient whose norm is above 1 down to that norm.
-The regulariser is Ω = Σ_t (‖∂E/∂h_(t+1) · ∂h_(t+1)/∂h_t‖ / ‖∂E/∂h_(t+1)‖ - 1)², with only the immediate derivative
-with respect to the recurrent matrix, as there.
-The middle picture is the left one for the networks trained at the length 40.
+distractors contains two symbols, each A or B, one after a tenth and one after four tenths of its length. The network
+says which two, and in which order. Guessing is right once in four. A length is solved when 99 of 100 new sequences are
+right.
+
+All networks are plain recurrent networks of 50 hidden units (the decoder's own cell). They start with ρ = 0.7 and are
+trained by stochastic gradient descent with momentum 0.9 at a learning rate of 0.1, or 0.03 with Ω (the better of these
+two in each case, tried on one seed). Clipping scales gradients with a norm above 1 down to that norm. The regularizer
+is Ω = Σ_t (‖∂E/∂h_(t+1) · ∂h_(t+1)/∂h_t‖ / ‖∂E/∂h_(t+1)‖ - 1)², with only the immediate derivative with respect to the
+recurrent matrix, as in the paper.
 """
 
 import statistics
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CLAIM = (
-    "Gradients explode or vanish through time; clipping ĝ = threshold/‖g‖·g cures the first, the regulariser of"
+    "Gradients explode or vanish through time. Clipping, ĝ = threshold/‖g‖·g, cures the first; the regularizer of"
     " Pascanu et al. 2013 eases the second."
 )
 WIDTH, SYMBOLS, ORDERS = 50, 6, 4
@@ -44,40 +45,40 @@ PICTURED, BACK = 40, 30
 
 
 class Method(NamedTuple):
-    """How a plain network learns the temporal-order task: its learning rate, and whether it has either cure."""
+    """How a plain network is trained: its learning rate, and whether gradients are clipped or regularized."""
 
     name: str
     rate: float
     clipped: bool = True
-    regularised: bool = False
+    regularized: bool = False
 
 
 METHODS = (
     Method("plain", 0.1, clipped=False),
     Method("clipped", 0.1),
-    Method("clipped, Ω", 0.03, regularised=True),
+    Method("clipped, Ω", 0.03, regularized=True),
 )
 
 
 def omega(matrix: Tensor, states: list[Tensor], gradients: tuple[Tensor, ...]) -> Tensor:
-    """The regulariser of Pascanu et al. 2013, equations 9 and 10, of h' = tanh(W h + …): a mean over sequences.
+    """The regularizer of Pascanu et al. 2013, equations 9 and 10, for h' = tanh(W h + …): averaged over sequences.
 
     Args:
         matrix: W, (H, H); the result has a gradient with respect to it alone, through ∂h'/∂h = diag(1 - h'²) W.
         states: h after each of T steps, (B, H).
-        gradients: of the loss with respect to each of them.
+        gradients: gradients of the loss with respect to each state.
     """
     after, arriving = torch.stack(states[1:]).detach(), torch.stack(gradients[1:]).detach()  # (T - 1, B, H)
     passed = (arriving * (1 - after**2)) @ matrix
     norms = arriving.norm(dim=-1)
-    there = norms > 1e-20  # what has vanished altogether has no direction
+    there = norms > 1e-20  # a gradient that has vanished completely has no direction
     ratios = passed.norm(dim=-1)[there] / norms[there]
     value: Tensor = ((ratios - 1) ** 2).sum() / after.shape[1]
     return value
 
 
 def norms_by_lag(network: Recurrent, seed: int) -> list[float]:
-    """‖∂(v·h_T)/∂h_(T-k)‖ for k = 0 to 60 over that for k = 0, a mean over sequences of random symbols."""
+    """‖∂(v·h_T)/∂h_(T-k)‖ for k = 0 to 60 relative to k = 0, averaged over random sequences."""
     chance = torch.Generator().manual_seed(seed)
     symbols = torch.randint(2, SYMBOLS, (20, LAGS + 1), generator=chance)
     states = network.states(F.one_hot(symbols, SYMBOLS).float())
@@ -85,14 +86,14 @@ def norms_by_lag(network: Recurrent, seed: int) -> list[float]:
     parts = torch.autograd.grad(last, [part for state in states for part in state], allow_unused=True)
     norms = torch.zeros(LAGS + 1, 20)
     for place, part in enumerate(parts):
-        if part is not None:  # an LSTM's last cell is read by nobody
+        if part is not None:  # nothing reads an LSTM's last cell state
             norms[place // len(states[0])] += part.square().sum(1)
     shares = norms.sqrt().mean(1).flip(0)
     return (shares / shares[0]).tolist()
 
 
 def fresh(kind: Cell, seed: int, *, radius: float = 0.0, forget: float = 0.0) -> Recurrent:
-    """An untrained network; its recurrent matrix may have a spectral radius, an LSTM's forget gate a bias."""
+    """An untrained network, optionally with a given spectral radius or, for an LSTM, a bias of the forget gate."""
     torch.manual_seed(seed)
     network = Recurrent(kind, SYMBOLS, WIDTH)
     matrix, bias = network.cell.weight_hh, network.cell.bias_hh
@@ -106,7 +107,7 @@ def fresh(kind: Cell, seed: int, *, radius: float = 0.0, forget: float = 0.0) ->
 
 
 def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Sequences (B, T, 6), one-hot, of the temporal-order task, and their orders (B,)."""
+    """One-hot sequences (B, T, 6) of the temporal-order task, and their classes (B,)."""
     symbols = torch.randint(2, SYMBOLS, (count, length), generator=chance)
     pair = torch.randint(2, (count, 2), generator=chance)
     for number, tenth in enumerate((1, 4)):
@@ -116,7 +117,7 @@ def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tens
 
 
 def solve(method: Method, length: int, seed: int, steps: int) -> tuple[Recurrent, float, float]:
-    """Train on sequences of one length until solved; the network, its right answers (%), and its largest gradient
+    """Train on sequences of one length until solved; returns the network, its accuracy (%) and its largest gradient
     norm.
     """
     network = fresh("rnn", seed, radius=RADIUS)
@@ -129,7 +130,7 @@ def solve(method: Method, length: int, seed: int, steps: int) -> tuple[Recurrent
         inputs, orders = draw(length, 50, chance)
         states = [state[0] for state in network.states(inputs)]
         loss = F.cross_entropy(classify(states[-1]), orders)
-        if method.regularised:
+        if method.regularized:
             arriving = torch.autograd.grad(loss, states, retain_graph=True)
             loss = loss + WEIGHT * omega(network.cell.weight_hh, states, arriving)
         optimizer.zero_grad(set_to_none=True)
@@ -147,7 +148,7 @@ def solve(method: Method, length: int, seed: int, steps: int) -> tuple[Recurrent
 
 
 def study(setting: Setting) -> Finding:
-    """Norms against lag, before and after training; the temporal-order task against length."""
+    """Gradient norms by lag, before and after training; the temporal-order task by length."""
     lengths = setting.pick(full=(10, 20, 40, 60), quick=(10, PICTURED), tiny=(10, PICTURED))
     steps = setting.pick(full=800, quick=150, tiny=1)
     figure, (before, after, task) = chart.panels(3)
@@ -172,7 +173,7 @@ def study(setting: Setting) -> Finding:
         rows.append((method.name, norms, shares, *right.values()))
         chart.line(task, lengths, list(zip(*right.values(), strict=True)), label=method.name, number=number)
     _draw_norms(after, trained, setting.seeds, f"after training at length {PICTURED}")
-    task.axhline(100 / ORDERS, color="grey", linestyle=":", label="guessing")
+    task.axhline(100 / ORDERS, color="gray", linestyle=":", label="guessing")
     task.set(title="temporal order", xlabel="length of the sequence", ylabel="right answers (%)", ylim=(0, 105))
     task.legend(fontsize="small")
     names = ("training", "largest gradient norm", f"arrives {BACK} steps back")
@@ -181,7 +182,7 @@ def study(setting: Setting) -> Finding:
 
 
 def summary(rows: list[tuple[Entry, ...]], lengths: tuple[int, ...], steps: int) -> str:
-    """The table in a sentence."""
+    """The result in one sentence."""
     solved = [
         [sum(value >= SOLVED for value in right) for right in row[3:] if isinstance(right, tuple)] for row in rows
     ]
@@ -189,7 +190,7 @@ def summary(rows: list[tuple[Entry, ...]], lengths: tuple[int, ...], steps: int)
     counts = "; ".join(f"{row[0]} {', '.join(map(str, found))}" for row, found in zip(rows, solved, strict=True))
     return (
         f"Seeds that solve temporal order at the lengths {', '.join(map(str, lengths))} within {steps} steps: "
-        f"{counts}. Trained at"
+        f"{counts}. In networks trained at length"
         f" {PICTURED}, {arrives[-1]:.1g} of the gradient arrives {BACK} steps back with Ω and {arrives[-2]:.1g} "
         "without (medians)."
     )

@@ -12,7 +12,7 @@ from train.batches import batches
 
 
 class Recurrent(nn.Module):
-    """One layer of one of the decoder's cells over a sequence."""
+    """One recurrent layer with one of the decoder's cells."""
 
     def __init__(self, kind: Cell, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -20,11 +20,11 @@ class Recurrent(nn.Module):
         self.hidden_size = hidden_size
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Read sequences (B, T, I) from a state of zeros; the outputs (B, T, H)."""
+        """Read sequences (B, T, I) from a state of zeros; returns the outputs (B, T, H)."""
         return torch.stack([state[0] for state in self.states(inputs)], 1)
 
     def states(self, inputs: Tensor) -> list[tuple[Tensor, ...]]:
-        """The state after each of T steps: (B, H), for an LSTM two of them, the output first."""
+        """The state after each of T steps: (B, H); for an LSTM two of these, the output first."""
         parts = 2 if isinstance(self.cell, nn.LSTMCell) else 1
         state: tuple[Tensor, ...] = (inputs.new_zeros(len(inputs), self.hidden_size),) * parts
         found = []
@@ -36,7 +36,7 @@ class Recurrent(nn.Module):
 
 
 def count_parameters(network: nn.Module) -> int:
-    """The size of a network."""
+    """The number of parameters of a network."""
     return sum(value.numel() for value in network.parameters())
 
 
@@ -49,15 +49,15 @@ def learn(
     rate: float,
     after: Callable[[int], None] | None = None,
 ) -> list[float]:
-    """Train by Adam with a gradient whose norm is at most 1.
+    """Train with Adam and gradient clipping at a norm of 1.
 
     Args:
-        parameters: what is trained.
-        loss: of a step by its number, 0 to `steps` - 1.
-        steps: how many.
-        title: what the progress bar says.
-        rate: Adam's learning rate.
-        after: called after each step with the number of steps taken, 1 to `steps`; it may judge what was learned.
+        parameters: parameters to train.
+        loss: loss of a step, given its number, 0 to `steps` - 1.
+        steps: number of steps.
+        title: title of the progress bar.
+        rate: learning rate.
+        after: called after each step with the number of steps taken, 1 to `steps`, for example to validate.
 
     Returns:
         The loss of each step, before it was taken.
@@ -78,12 +78,12 @@ def learn(
 
 
 def in_batches(lengths: Sequence[int], batch_size: int, *, steps: int, seed: int) -> list[list[int]]:
-    """What to read in each of so many steps: texts of about one length together, all of them before any comes again.
+    """The batches of all steps: texts of similar length together, and each text once before any is repeated.
 
     Args:
-        lengths: of the texts.
-        batch_size: how many in a step.
-        steps: how many.
+        lengths: lengths of the texts.
+        batch_size: texts per step.
+        steps: number of steps.
         seed: the same seed gives the same batches.
     """
     order: list[list[int]] = []

@@ -1,15 +1,16 @@
-"""A Neural Turing Machine against an LSTM of as many parameters: copying, associative recall, sorting.
+"""A Neural Turing Machine against an LSTM with as many parameters: copying, associative recall, sorting.
 
-The tasks are those of Graves et al. 2014 with vectors of six random bits, made small enough for minutes on a CPU:
+The tasks are those of Graves et al. 2014 with vectors of six random bits, scaled down to minutes on a CPU:
 
 - copy: vectors, a mark, then the same vectors;
-- repeated copy: vectors, a mark that says how many times (1 to 3), then the vectors so many times and an end sign;
-- recall: different vectors, a mark, then the same vectors in another order, each answered by what had come after it;
-- sorting: vectors with a priority each, a mark, then the vectors by falling priority.
+- repeated copy: vectors, a mark that says how many times (1 to 3), then the vectors that many times and an end sign;
+- recall: different vectors, a mark, then the same vectors in another order; the answer to each is the one that followed
+  it;
+- sorting: vectors with a priority each, a mark, then the vectors by decreasing priority.
 
-Both networks see the same sequences, of up to the longest trained length, and are tested on up to five times that,
-repeated copies always with three copies. Who keeps no vector has at best half of the vectors' bits wrong, and the end
-sign right: that is guessing. With `--quick` the steps are too few for either of them to learn anything.
+Both networks see the same sequences, up to the longest trained length, and are tested on up to five times that length,
+repeated copies always with three copies. "Guessing" stores no vector: at best, half of the vectors' bits are wrong and
+the end sign is right. With `--quick` the steps are too few for either network to learn anything.
 """
 
 from collections.abc import Callable
@@ -30,21 +31,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CLAIM = (
-    "A Neural Turing Machine, every part of it differentiable, beats an LSTM in copy, repeated copy, associative recall"
-    " and sorting."
+    "A Neural Turing Machine, differentiable in every part, beats an LSTM at copying, repeated copying, associative"
+    " recall and sorting."
 )
 
 BATCH, TESTED = 32, 64
 LEARNED_FROM, TESTED_ON = 1, 0
-"""Seeds of the sequences; to the first a network's own seed is added."""
+"""Seeds of the sequences; a network's own seed is added to the first."""
 
 TIMES = (1, 2, 3, 4, 5)
-"""Multiples of the longest trained length that are tested."""
+"""Tested multiples of the longest trained length."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task, the longest trained length, and the steps of training."""
+    """A task, its longest trained length, and the number of training steps."""
 
     draw: Callable[[int, int, torch.Generator], Episode]
     longest: int
@@ -73,7 +74,7 @@ class Baseline(nn.Module):
 
 
 def build(name: str) -> nn.Module:
-    """The `NTM`, or the `LSTM` that comes nearest to it in parameters."""
+    """The `NTM`, or the `LSTM` with the most similar number of parameters."""
     machine = TuringMachine(INPUTS, OUTPUTS, hidden=32, rows=64, width=8)
     if name == "NTM":
         return machine
@@ -100,20 +101,20 @@ def fit(name: str, task: Task, seed: int, setting: Setting) -> nn.Module:
 
 @torch.no_grad()
 def wrong(network: nn.Module, task: Task, length: int) -> float:
-    """Bits wrong in a sequence, on average."""
+    """Mean number of wrong bits per sequence."""
     inputs, answer = task.draw(TESTED, length, torch.Generator().manual_seed(TESTED_ON))
     logits = network(inputs)[0][:, -answer.shape[1] :]
     return float(((logits > 0) != (answer > 0)).sum((1, 2)).float().mean())
 
 
 def guessing(task: Task, length: int) -> float:
-    """Bits wrong on average in the same sequences' answers if the vectors' are guessed and all others right."""
+    """Mean number of wrong bits in the same answers if vectors are guessed and everything else is right."""
     answer = task.draw(TESTED, length, torch.Generator().manual_seed(TESTED_ON)).answer
     return BITS / 2 * float((answer[..., BITS] == 0).sum(1).float().mean())
 
 
 def study(setting: Setting) -> Finding:
-    """Bits wrong against length for both networks on every task, and what the machine does with its memory."""
+    """Wrong bits by length for both networks on every task, and how the machine uses its memory."""
     figure, panels = chart.panels(3, 2, size=(4.4, 3.5))
     rows: list[tuple[Entry, ...]] = []
     means: dict[tuple[str, str], list[float]] = {}
@@ -129,14 +130,14 @@ def study(setting: Setting) -> Finding:
             means[title, name] = [sum(values) / len(values) for values in zip(*found, strict=True)]
         guesses = [guessing(task, length) for length in lengths]
         rows.append((title, "guessing", 0, task.longest, *guesses))
-        axes.plot(lengths, guesses, color="grey", linestyle="--", label="guessing")
-        axes.axvline(task.longest, color="grey", linestyle=":")
+        axes.plot(lengths, guesses, color="gray", linestyle="--", label="guessing")
+        axes.axvline(task.longest, color="gray", linestyle=":")
         axes.set(title=title, xlabel="length (dotted: longest trained)", ylabel="bits wrong", ylim=(0, None))
         axes.legend()
     assert copier
     _show(panels[-2:], copier)
     seen = "; ".join(
-        f"{title} {means[title, 'NTM'][0]:.1f} and {means[title, 'LSTM'][0]:.1f}, at {TIMES[-1]} times that"
+        f"{title} {means[title, 'NTM'][0]:.1f} and {means[title, 'LSTM'][0]:.1f}, at {TIMES[-1]} times that length"
         f" {means[title, 'NTM'][-1]:.1f} and {means[title, 'LSTM'][-1]:.1f}"
         for title in TASKS
     )
@@ -152,13 +153,13 @@ def study(setting: Setting) -> Finding:
         columns=columns,
         rows=tuple(rows),
         figure=figure,
-        seen=f"Bits wrong at the longest trained length, NTM and LSTM: {seen}.",
+        seen=f"Wrong bits at the longest trained length, NTM and LSTM: {seen}.",
     )
 
 
 @torch.no_grad()
 def _show(panels: "list[Axes]", machine: nn.Module) -> None:
-    """Where the heads look while sequences of twice the trained length are copied."""
+    """The heads' weights while copying sequences of twice the trained length."""
     length = 2 * TASKS["copy"].longest
     inputs, _ = copy(1, length, torch.Generator().manual_seed(TESTED_ON))
     weights = machine(inputs)[1][0]  # (T, 2, N)

@@ -1,10 +1,10 @@
-"""A PixelRNN generates handwritten digits and completes half-hidden ones, against simpler models.
+"""A PixelRNN that generates digits and completes half-hidden ones, compared with simpler models.
 
-The images are scikit-learn's 1,797 handwritten digits, 8 × 8 pixels of 17 grey levels. Three models give every pixel's
-grey level a probability: a histogram for each place that looks at no other pixel (its counts start at a tenth), an LSTM
-that reads the pixels one by one in the order of the raster, and a PixelRNN of two Row LSTM layers. The two
-networks have about as many parameters, the same batches and the same number of steps; of each the state that is best on
-validation images, judged every 50 steps and at the end, is measured on test images.
+The images are scikit-learn's 1,797 handwritten digits, 8 × 8 pixels of 17 gray levels. Three models predict the gray
+level of every pixel: a histogram for each position, independent of other pixels (its counts start at a tenth); an LSTM
+that reads the pixels one by one in raster order; and a PixelRNN of two Row LSTM layers. The two networks have about as
+many parameters, the same batches and the same number of steps. For each, the state that is best on validation images
+(checked every 50 steps and at the end) is measured on test images.
 """
 
 import copy
@@ -24,7 +24,7 @@ from train.study.setting import Entry, Finding, Setting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CLAIM = "A PixelRNN predicts the next pixel, and so generates images and completes them."
+CLAIM = "A PixelRNN predicts the next pixel, and so generates and completes images."
 
 LEVELS, SIDE = 17, 8
 TRAINED, VALIDATED = 1200, 200
@@ -33,7 +33,7 @@ HISTOGRAM, RASTER, ROWS = "histogram of each pixel", "LSTM over the raster", "Ro
 
 
 class RasterLSTM(nn.Module):
-    """An LSTM that reads pixel after pixel, row by row."""
+    """An LSTM that reads the pixels one by one, row by row."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class RasterLSTM(nn.Module):
         self.classify = nn.Linear(hidden, LEVELS)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, 17, H, W) of every pixel of images (B, H, W) from those before it."""
+        """Logits (B, 17, H, W) of every pixel of images (B, H, W), given the previous ones."""
         pixels = F.one_hot(images.flatten(1), LEVELS).float()
         before = F.pad(pixels[:, :-1], (0, 0, 1, 0))  # nothing is before the first
         logits: Tensor = self.classify(self.recurrent(before))
@@ -49,7 +49,7 @@ class RasterLSTM(nn.Module):
 
 
 def read_digits(seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images to learn from, to choose by and to measure on, (B, 8, 8) each, drawn anew for each seed.
+    """Training, validation and test images, (B, 8, 8) each, split separately for each seed.
 
     Raises:
         UsageError: scikit-learn is not installed.
@@ -58,7 +58,7 @@ def read_digits(seed: int) -> tuple[Tensor, Tensor, Tensor]:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError:
         raise UsageError(
-            "the digits of this study come with scikit-learn, which is missing: pip install -r train/requirements.txt"
+            "this study needs scikit-learn for its digits; install it with: pip install -r train/requirements.txt"
         ) from None
     images = torch.from_numpy(load_digits().images).long()
     images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))]
@@ -66,7 +66,7 @@ def read_digits(seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def histogram(images: Tensor) -> Tensor:
-    """Log-probabilities of the grey levels at each place, (17, 8, 8)."""
+    """Log-probabilities of the gray levels at each position, (17, 8, 8)."""
     counts = F.one_hot(images, LEVELS).sum(0).movedim(2, 0) + 0.1
     return (counts / counts.sum(0)).log()
 
@@ -77,7 +77,7 @@ def nats(logits: Tensor, images: Tensor) -> float:
 
 
 def fit(model: nn.Module, train: Tensor, validation: Tensor, *, steps: int, seed: int, title: str) -> None:
-    """Train, and leave the model as it was when it was best on validation images: every 50 steps and at the end."""
+    """Train, and keep the state that is best on validation images, checked every 50 steps and at the end."""
     chance = torch.Generator().manual_seed(seed)
     judged: list[tuple[float, dict[str, Tensor]]] = []
 
@@ -96,7 +96,7 @@ def fit(model: nn.Module, train: Tensor, validation: Tensor, *, steps: int, seed
 
 
 def study(setting: Setting) -> Finding:
-    """Nats per pixel of three models; samples and completions of the last."""
+    """Nats per pixel of the three models; samples and completions of the last."""
     steps = setting.pick(full=900, quick=80, tiny=1)
     results: dict[str, list[float]] = {HISTOGRAM: [], RASTER: [], ROWS: []}
     sizes: dict[str, int] = {HISTOGRAM: (LEVELS - 1) * SIDE * SIDE}
@@ -128,16 +128,14 @@ def study(setting: Setting) -> Finding:
     mean = {name: sum(found) / len(found) for name, found in results.items()}
     seen = (
         f"The Row LSTM needs {mean[ROWS]:.3f} nats per pixel, {100 * (1 - mean[ROWS] / mean[HISTOGRAM]):.0f} % fewer "
-        "than a histogram"
-        f" of each pixel ({mean[HISTOGRAM]:.3f}) and {100 * (1 - mean[ROWS] / mean[RASTER]):.1f} % fewer than an "
-        "LSTM over the raster"
-        f" ({mean[RASTER]:.3f})."
+        f"than a histogram of each pixel ({mean[HISTOGRAM]:.3f}) and {100 * (1 - mean[ROWS] / mean[RASTER]):.1f} % "
+        f"fewer than an LSTM in raster order ({mean[RASTER]:.3f})."
     )
     return Finding(columns=("model", "parameters", "nats per pixel"), rows=tuple(rows), figure=figure, seen=seen)
 
 
 def _show(axes: "Axes", rows: list[Tensor], title: str) -> None:
-    """Rows of images as one picture."""
+    """Rows of images as one image."""
     tiles = [np.hstack([np.pad(image.numpy(), 1, constant_values=LEVELS // 2) for image in row]) for row in rows]
     axes.imshow(np.vstack(tiles), cmap="gray_r", vmin=0, vmax=LEVELS - 1)
     axes.set_title(title, fontsize=10)

@@ -1,6 +1,6 @@
-"""A PixelRNN of Row LSTM layers (van den Oord et al. 2016, arXiv:1601.06759): each pixel from those before it.
+"""A PixelRNN of Row LSTM layers (van den Oord et al. 2016, arXiv:1601.06759): each pixel given the previous ones.
 
-Before means above, or to the left in the same row. Nothing may look at the pixel that it predicts, nor at any after it.
+Previous means above, or to the left in the same row. No prediction may depend on its own pixel or on later ones.
 """
 
 from typing import Literal
@@ -13,9 +13,9 @@ Mask = Literal["A", "B"]
 
 
 class MaskedConvolution(nn.Conv2d):
-    """A convolution that sees only what comes before a place, and with mask B the place itself (section 3.4).
+    """A convolution that sees only previous positions, and with mask B also the current one (section 3.4).
 
-    The first layer reads pixels and needs mask A; those above it read features, which know nothing of their own pixel.
+    The first layer reads pixels and needs mask A; later layers read features, which do not depend on their own pixel.
     """
 
     allowed: Tensor
@@ -36,8 +36,8 @@ class MaskedConvolution(nn.Conv2d):
 class RowLSTM(nn.Module):
     """An LSTM that reads an image from the top row to the bottom, a whole row in one step (section 3.1).
 
-    What a row says comes from the row itself, masked, for all rows at once; what the state says comes from three pixels
-    of the row above, so the context of a pixel is the triangle above it.
+    The input-to-state part comes from the masked row itself, for all rows at once; the state-to-state part comes from
+    three pixels of the row above, so the context of a pixel is the triangle above it.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
@@ -47,7 +47,7 @@ class RowLSTM(nn.Module):
         self.state_to_state = nn.Conv1d(hidden, 4 * hidden, 3, padding=1, bias=False)
 
     def step(self, row: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """One row: its input-to-state part (B, 4·hidden, W) and the last row's h and c (B, hidden, W); equation 3."""
+        """One row, from its input-to-state part (B, 4·hidden, W) and h and c of the row above (B, hidden, W); eq. 3."""
         h, c = state
         gates, content = (row + self.state_to_state(h)).split((3 * self.hidden, self.hidden), 1)
         output, forget, write = gates.sigmoid().chunk(3, 1)
@@ -66,7 +66,7 @@ class RowLSTM(nn.Module):
 
 
 class PixelRNN(nn.Module):
-    """Row LSTM layers with ways around them, between a masked convolution of the pixels and two of 1×1 (table 1)."""
+    """Row LSTM layers with residual connections, between a masked convolution and two 1×1 convolutions (table 1)."""
 
     def __init__(self, levels: int, *, hidden: int = 32, layers: int = 2, context: int = 5) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class PixelRNN(nn.Module):
         self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, levels, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of every pixel's grey level (B, levels, H, W), from the pixels before it.
+        """Logits of every pixel's gray level (B, levels, H, W), given the previous pixels.
 
         Args:
             images: (B, H, W), whole numbers in [0, levels).
@@ -91,7 +91,7 @@ class PixelRNN(nn.Module):
 
     @torch.no_grad()
     def complete(self, images: Tensor, *, rows: int, chance: torch.Generator) -> Tensor:
-        """Keep the first `rows` rows of images (B, H, W) and draw the pixels below them, one after the other."""
+        """Keep the first `rows` rows of images (B, H, W) and sample the pixels below them one by one."""
         images = images.clone()
         images[:, rows:] = 0
         for row in range(rows, images.shape[1]):

@@ -1,4 +1,4 @@
-"""What a study is given, and what it finds."""
+"""The setting and the result of a study."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Entry = str | int | float | tuple[float, ...]
-"""What stands in a table: a word, a number, or one number for each seed, shown as mean ± standard deviation."""
+"""A table cell: a word, a number, or one number per seed, shown as mean ± standard deviation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How long a study may take and what it works on.
+    """The time budget and the data of a study.
 
     Attributes:
-        quick: seconds instead of minutes; the direction of an effect shows, its size does not.
-        data: directory of the real data, which holds `flickr8k` and `text/multi30k`; without it, generated toys.
-        seeds: at least one; everything is done once for each.
-        tiny: for tests: everything is run, and nothing learned.
+        quick: take seconds instead of minutes; this shows the direction of an effect, not its size.
+        data: directory of real data, with `flickr8k` and `text/multi30k`; without it, generated toy data.
+        seeds: random seeds, at least one; everything is run once per seed.
+        tiny: for tests: run everything, learn nothing.
     """
 
     quick: bool = False
@@ -30,7 +30,7 @@ class Setting:
     tiny: bool = False
 
     def pick(self, *, full: T, quick: T, tiny: T) -> T:
-        """One of these, as long as the study may be."""
+        """One of these values, by the time budget."""
         if self.tiny:
             return tiny
         return quick if self.quick else full
@@ -38,13 +38,13 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What came of a study.
+    """The result of a study.
 
     Attributes:
-        columns: the table's head.
-        rows: its rows, each as long as the head.
-        figure: the same as a picture.
-        seen: one sentence of what was seen, computed from the numbers.
+        columns: header of the table.
+        rows: rows of the table, each as long as the header.
+        figure: the plot.
+        seen: the result in one sentence, computed from the numbers.
     """
 
     columns: tuple[str, ...]

@@ -1,9 +1,9 @@
-"""One set of parameters for all steps of time, against one for each.
+"""Parameters shared over all time steps, against separate parameters for each step.
 
-The task is the notes' sentence about the year one went to Nepal: somewhere in a sequence of letters stands one digit,
-and at the end the network says which. Both networks are GRUs of the same size (the decoder's own cell) with one output
-layer. In one the same cell stands at every step, in the other every step has a cell of its own. Both are trained on the
-same sequences of 1 to 10 symbols and tested on up to 40; guessing is right once in ten.
+The task is recall of a detail, like the year in a sentence about a trip to Nepal: a sequence of letters contains one
+digit, and at the end the network says which. Both networks are GRUs of the same size (the decoder's own cell) with one
+output layer. One uses the same cell at every step; the other has a separate cell for each step. Both are trained on the
+same sequences of 1 to 10 symbols and tested on up to 40. Guessing is right once in ten.
 """
 
 import torch
@@ -15,14 +15,14 @@ from train.study import chart
 from train.study.learning import count_parameters, learn
 from train.study.setting import Entry, Finding, Setting
 
-CLAIM = "Parameters shared through time generalise to lengths never seen; separate ones cannot."
+CLAIM = "Parameters shared over time generalize to unseen lengths; separate ones cannot."
 
 TRAINED, TESTED = 10, 40
 DIGITS, LETTERS, WIDTH = 10, 26, 48
 
 
 class Unrolled(nn.Module):
-    """A recurrent network written out: its cells, one for each step of time, and what reads its last state."""
+    """An unrolled recurrent network: one cell per time step, and an output layer on the last state."""
 
     def __init__(self, cells: list[nn.RNNCellBase]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def build(kind: str) -> Unrolled:
 
 
 def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Sequences (B, T) of letters with one digit in each, and the digits (B,)."""
+    """Sequences (B, T) of letters with one digit each, and the digits (B,)."""
     symbols = torch.randint(DIGITS, DIGITS + LETTERS, (count, length), generator=chance)
     digits = torch.randint(DIGITS, (count,), generator=chance)
     places = torch.randint(length, (count,), generator=chance)
@@ -55,7 +55,7 @@ def draw(length: int, count: int, chance: torch.Generator) -> tuple[Tensor, Tens
 
 
 def accuracies(kind: str, seed: int, setting: Setting) -> tuple[int, list[float]]:
-    """The number of parameters of a trained network, and its shares (%) of right answers at lengths 1 to 40."""
+    """The number of parameters of a trained network, and its accuracy (%) at lengths 1 to 40."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     network = build(kind)
@@ -77,7 +77,7 @@ def accuracies(kind: str, seed: int, setting: Setting) -> tuple[int, list[float]
 
 
 def study(setting: Setting) -> Finding:
-    """Accuracy against length, with shared and with separate parameters."""
+    """Accuracy by length, with shared and with separate parameters."""
     figure, (axes,) = chart.panels()
     rows: list[tuple[Entry, ...]] = []
     at_end = {}
@@ -88,14 +88,13 @@ def study(setting: Setting) -> Finding:
         at = {length: tuple(found[length - 1] for found in values) for length in (5, TRAINED, TRAINED + 1, 20, TESTED)}
         rows.append((name, runs[0][0], *at.values()))
         at_end[name] = sum(at[TESTED]) / len(values)
-    axes.axvspan(1, TRAINED, color="grey", alpha=0.12, label="lengths trained on")
-    axes.axhline(100 / DIGITS, color="grey", linestyle=":", label="guessing")
+    axes.axvspan(1, TRAINED, color="gray", alpha=0.12, label="lengths trained on")
+    axes.axhline(100 / DIGITS, color="gray", linestyle=":", label="guessing")
     axes.set(xlabel="symbols in the sequence", ylabel="right answers (%)", ylim=(0, 105))
     axes.legend(loc="center left", fontsize="small")
     seen = (
-        f"At four times the longest length trained on, shared parameters are right in {at_end['shared']:.0f} % of "
-        "sequences and "
-        f"separate ones in {at_end['separate']:.0f} %, where guessing gives {100 // DIGITS} %."
+        f"At four times the longest trained length, shared parameters are right in {at_end['shared']:.0f} % of "
+        f"sequences and separate ones in {at_end['separate']:.0f} %; guessing gives {100 // DIGITS} %."
     )
     columns = ("parameters", "number", *(f"right (%) at {length}" for length in (5, TRAINED, TRAINED + 1, 20, TESTED)))
     return Finding(columns=columns, rows=tuple(rows), figure=figure, seen=seen)

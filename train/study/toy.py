@@ -1,4 +1,4 @@
-"""Toys that stand in for real data: scenes with captions, and sentences with translations, from two small grammars."""
+"""Toy data: scenes with captions, and sentences with translations, from two small grammars."""
 
 import random
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _LINKS = ["and", "because", "while", "but"]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a toy photo shows: the places of its words in the lists above."""
+    """The content of a toy photo: indices of its words in the lists above."""
 
     color: int
     noun: int
@@ -47,7 +47,7 @@ class Scene:
 
 
 def draw_scenes(count: int, seed: int) -> list[Scene]:
-    """Scenes at random; some may come twice."""
+    """Random scenes, possibly with duplicates."""
     chance = random.Random(f"scenes {seed}")
     sizes = (len(COLORS), len(NOUNS), len(VERBS), len(PLACES))
     return [Scene(*map(chance.randrange, sizes)) for _ in range(count)]
@@ -65,10 +65,10 @@ def caption(scene: Scene) -> list[str]:
 
 
 def to_vectors(scenes: list[Scene], seed: int) -> Tensor:
-    """What an encoder might give of these scenes: (B, 4, 24), a code for each word, in cells of random order, and
+    """Vectors of these scenes, as from an encoder: (B, 4, 24), a code for each word, in cells of random order, plus
     noise.
     """
-    # One code for each word, always the same; those of colour and noun share a cell, as on a photo.
+    # One fixed code for each word; color and noun share a cell, as in a photo.
     codes = [
         torch.randn(len(words), CHANNELS, generator=torch.Generator().manual_seed(number))
         for number, words in enumerate((COLORS, NOUNS, VERBS, PLACES))
@@ -87,8 +87,8 @@ def to_vectors(scenes: list[Scene], seed: int) -> Tensor:
 def draw_translations(count: int, seed: int) -> list[tuple[list[str], list[str]]]:
     """Sentences of 1 to 3 clauses and their translations, as words.
 
-    The other language is made up: its words are those of the first written backwards, its adjectives follow their nouns
-    and its verbs stand at the end of their clauses. A clause has 5 to 7 words.
+    The target language is artificial: its words are English words spelled backwards, adjectives follow their nouns, and
+    verbs come at the end of their clauses. A clause has 5 to 7 words.
     """
     chance = random.Random(f"translations {seed}")
     return [_sentence(chance, chance.randint(1, 3)) for _ in range(count)]
@@ -110,7 +110,7 @@ def _sentence(chance: random.Random, clauses: int) -> tuple[list[str], list[str]
 
 
 def _thing(chance: random.Random) -> tuple[list[str], list[str]]:
-    """A noun, perhaps with an adjective, in both languages."""
+    """A noun, optionally with an adjective, in both languages."""
     name, kind = chance.choice(_NAMES), chance.choice(_KINDS) if chance.random() < 0.7 else ""
     words = ["the", kind, name] if kind else ["the", name]
     return words, ["eht", *(word[::-1] for word in (name, kind) if word)]

@@ -1,6 +1,6 @@
-"""A transformer (Vaswani et al. 2017) in the place of the translator's recurrent networks, to compare them with.
+"""A transformer (Vaswani et al. 2017) in place of the translator's recurrent networks, for comparison.
 
-Same sentences, same subwords, same loop, same search. It is measured and not shipped, so it has no checkpoint format.
+It uses the same sentences, subwords, training loop and search. It is not shipped, so it has no checkpoint format.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.encoders import PADDING
-from captioner.models.interfaces import Forced, Vectors
+from captioner.models.interfaces import Forced, Ranges, Vectors
 from train.loop import Training
 from train.sentences.config import TranslationConfig
 from train.sentences.task import Translating
@@ -22,25 +22,25 @@ HEADS = 4
 
 @dataclass(frozen=True)
 class Prefix:
-    """What the transformer remembers between two steps: everything that it has read.
+    """The transformer's state between two steps: everything read so far.
 
     Attributes:
-        vectors: of B sentences.
-        tokens: (B, K, T), written so far.
+        vectors: vectors of B sentences.
+        tokens: (B, K, T), the tokens written so far.
     """
 
     vectors: Vectors
     tokens: Tensor
 
     def select(self, rows: Tensor, beams: Tensor) -> "Prefix":
-        """Keep some; see `DecoderState.select`."""
+        """Select sentences; see `DecoderState.select`."""
         values, padding = self.vectors
         kept = Vectors(values[rows], None if padding is None else padding[rows])
         return Prefix(kept, self.tokens[rows[:, None], beams])
 
 
 class TransformerEncoder(nn.Module):
-    """Self-attention over the tokens of a sentence; stands where `TextEncoder` stands."""
+    """Self-attention over the tokens of a sentence; replaces `TextEncoder`."""
 
     def __init__(self, vocabulary_size: int, *, width: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -59,16 +59,16 @@ class TransformerEncoder(nn.Module):
         """Nothing: it is measured as it is."""
 
     def forward(self, tokens: Tensor) -> Vectors:
-        """Encode sentences (B, N), filled up with `PADDING`, to a vector a token."""
+        """Encode sentences (B, N), padded with `PADDING`, to one vector per token."""
         padding = tokens == PADDING
         read = self.dropout(_placed(self.embedding(tokens)))
         return Vectors(self.layers(read, src_key_padding_mask=padding), padding)
 
 
 class TransformerDecoder(nn.Module):
-    """Self-attention over what is written, attention over what is translated; stands where `Decoder` stands.
+    """Self-attention over the written tokens and cross-attention over the source; replaces `Decoder`.
 
-    It reads the whole prefix again at every step of a search: slower than it could be, with the same result.
+    It reads the whole prefix again at every step of a search: slower than necessary, with the same result.
     """
 
     def __init__(self, vocabulary_size: int, *, width: int, layers: int, dropout: float) -> None:
@@ -81,7 +81,7 @@ class TransformerDecoder(nn.Module):
         self.classify.weight = self.embedding.weight
 
     def init_state(self, vectors: Vectors) -> Prefix:
-        """Start one sentence (K = 1) about each of B."""
+        """Start one sentence (K = 1) for each of B."""
         return Prefix(vectors, torch.empty(len(vectors.values), 1, 0, dtype=torch.long, device=vectors.values.device))
 
     def step(self, tokens: Tensor, state: Prefix) -> tuple[Tensor, Prefix]:
@@ -90,11 +90,11 @@ class TransformerDecoder(nn.Module):
         logits = self(state.vectors, state.tokens).logits[..., -1, :]
         return torch.log_softmax(logits.float(), dim=-1), state
 
-    def settle(self) -> None:
+    def settle(self, ranges: Ranges | None = None) -> None:
         """Nothing: it is measured as it is."""
 
     def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
-        """Read given sentences (B, K, T); see `Decoder.forward`. Where it looked is not told."""
+        """Read given sentences (B, K, T); see `Decoder.forward`. Attention is not returned."""
         sets, sentences, length = tokens.shape
         read = self.dropout(_placed(self.embedding(tokens.flatten(0, 1))))  # (B · K, T, width)
         values, padding = (
@@ -108,34 +108,34 @@ class TransformerDecoder(nn.Module):
 
 
 class Transformer(EncoderDecoder):
-    """Both of them as one module that the loop can train."""
+    """Encoder and decoder as one module that the training loop can train."""
 
     def __init__(self, sizes: tuple[int, int], *, width: int, layers: int, dropout: float) -> None:
-        nn.Module.__init__(self)  # and not the recurrent networks
+        nn.Module.__init__(self)  # without building the recurrent networks
         source, target = sizes
         self.encoder = TransformerEncoder(source, width=width, layers=layers, dropout=dropout)
         self.decoder = TransformerDecoder(target, width=width, layers=layers, dropout=dropout)
 
 
 class Transforming(Translating):
-    """Learning to translate by a transformer; see `Task`."""
+    """Trains a transformer to translate; see `Task`."""
 
     def __init__(self, config: TranslationConfig, *, width: int, layers: int) -> None:
         """Read the sentences and learn the subwords.
 
         Args:
-            config: of the run; of its networks only the decoder's dropout counts.
-            width: of every vector, a multiple of `HEADS`.
-            layers: of each of the two.
+            config: configuration of the run; of its networks' settings only the decoder's dropout is used.
+            width: size of every vector, a multiple of `HEADS`.
+            layers: layers of the encoder and of the decoder.
 
         Raises:
-            UsageError: there is no data where the settings say.
+            UsageError: the data cannot be found.
         """
         super().__init__(config)
         self._width, self._layers = width, layers
 
     def settings(self) -> dict[str, Any]:
-        """The configuration without places on this machine, and the sizes."""
+        """The configuration without paths on this machine, plus the sizes."""
         return super().settings() | {"width": self._width, "layers": self._layers}
 
     def build(self) -> EncoderDecoder:
@@ -145,10 +145,10 @@ class Transforming(Translating):
 
 
 class Comparison(Training):
-    """A run that keeps no checkpoint: what its last step leaves in `model` is measured."""
+    """A run without checkpoints: the model after the last step is measured."""
 
     def save_best(self, model: EncoderDecoder, scores: dict[str, float]) -> None:
-        """Nothing to keep."""
+        """Save nothing."""
 
 
 def _embedding(vocabulary_size: int, width: int) -> nn.Embedding:
@@ -158,7 +158,7 @@ def _embedding(vocabulary_size: int, width: int) -> nn.Embedding:
 
 
 def _placed(embedded: Tensor) -> Tensor:
-    """Embedded tokens (B, T, width) with sines and cosines of their places added (Vaswani et al. 2017, section 3.5)."""
+    """Embedded tokens (B, T, width) plus sinusoidal position encodings (Vaswani et al. 2017, section 3.5)."""
     length, width = embedded.shape[1:]
     angles = torch.arange(length)[:, None] * 10_000.0 ** (-torch.arange(0, width, 2) / width)
     places = torch.stack([angles.sin(), angles.cos()], -1).flatten(1).to(embedded)

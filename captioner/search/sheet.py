@@ -1,0 +1,108 @@
+"""A contact sheet: one HTML page with small pictures in it. It has no scripts and loads nothing."""
+
+import base64
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from captioner.errors import ImageError, OutputError
+from captioner.folders.receipts import Receipts
+from captioner.images import open_image
+from captioner.search.finding import Hit, Hits
+
+MOST = 1000
+"""Photos on a page. A small picture takes about 15 kB, so the page stays below some 20 MB."""
+_SIDE = 256  # pixels
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What the page shows of one photo.
+
+    Attributes:
+        path: as the captions have it.
+        caption: the one that stands.
+        link: to the photo, relative to the page; empty if the photo is missing.
+        picture: a data URI; empty if the photo is missing or cannot be read.
+        problem: why there is no picture.
+    """
+
+    path: str
+    caption: str
+    link: str = ""
+    picture: str = ""
+    problem: str = ""
+
+
+def write_sheet(page: Path, query: str, found: Hits, where: Callable[[Hit], Path | None]) -> Sequence[Tile]:
+    """Write a contact sheet; a page that captioner wrote, and nobody changed since, is replaced.
+
+    Args:
+        page: the file.
+        query: what was searched for.
+        found: what is shown, at most `MOST` photos of it.
+        where: gives the file of a photo, None if it is missing.
+
+    Returns:
+        What the page shows.
+
+    Raises:
+        OutputError: the file cannot be written, or is somebody else's.
+    """
+    receipts = Receipts()
+    refuse_foreign(page, receipts)
+    with ThreadPoolExecutor() as readers:
+        tiles = list(readers.map(lambda hit: _tile(hit, where(hit), page), found.hits[:MOST]))
+    html = _render(query, found, tiles)
+    try:
+        with receipts.writing(page) as temporary:
+            temporary.write_bytes(html.encode(errors="backslashreplace"))
+    except OSError as problem:
+        raise OutputError(f"{page}: cannot be written ({problem.strerror or problem}).") from None
+    return tiles
+
+
+def refuse_foreign(page: Path, receipts: Receipts | None = None) -> None:
+    """Check that a page would replace nothing that somebody else wrote or changed.
+
+    Raises:
+        OutputError: it would.
+    """
+    if page.exists() and not (page.is_file() and (receipts or Receipts()).own(page)):
+        raise OutputError(f"{page} exists and is not as captioner wrote it; give another name, or rename it.")
+
+
+def _tile(hit: Hit, photo: Path | None, page: Path) -> Tile:
+    caption = hit.captions[0]
+    if photo is None:
+        return Tile(hit.path, caption, problem="not found")
+    link = _link(photo, page.parent)
+    try:
+        small = open_image(photo, draft=-(-_SIDE // 2)).image
+    except ImageError:
+        return Tile(hit.path, caption, link, problem="cannot be read")
+    small.thumbnail((_SIDE, _SIDE))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=75)
+    return Tile(hit.path, caption, link, f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}")
+
+
+def _link(photo: Path, folder: Path) -> str:
+    try:
+        relative = os.path.relpath(photo, folder)
+    except ValueError:  # another drive of Windows
+        return photo.absolute().as_uri()
+    return quote(os.fsencode(Path(relative).as_posix()))  # colons too, so that no name is taken for a scheme
+
+
+def _render(query: str, found: Hits, tiles: Sequence[Tile]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    template = files("captioner.search").joinpath("sheet.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(query=query, found=found, tiles=tiles)

@@ -1,0 +1,1 @@
+"""Captions over HTTP: a photo is posted, and its record as JSON comes back."""
