@@ -68,7 +68,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         choices=["text", "jsonl"],
-        help="what to print (default: text, or nothing with --output or --sidecar);\n"
+        help="what to print (default: text, or nothing if captions are written to files);\n"
         "text: the caption, after PATH and a tab if there are several photos;\n"
         "jsonl: one JSON object per photo",
     )

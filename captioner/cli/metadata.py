@@ -1,4 +1,4 @@
-"""The options about photos' metadata."""
+"""The options for the metadata of photos."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--xmp-sidecar",
         action="store_true",
-        help="write captions into photo.xmp beside each photo; merged if it exists",
+        help="write captions into photo.xmp beside each photo; an existing file is merged",
     )
     group.add_argument(
         "--replace-descriptions", action="store_true", help="also replace descriptions that captioner did not write"
@@ -25,20 +25,20 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse options that do not go together.
+    """Reject invalid combinations of options.
 
     Raises:
-        UsageError: there are such.
+        UsageError: options exclude each other, or one requires another.
     """
     written = options.write_metadata or options.xmp_sidecar
     wrong = {
-        "--write-metadata writes into the photo, --xmp-sidecar beside it; give one of them.": options.write_metadata
+        "--write-metadata and --xmp-sidecar exclude each other; give one of them.": options.write_metadata
         and options.xmp_sidecar,
-        "--replace-descriptions needs --write-metadata or --xmp-sidecar; give one of them too.": not written
+        "--replace-descriptions requires --write-metadata or --xmp-sidecar.": not written
         and options.replace_descriptions,
-        "--skip-described skips what --replace-descriptions replaces; give one of them.": options.skip_described
+        "--skip-described and --replace-descriptions exclude each other; give one of them.": options.skip_described
         and options.replace_descriptions,
-        "- is a photo without a file, so it has no metadata to write; give a PATH.": "-" in options.paths and written,
+        "a photo from standard input has no file for metadata; give its path.": "-" in options.paths and written,
     }
     for message, holds in wrong.items():
         if holds:
@@ -46,7 +46,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def metadata_options(options: argparse.Namespace) -> "MetadataOptions | None":
-    """What happens with the metadata of photos; None if nothing does."""
+    """How to handle metadata; None if no such option is given."""
     from captioner.folders.metadata import MetadataOptions
 
     if not (options.write_metadata or options.xmp_sidecar or options.skip_described):

@@ -254,8 +254,8 @@ class _Work:
     def _tell_problems(self, tell: Callable[[str], None]) -> None:
         sidecars = self.options.sidecars
         for what, problems in (
-            ("photos whose metadata cannot be written", self.metadata.problems if self.metadata else []),
-            ("texts to which no caption can be added", sidecars.problems if sidecars else []),
+            ("photos whose metadata could not be written", self.metadata.problems if self.metadata else []),
+            ("texts to which no caption could be added", sidecars.problems if sidecars else []),
         ):
             for sentence in problems[:_SHOWN_PROBLEMS]:
                 tell(sentence)

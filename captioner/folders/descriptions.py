@@ -1,4 +1,4 @@
-"""The descriptions in a photo's metadata: which there are, whether captioner wrote them, and how to write one."""
+"""The descriptions in a photo's metadata: find them, tell whether captioner wrote them, and write new ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ Tags = Mapping[str, str | list[str]]
 """Name with ExifTool's group → value."""
 
 WRITER = "captioner"
-"""The writer of the description (`photoshop:CaptionWriter`) by which captioner's own are known."""
+"""Value of `photoshop:CaptionWriter` that marks descriptions by captioner."""
 
 _DESCRIPTION, _ALT_TEXT, _WRITER = (
     "XMP-dc:Description",
@@ -19,9 +19,9 @@ _DIGEST, _DIGEST_NOW, _TYPE = "Photoshop:IPTCDigest", "File:CurrentIPTCDigest", 
 _TEXTS = (_DESCRIPTION, _ALT_TEXT, _EXIF, _IPTC, "XMP-tiff:ImageDescription", "PNG:Description")
 
 READ = (*(f"{tag}*" for tag in _TEXTS if tag != _IPTC), "IPTC:all", _WRITER, _DIGEST, _DIGEST_NOW, _TYPE)
-"""What has to be read of a file; the languages of a text are tags of their own."""
+"""Tags to read; each language of a text is a separate tag."""
 
-# What cameras and phones write into each of their photos is nobody's description.
+# Cameras and phones write these into every photo, so they are not descriptions.
 _CAMERAS = frozenset(
     """
     OLYMPUS DIGITAL CAMERA|MINOLTA DIGITAL CAMERA|KONICA MINOLTA DIGITAL CAMERA|SONY DSC|DIGITAL CAMERA|DCIM|SAMSUNG
@@ -31,8 +31,8 @@ _CAMERAS = frozenset(
     .replace("\n", "|")
     .split("|")
 )
-_WITH_IPTC = ("JPEG", "TIFF")  # in other formats hardly any program looks for it
-_LONGEST_IPTC = 2000  # bytes of a caption
+_WITH_IPTC = ("JPEG", "TIFF")  # in other formats, few programs read IPTC
+_LONGEST_IPTC = 2000  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +40,10 @@ class Described:
     """The descriptions of one file.
 
     Attributes:
-        tags: what was read.
-        texts: all of them; empty if there is none.
-        own: whether captioner wrote them, and nobody changed one since. Captioner writes the same text everywhere; a
-            program that changes a description does not.
+        tags: the tags that were read.
+        texts: the descriptions; empty if there are none.
+        own: whether captioner wrote them and none was changed since. Captioner writes the same text to all fields;
+            programs that edit a description change only some of them.
     """
 
     tags: Tags
@@ -52,12 +52,12 @@ class Described:
 
     @property
     def foreign(self) -> bool:
-        """Whether there is a description that captioner did not write."""
+        """Whether there is a description that captioner did not write, or that was changed."""
         return bool(self.texts) and not self.own
 
 
 def described(tags: Tags) -> Described:
-    """Find the descriptions among tags that were read as `READ` says."""
+    """Find the descriptions in the tags of `READ`."""
     found = {name: str(value).strip() for name, value in tags.items() if name.startswith(_TEXTS)}
     if found.get(_EXIF) in _CAMERAS:
         del found[_EXIF]
@@ -67,19 +67,19 @@ def described(tags: Tags) -> Described:
 
 
 def assignments(text: str, language: str, before: Described, *, in_photo: bool) -> Iterator[tuple[str, str]]:
-    """What ExifTool is to write for a description.
+    """The tags to write for a description.
 
     Args:
         text: the description.
-        language: of it, two letters.
-        before: what is there and gives way.
-        in_photo: in EXIF and IPTC, too, which an XMP sidecar has not.
+        language: its two-letter code.
+        before: the existing descriptions, which are replaced.
+        in_photo: also write EXIF and IPTC, which XMP sidecars do not have.
 
     Yields:
-        Tag and value; an empty value deletes.
+        Tag and value; an empty value deletes the tag.
     """
     for tag in (_DESCRIPTION, _ALT_TEXT):
-        yield tag, ""  # in all languages
+        yield tag, ""  # delete all languages
         yield tag, text
         yield f"{tag}-{language}", text
     if before.texts or not before.tags.get(_WRITER):
@@ -91,7 +91,7 @@ def assignments(text: str, language: str, before: Described, *, in_photo: bool) 
 
 
 def _iptc(text: str, tags: Tags) -> Iterator[tuple[str, str]]:
-    """The same in IPTC, whose texts are all in one encoding: it is changed only if that changes no other text."""
+    """The same for IPTC. All its texts share one encoding, which is changed only if no other text would change."""
     if tags.get(_TYPE) not in _WITH_IPTC:
         return
     others = [value for name, value in tags.items() if name.startswith("IPTC:") and name not in {_IPTC, _CHARSET}]
@@ -104,5 +104,5 @@ def _iptc(text: str, tags: Tags) -> Iterator[tuple[str, str]]:
         if may_be_utf8 and not (others and text.isascii()):
             yield _CHARSET, "UTF8"
         yield _IPTC, text
-    if _DIGEST in tags and tags[_DIGEST] == tags.get(_DIGEST_NOW):  # else Photoshop would prefer IPTC to XMP
+    if _DIGEST in tags and tags[_DIGEST] == tags.get(_DIGEST_NOW):  # otherwise Photoshop would ignore XMP and read IPTC
         yield _DIGEST, "new"

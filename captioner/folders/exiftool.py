@@ -1,7 +1,7 @@
-"""ExifTool, which reads and writes the metadata of photos, as one process that stays open.
+"""Read and write the metadata of photos with ExifTool, as one process that stays open.
 
-ExifTool never writes to a user's file: it edits copies in a folder of its own, so that a kill leaves nothing half
-written, and no file name can be taken for an option.
+ExifTool never writes to a user's file: it edits copies in a temporary folder. So a killed process never leaves a
+partly written photo, and no file name is mistaken for an option.
 """
 
 import contextlib
@@ -22,34 +22,35 @@ from typing import IO, Any, Self
 from captioner.errors import UsageError
 
 OLDEST = 12.40
-"""The version that writes alt texts; Ubuntu 22.04 has it."""
+"""The oldest supported version, that of Ubuntu 22.04; older ones cannot write alt texts."""
 INSTALL = (
     "apt install libimage-exiftool-perl (Debian, Ubuntu), brew install exiftool (macOS), or "
     "winget install OliverBetz.ExifTool (Windows)"
 )
 _LONGEST = 120.0  # seconds for one file
-_WAIT = 5.0  # seconds for the process to end by itself
+_WAIT = 5.0  # seconds for the process to exit after it was told to
 
-# Without its parent, ExifTool would wait for commands forever: at the end of its input it is told to stop.
+# If captioner is killed, ExifTool would wait for commands forever, so the end of its input is turned into the command
+# to stop.
 _UNTIL_THE_END = '{ cat; printf "%s\\n" -stay_open False; } | exec "$0" "$@"'
 
 
 class ExifToolError(Exception):
-    """Why ExifTool could not do something, without the name of the file."""
+    """An error of ExifTool; the message does not name the file."""
 
 
 class ExifTool:
-    """A running ExifTool; a context, because the process ends with it.
+    """An ExifTool process that ends with the `with` block.
 
     Attributes:
-        folder: an empty folder in which files can be edited.
+        folder: a temporary folder for the files to edit.
     """
 
     def __init__(self) -> None:
-        """Find the program; it is started when it is first needed.
+        """Find the program; it is started on first use.
 
         Raises:
-            UsageError: it is not installed, or too old.
+            UsageError: ExifTool is not installed, or too old.
         """
         self._program = _program()
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,11 +73,11 @@ class ExifTool:
         """Read some tags of a file.
 
         Args:
-            path: of the file.
-            tags: their names with their groups, such as `XMP-dc:Description*`.
+            path: the file.
+            tags: names with groups, such as `XMP-dc:Description*`.
 
         Returns:
-            Name with group → value; tags that the file lacks are missing. Numbers stay as they are written.
+            Name with group → value, for tags that the file has. Numbers are strings, as written in the file.
 
         Raises:
             ExifToolError: the file cannot be read.
@@ -89,14 +90,15 @@ class ExifTool:
         return rows[0]
 
     def write(self, path: Path, values: Sequence[tuple[str, str]]) -> None:
-        """Set tags of a file, and change nothing else in it.
+        """Set tags of a file without changing anything else in it.
 
         Args:
-            path: of a file in `folder`; one that ends with .xmp is made if need be.
-            values: name with group, and new value; an empty one deletes the tag. The last of one name counts.
+            path: a file in `folder`; a file that ends in .xmp is created if it does not exist.
+            values: name with group, and new value; an empty value deletes the tag. If a name is repeated, its last
+                value is used.
 
         Raises:
-            ExifToolError: ExifTool cannot write it; the file is as it was.
+            ExifToolError: ExifTool cannot write the file, which is unchanged.
         """
         settings = [f"-{tag}={_escaped(value)}" for tag, value in values]
         answer, problems = self._ask(["-E", "-overwrite_original", *settings, str(path)])
@@ -104,7 +106,7 @@ class ExifTool:
             raise ExifToolError(_first(problems))
 
     def _safe(self, path: str) -> str:
-        """A name of a file that is one line, and not taken for an option."""
+        """A path to the file that is a single line and cannot be mistaken for an option."""
         whole = os.path.abspath(path)
         if not {"\n", "\r"} & set(whole):
             return whole
@@ -114,7 +116,7 @@ class ExifTool:
         return str(link)
 
     def _ask(self, arguments: Sequence[str]) -> tuple[str, str]:
-        """What ExifTool answers, and what it complains about."""
+        """Send a command; returns ExifTool's standard output and standard error."""
         process = self._running()
         assert process.stdin is not None
         assert self._errors is not None
@@ -131,7 +133,7 @@ class ExifTool:
             clock.cancel()
         if answer is None:
             self._stop()
-            raise ExifToolError(f"ExifTool stopped, or took more than {_LONGEST:g} seconds")
+            raise ExifToolError(f"ExifTool stopped or took more than {_LONGEST:g} seconds")
         self._errors.seek(0)
         problems = self._errors.read().decode("utf-8", "replace")
         self._errors.seek(0)
@@ -149,7 +151,7 @@ class ExifTool:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                # Ctrl-C is for captioner, which finishes what it has started.
+                # Ctrl-C must not reach ExifTool: captioner finishes the photos that it has started.
                 start_new_session=sys.platform != "win32",
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
@@ -175,18 +177,20 @@ class ExifTool:
 def _program() -> str:
     program = shutil.which("exiftool")
     if program is None:
-        raise UsageError(f"metadata needs ExifTool, which is not installed; install it with: {INSTALL}.")
+        raise UsageError(f"ExifTool is required for metadata, but is not installed; install it with: {INSTALL}.")
     try:
         version = subprocess.run([program, "-ver"], capture_output=True, text=True, timeout=60, check=True).stdout
         if float(version) >= OLDEST:
             return program
     except (OSError, ValueError, subprocess.SubprocessError):
-        raise UsageError(f"{program} does not start; install ExifTool again: {INSTALL}.") from None
-    raise UsageError(f"{program} is version {version.strip()}, and {OLDEST} or newer is needed: {INSTALL}.")
+        raise UsageError(f"{program} does not start; reinstall ExifTool with: {INSTALL}.") from None
+    raise UsageError(
+        f"{program} is version {version.strip()}, but {OLDEST:.2f} or newer is required; update it with: {INSTALL}."
+    )
 
 
 def _answer(process: "subprocess.Popen[bytes]") -> bytes | None:
-    """All lines of an answer; None if the process ended before the last one."""
+    """Read a complete answer; None if the process exited before its end."""
     assert process.stdout is not None
     lines: list[bytes] = []
     for line in process.stdout:
@@ -205,14 +209,14 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _escaped(value: str) -> str:
-    """A value as HTML, on one line, as ExifTool's option -E takes it."""
+    """Escape a value as HTML on a single line, for ExifTool's option -E."""
     return html.escape(value, quote=False).replace("\n", "&#10;").replace("\r", "&#13;")
 
 
 def _first(problems: str) -> str:
-    """The first error of ExifTool's, without the name of the file."""
+    """The first error in ExifTool's standard error, without the name of the file."""
     lines = [line.strip() for line in problems.splitlines() if line.strip()]
     line = next((line for line in lines if line.startswith("Error")), lines[0] if lines else "ExifTool gave no reason")
     if "not supported" in line:
-        return "ExifTool cannot write into files of this kind"
+        return "ExifTool cannot write to this file format"
     return line.removeprefix("Error: ").removeprefix("[minor] ").rpartition(" - ")[0] or line

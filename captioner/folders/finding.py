@@ -285,7 +285,7 @@ class _Search:
             self._passed.folders += is_folder and not self._wanted.recursive
 
     def _paired(self, folder: _Folder, names: list[str]) -> set[str]:
-        """Camera raw files beside a photo of the same name that is found."""
+        """Camera raw files to skip, because a photo with the same name is found."""
         if self._wanted.raw_pairs == "both" or not suffixes() & RAW:
             return set()
         inside = f"{folder.relative}/" if folder.relative else ""

@@ -1,4 +1,4 @@
-"""A caption added to a person's text, which stays as it is to the byte; and taken out again."""
+"""Add captions to existing texts, whose bytes are kept, and remove them again."""
 
 import codecs
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ _SEPARATOR = ", "  # as in lists of tags
 
 
 class MergeError(Exception):
-    """Why nothing can be added to a text, without the name of its file."""
+    """Nothing can be added to a text; the message does not name the file."""
 
 
 def add(data: bytes, sentences: Sequence[str], place: Place) -> tuple[bytes, str]:
-    """Add sentences to a text: after a comma to a text of one line, as lines of their own to a text of several.
+    """Add sentences to a text: separated by a comma if it is one line, otherwise as separate lines.
 
     Args:
-        data: the text in UTF-8 or as its byte-order mark says, or in any other encoding that has ASCII's letters if
-            the sentences have no others.
-        sentences: what is added; before a comma they lose their full stop.
-        place: behind the text, but before its last line end; or before the text.
+        data: the text in UTF-8 or the encoding of its byte-order mark. If the sentences are ASCII, any encoding that
+            extends ASCII is accepted.
+        sentences: the sentences to add; before a comma, their full stop is omitted.
+        place: after the text, but before its last line ending; or before the text.
 
     Returns:
-        The new text, and what was added.
+        The new text, and the part that was added.
 
     Raises:
-        MergeError: the text's encoding is unknown, and matters.
+        MergeError: the encoding of the text is unknown, but required.
     """
     mark, codec = _encoding(data)
     try:
@@ -44,7 +44,7 @@ def add(data: bytes, sentences: Sequence[str], place: Place) -> tuple[bytes, str
 
 
 def remove(data: bytes, added: str, place: Place) -> bytes | None:
-    """The text without what `add` added to it; None if that is no longer there."""
+    """The text without what `add` added; None if that part was changed."""
     mark, codec = _encoding(data)
     try:
         text = data[len(mark) :].decode(codec)
@@ -82,7 +82,7 @@ def _line_end(text: str) -> str:
 
 
 def _encoding(data: bytes) -> tuple[bytes, str]:
-    """The byte-order mark of a text, and the codec of what follows it."""
+    """The byte-order mark of a text, and the codec of the rest."""
     name = encoding_of(data)
     if name == "utf-8-sig":
         return codecs.BOM_UTF8, "utf-8"

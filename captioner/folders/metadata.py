@@ -1,4 +1,4 @@
-"""Captions in the metadata of photos, or in XMP sidecars; descriptions of other people are kept."""
+"""Write captions into the metadata of photos, or into XMP sidecars; keep descriptions by other authors."""
 
 import os
 import shutil
@@ -17,23 +17,21 @@ from captioner.folders.receipts import Receipts
 from captioner.text import ENGLISH
 
 Outcome = Literal["written", "same", "foreign", "failed"]
-"""What became of a caption: written; there already; not written, because the photo has somebody else's description; or
-impossible to write.
-"""
+"""Result of writing a caption; `same`: already present, `foreign`: skipped to keep a description by another author."""
 _BEFORE, _TEXT = "before", "description"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetadataOptions:
-    """What happens with the metadata of photos.
+    """How to handle the metadata of photos.
 
     Attributes:
-        target: where captions are written: into the `photo` (camera raw files are never changed, they get a sidecar),
-            into an `xmp` sidecar, or nowhere.
-        replace: descriptions that captioner did not write, too.
+        target: where to write captions: into the `photo` (for camera raw files, which are never changed, into a
+            sidecar), into an `xmp` sidecar, or nowhere.
+        replace: also replace descriptions that captioner did not write.
         skip_described: do not caption photos that have a description.
-        xmp_name: what XMP sidecars are called; see `captioner.folders.naming.Beside`.
-        xmp_directory: the top of their tree; None puts each beside its photo.
+        xmp_name: template of the names of XMP sidecars; see `captioner.folders.naming.Beside`.
+        xmp_directory: root of the XMP sidecars' tree; None puts each beside its photo.
     """
 
     target: Literal["photo", "xmp"] | None = None
@@ -47,12 +45,12 @@ class Metadata:
     """Reads and writes the metadata of photos.
 
     Attributes:
-        options: what happens with them.
-        problems: a sentence about each photo whose metadata could not be written.
+        options: what to read and write.
+        problems: one message per photo whose metadata could not be written.
     """
 
     def __init__(self, options: MetadataOptions, exiftool: ExifTool, receipts: Receipts) -> None:
-        """Take the running program, and where it is noted what was written."""
+        """Store the running program, and the receipts that record what was written."""
         self.options = options
         self.problems: list[str] = []
         self._exiftool = exiftool
@@ -61,14 +59,14 @@ class Metadata:
         self._by_stem, self._by_name = Beside(name="{stem}.xmp"), Beside(name="{name}.xmp")
 
     def is_described(self, photo: Found) -> bool:
-        """Whether a photo has a description, by whomever: in itself, or in an XMP sidecar."""
+        """Whether a photo has a description by any author, in its own metadata or in an XMP sidecar."""
         try:
             return any(self._read(path).texts for path in self._files(photo))
-        except ExifToolError:  # whoever captions it finds out more
+        except ExifToolError:  # captioning the photo will report the problem
             return False
 
     def write(self, photo: Found, row: Row) -> Outcome:
-        """Write a photo's caption where the options say, at once or not at all."""
+        """Write a photo's caption atomically to the target in the options."""
         path, text = Path(photo.path), str(row["caption"])
         target = self._target(photo)
         try:
@@ -84,17 +82,17 @@ class Metadata:
             self._edit(target, values, text)
         except (OSError, ExifToolError) as problem:
             reason = getattr(problem, "strerror", None) or problem
-            advice = "check that the file is whole"
+            advice = "check that the file is not damaged"
             if isinstance(problem, OSError):
-                advice = "check that its folder may be written and has room"
+                advice = "check that the folder is writable and the disk is not full"
             elif target == path:
-                advice = "--xmp-sidecar writes a file beside it instead"
+                advice = "use --xmp-sidecar to write a file beside it instead"
             self.problems.append(f"cannot write the metadata of {photo.path!a}: {reason}; {advice}.")
             return "failed"
         return "written"
 
     def _target(self, photo: Found) -> Path:
-        """The file into which a photo's caption is written; a sidecar that is there is preferred to a new one."""
+        """The file to which a photo's caption is written; existing sidecars are preferred to new ones."""
         path = Path(photo.path)
         if self.options.target == "photo" and path.suffix.lower() not in RAW:
             return path
@@ -110,18 +108,18 @@ class Metadata:
         return described(self._exiftool.read(path, READ))
 
     def _is_noted(self, path: Path, text: str) -> bool:
-        """Whether a file is as captioner wrote it, with that description; ExifTool need not be asked."""
+        """Whether captioner wrote this description and the file is unchanged, according to the receipts."""
         note = self._receipts.last(path)
         return note.get(_TEXT) == text and path.exists() and not fingerprint.changed(path, note[FINGERPRINT])
 
     def _edit(self, path: Path, values: list[tuple[str, str]], text: str) -> None:
-        """Have a copy edited that then takes the file's place, with its mode, its times and a receipt."""
+        """Edit a copy, and replace the file by it, keeping mode and times and adding a receipt."""
         copy = self._exiftool.folder / ("copy.xmp" if path.suffix.lower() == ".xmp" else "copy")
         copy.unlink(missing_ok=True)
         before = fingerprint.take(path)
         if before:
             if not path.stat().st_mode & 0o222:
-                raise ExifToolError("it is write-protected")
+                raise ExifToolError("the file is write-protected")
             shutil.copyfile(path, copy)
         self._exiftool.write(copy, values)
         after = {"bytes": copy.stat().st_size, "digest": fingerprint.digest(copy)}
@@ -134,11 +132,11 @@ class Metadata:
             if before:
                 shutil.copystat(path, temporary)
                 if fingerprint.look(path) != {key: before[key] for key in ("bytes", "modified")}:
-                    raise ExifToolError("another program has just changed it")
+                    raise ExifToolError("another program changed the file at the same time")
 
 
 def only_described(path: str, recorded: Fingerprint | None, receipts: Receipts) -> bool:
-    """Whether a file is the photo that was recorded, with nothing changed but its metadata, by captioner."""
+    """Whether a file is the recorded photo, changed only by captioner writing metadata."""
     notes = receipts.all(Path(path))
     if not notes or recorded is None or fingerprint.changed(path, notes[-1].get(FINGERPRINT) or {}):
         return False

@@ -119,12 +119,12 @@ def text_name(name: str, shared: set[str], template: str = "{stem}.txt") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """Where the files are that belong to photos, one to each.
+    """Paths of sidecars, one per photo.
 
     Attributes:
-        name: what each is called: `{stem}` stands for the photo's name without its suffix, `{name}` for the whole name,
-            which also takes the place of `{stem}` where several photos of a folder have the same.
-        directory: the top of their tree; None puts each beside its photo.
+        name: template of the file name: `{stem}` is the photo's name without suffix, `{name}` the whole name, which
+            also replaces `{stem}` where several photos of a folder share a stem.
+        directory: root of the sidecars' tree; None puts each beside its photo.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Beside:
     _stems: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict, init=False, repr=False)
 
     def path(self, photo: Found) -> Path:
-        """The file that belongs to a photo."""
+        """The sidecar of a photo."""
         whole = Path(photo.path) if self.directory is None else self.directory / photo.relative
         folder = str(Path(photo.path).parent)
         if folder not in self._stems:
@@ -142,13 +142,15 @@ class Beside:
 
 
 def is_usual(name: str) -> bool:
-    """Whether a photo is of a kind that is always read."""
+    """Whether a photo is in a format that needs no extra package."""
     return PurePath(name).suffix.lower() not in _EXTRA
 
 
 def _shared_stems(folder: Path) -> tuple[set[str], set[str]]:
-    """Stems of several photos of a folder, of those that are always read, and of all: so all runs give a photo the
-    same file, whichever photos are to be captioned and whichever packages are installed.
+    """Stems shared by several photos of a folder: photos in the usual formats, and all photos.
+
+    Photos that are not captioned count too, and so do formats whose package is missing, so that sidecar names are the
+    same in all runs.
     """
     try:
         names = [path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES | _EXTRA]

@@ -17,7 +17,7 @@ from captioner.folders import fingerprint
 
 NAME = ".captioner.jsonl"
 ADDED = "added"
-"""The fact of a file that is a person's, to which captioner only added this text."""
+"""Key of the text that captioner added to a file by another author."""
 _FOLDERS_IN_MEMORY = 8
 
 
@@ -49,7 +49,7 @@ class Receipts:
         return found[-1] if found else {}
 
     def all(self, path: Path) -> Sequence[Mapping[str, Any]]:
-        """The facts with which a file was ever written, oldest first."""
+        """The facts stored each time a file was written, oldest first."""
         return self._of(path.parent).get(path.name, [])
 
     @contextlib.contextmanager

@@ -274,7 +274,7 @@ class Run:
         return None
 
     def _describe(self, photo: Found, row: Row) -> None:
-        """Write a caption into the photo's metadata, if that is wanted."""
+        """Write a caption into the photo's metadata, if the options say so."""
         if self._metadata is None or not self._writes_metadata or row["error"] is not None:
             return
         match self._metadata.write(photo, row):

@@ -88,9 +88,7 @@ class Sidecars:
         return self.receipts.last(self.path(photo))
 
     def row(self, photo: Found) -> Row | None:
-        """The record with which a photo's sidecar was written, as far as the sidecar holds it; None if it is not as
-        captioner wrote it.
-        """
+        """The part of a photo's record that its sidecar holds; None if the sidecar is not captioner's own."""
         if not self.own(photo):
             return None
         last = self.last(photo)
@@ -132,7 +130,7 @@ class Sidecars:
         return True
 
     def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:
-        """What is to be in a sidecar, and what its receipt says about a text of a person's in it.
+        """The new content of a sidecar, and the receipt's facts about a text by another author in it.
 
         Raises:
             MergeError: nothing can be added to the existing text.

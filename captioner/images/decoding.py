@@ -171,7 +171,7 @@ def _decode(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int
 
 
 def _read_by(other: OtherReaderError, data: bytes, limits: ImageLimits, draft: int | None, held: int) -> Photo:
-    """Read a file with a package that may not be installed."""
+    """Decode a file with an extra package, which may not be installed."""
     try:
         picture, size = import_module(f"captioner.images.{other.reader}").read(data, limits, draft, held)
         if not isinstance(picture, bytes):
@@ -181,10 +181,10 @@ def _read_by(other: OtherReaderError, data: bytes, limits: ImageLimits, draft: i
         raise
     except ImportError:
         raise RefusedError(
-            f"it is not a photo in a known format but {other.name}; to read it: pip install 'captioner[formats]'"
+            f"it is not a photo in a known format, but {other.name}; to read it, run: pip install 'captioner[formats]'"
         ) from None
     except Exception as error:
-        raise RefusedError(f"it is {other.name} that cannot be read; save it as JPEG or PNG") from error
+        raise RefusedError(f"it is {other.name} that is damaged or not supported; save it as JPEG or PNG") from error
     return photo if other.reader == "jxl" else replace(photo, width=size[0], height=size[1])
 
 
@@ -210,7 +210,7 @@ def _encoded(file: io.BytesIO) -> _Encoded:
 def _check_effort(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
     """Reject files that take much more time or memory to decode than their size suggests."""
     if encoded.kind == "JPEG 2000" and image.size != encoded.container.size:
-        raise RefusedError("its JPEG 2000 headers contradict each other; download or copy it again")
+        raise RefusedError("it is a JPEG 2000 file with two different sizes in its headers; download or copy it again")
     if encoded.directory and encoded.directory.tile > limits.max_pixels:
         raise RefusedError("it is a TIFF with huge tiles; save it again as a standard TIFF")
     if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:

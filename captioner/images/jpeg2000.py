@@ -1,17 +1,17 @@
-"""JPEG 2000: what its codestream says about its size, which may be more than the file around it says."""
+"""Check JPEG 2000 files: the codestream may be larger than the header of the file claims."""
 
 from captioner.images.containers import Bare, boxes
 from captioner.images.limits import RefusedError
 
 _START = b"\xff\x4f\xff\x51"
-_MOST_TILES = 10_000  # each takes some kilobytes before it is decoded
+_MOST_TILES = 10_000  # each allocates some kilobytes before decoding
 
 
 def bare(data: bytes) -> Bare:
-    """Check a file; nothing has to be stripped, because the decoder reads no metadata.
+    """Check a file. Its metadata need not be removed, because the decoder ignores it.
 
     Raises:
-        RefusedError: its header is damaged, or it is of a kind that takes far more memory than its size says.
+        RefusedError: the header is damaged, or decoding would need much more memory than the size suggests.
     """
     start = 0
     if not data.startswith(_START):
@@ -20,9 +20,9 @@ def bare(data: bytes) -> Bare:
     right, bottom, left, top, tile_width, tile_height = numbers[:6]
     channels = int.from_bytes(data[start + 40 : start + 42])
     if data[start : start + 4] != _START or right <= left or bottom <= top or not tile_width or not tile_height:
-        raise RefusedError("it is not a photo that can be read: its JPEG 2000 header is damaged; give another copy")
+        raise RefusedError("it is not a photo, or its JPEG 2000 header is damaged; download or copy it again")
     if channels > 4:
-        raise RefusedError(f"it is a JPEG 2000 of {channels} channels, which is not supported; save it as JPEG or PNG")
+        raise RefusedError(f"it is a JPEG 2000 file with {channels} channels; save it as JPEG or PNG")
     if -(-right // tile_width) * -(-bottom // tile_height) > _MOST_TILES:
-        raise RefusedError(f"it is a JPEG 2000 of more than {_MOST_TILES} tiles; save it again as an ordinary one")
+        raise RefusedError(f"it is a JPEG 2000 file with more than {_MOST_TILES:,} tiles; save it as JPEG or PNG")
     return Bare(data=data, size=(right - left, bottom - top))

@@ -1,4 +1,4 @@
-"""JPEG XL, by libjxl (package pillow-jxl-plugin), of which only the decoder is used."""
+"""Decode JPEG XL with libjxl (package pillow-jxl-plugin, of which only the decoder is used)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _DECODING = 16
-"""Bytes a pixel while it is decoded, measured at 8 bits RGB, with room for alpha."""
-_LENGTHS = 9, 13, 18, 30  # bits in which a side may be written
+"""Bytes per pixel while decoding, measured for 8-bit RGB and rounded up to allow for alpha."""
+_LENGTHS = 9, 13, 18, 30  # possible numbers of bits for a side
 _RATIOS = (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)  # of width to height
 
 
@@ -20,12 +20,12 @@ def read(data: bytes, limits: ImageLimits, draft: int | None, held: int) -> tupl
     """Read a JPEG XL file; see `captioner.images.raw.read`.
 
     Returns:
-        The picture, upright, or the bytes of the JPEG of which the file was made without loss; and width and height.
+        The upright picture, or the bytes of the JPEG that was losslessly recompressed; and width and height.
 
     Raises:
-        RefusedError: it is beyond the limits, or its header is damaged.
+        RefusedError: the photo exceeds the limits, or its header is damaged.
         ImportError: pillow-jxl-plugin is not installed.
-        Exception: whatever libjxl raises about what it cannot read.
+        Exception: any error of libjxl about damaged or unsupported files.
     """
     from PIL import Image
     from pillow_jxl import Decoder
@@ -40,16 +40,16 @@ def read(data: bytes, limits: ImageLimits, draft: int | None, held: int) -> tupl
             return bytes(pixels), size
         size = header.width, header.height
         if header.mode == "F;16":
-            raise RefusedError("it is a JPEG XL of 16-bit floats, which is not supported; save it as JPEG or PNG")
+            raise RefusedError("it is a JPEG XL file of 16-bit floats, which is not supported; save it as JPEG or PNG")
         return Image.frombytes(header.mode, size, pixels), size
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    """Width and height by the header, before anything is decoded."""
+    """Width and height according to the header, without decoding."""
     start = _codestream(data)
     bits = _Bits(data[start + 2 : start + 18])
     if data[start : start + 2] != b"\xff\x0a":
-        raise RefusedError("it is not a photo that can be read: its JPEG XL header is damaged; give another copy")
+        raise RefusedError("it is not a photo, or its JPEG XL header is damaged; download or copy it again")
     small = bits.take(1)
     height = 8 * (bits.take(5) + 1) if small else bits.side()
     ratio = bits.take(3)
@@ -60,16 +60,16 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _codestream(data: bytes) -> int:
-    """Where the picture begins: at once, or in a box."""
+    """Offset of the codestream, which may be in a box."""
     if data.startswith(b"\0\0\0\x0c"):
         for name, start, _ in boxes(data, 0, len(data)):
             if name in {b"jxlc", b"jxlp"}:
-                return start + 4 * (name == b"jxlp")  # the number of a part
+                return start + 4 * (name == b"jxlp")  # after the part number
     return 0
 
 
 class _Bits:
-    """Numbers of some bits each, the lowest bit first."""
+    """Reads numbers of given bit lengths, lowest bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._left = int.from_bytes(data, "little")

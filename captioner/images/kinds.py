@@ -91,7 +91,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def reader_of(name: str | None) -> str | None:
-    """The module that reads files of a name (see `name_of`) by a package of its own; None if there is none."""
+    """The module for a format that needs an extra package, by its `name_of`; None for other formats."""
     if name == JPEG_XL:
         return "jxl"
     return "raw" if name and name.startswith(_RAW) else None

@@ -15,11 +15,11 @@ class RefusedError(Exception):
 
 
 class OtherReaderError(RefusedError):
-    """A file is of a kind that is read by a package of its own.
+    """The format of a file needs an extra package.
 
     Attributes:
-        name: what people call such a file.
-        reader: the module of this room that reads it: `raw` or `jxl`.
+        name: name of the format, with article.
+        reader: the module of `captioner.images` that reads it: `raw` or `jxl`.
     """
 
     def __init__(self, name: str, reader: str) -> None:

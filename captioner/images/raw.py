@@ -1,5 +1,5 @@
-"""Camera raw files, by LibRaw (package rawpy): the preview in the file if it is big enough, else half-size
-development.
+"""Decode camera raw files with LibRaw (package rawpy): the embedded preview if it is large enough, otherwise the raw
+data at half size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import rawpy
 
 _DEVELOPING = 6
-"""Bytes a pixel of the raw photo while it is developed at half its size, measured."""
+"""Measured bytes per pixel of the full-size photo during half-size development."""
 _CHATTER = re.compile(rb"(unknown file: |Premature end of JPEG|Corrupt JPEG data).*\n?")
 _QUIET = threading.Lock()
 
@@ -31,17 +31,17 @@ def read(data: bytes, limits: ImageLimits, draft: int | None, held: int) -> tupl
 
     Args:
         data: the file.
-        limits: what is refused.
+        limits: limits on the photo.
         draft: see `captioner.images.open_image`.
-        held: bytes of `DECODING` that are held for the file.
+        held: bytes of `DECODING` that the caller already holds.
 
     Returns:
-        The preview as a JPEG, or the developed picture in RGB, upright; and the photo's upright width and height.
+        The preview as a JPEG, or the developed upright RGB picture; and the photo's upright width and height.
 
     Raises:
-        RefusedError: it is beyond the limits.
+        RefusedError: the photo exceeds the limits.
         ImportError: rawpy is not installed.
-        Exception: whatever LibRaw raises about what it cannot read.
+        Exception: any error of LibRaw about damaged or unsupported files.
     """
     import rawpy
 
@@ -60,7 +60,7 @@ def read(data: bytes, limits: ImageLimits, draft: int | None, held: int) -> tupl
 
 
 def _preview(raw: rawpy.RawPy, wanted: int) -> bytes | None:
-    """The preview in the file, a JPEG whose shorter side has so many pixels; None if there is none."""
+    """The embedded JPEG preview if its shorter side has at least `wanted` pixels, else None."""
     import rawpy
 
     try:
@@ -80,14 +80,14 @@ def _preview(raw: rawpy.RawPy, wanted: int) -> bytes | None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep LibRaw, and libjpeg in it, from writing about broken files on standard error, which they do past Python.
+    """Discard the warnings about damaged files that LibRaw and its libjpeg print on standard error.
 
-    What others write there meanwhile appears at the end.
+    They bypass `sys.stderr`. Output of other threads is delayed until the end of the block.
     """
     with _QUIET, tempfile.TemporaryFile() as caught:
         try:
             real = os.dup(2)
-        except OSError:  # it is closed
+        except OSError:  # standard error is closed
             yield
             return
         os.dup2(caught.fileno(), 2)

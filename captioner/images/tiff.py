@@ -81,7 +81,7 @@ class _File:
         return value.to_bytes(size, self.order)
 
     def entries(self) -> dict[int, bytes]:
-        """Tag → entry; also sees where the next directory is."""
+        """Tag → entry; also sets `following`."""
         count = self.number(self.read(self.start, self.counted))
         data = self.read(self.start + self.counted, min(count, 65_535) * self.entry)
         self.following = self.number(self.read(self.start + self.counted + count * self.entry, self.inline))
@@ -140,7 +140,7 @@ def clean(file: io.BytesIO) -> Directory:
 
 
 def turn_to(file: io.BytesIO, start: int) -> Directory:
-    """Make the page whose directory is at `start` the first one, and rewrite its directory; see `clean`."""
+    """Make the page with the directory at `start` the first page, and rewrite its directory; see `clean`."""
     tiff = _File(file)
     file.seek(8 if tiff.big else 4)
     file.write(tiff.packed(start, 8 if tiff.big else 4))

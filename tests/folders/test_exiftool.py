@@ -26,9 +26,15 @@ def test_where_it_is_missing_or_old_it_is_said_before_the_work(
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     assert caption("--write-metadata", "--output", "c.jsonl") == 2
-    assert "metadata needs ExifTool, which is not installed; install it with: apt install" in capsys.readouterr().err
+    assert (
+        "ExifTool is required for metadata, but is not installed; install it with: apt install"
+        in capsys.readouterr().err
+    )
     program = programs / "exiftool"
-    for script, sentence in (("echo 11.88", "is version 11.88, and"), ("exit 1", "does not start")):
+    for script, sentence in (
+        ("echo 11.88", "is version 11.88, but 12.40 or newer is required"),
+        ("exit 1", "does not start"),
+    ):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         assert caption("--write-metadata", "--output", "c.jsonl") == 2

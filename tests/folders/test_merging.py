@@ -1,4 +1,4 @@
-"""Captions added to texts of people: what they wrote stays to the byte, and nothing is added twice."""
+"""Captions added to existing texts, whose bytes are kept; nothing is added twice."""
 
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def test_what_a_person_wrote_is_never_replaced(folder: Path, fake: Fake, capsys:
     assert (folder / "1.txt").read_text() == "max, A picture 9 wide"
     assert (folder / "2.txt").read_text() == "rex, A car"
     assert (folder / "4.txt").read_text() == "rex, A picture 12 wide"
-    assert "1 sidecars stood there already and were kept" in capsys.readouterr().err
+    assert "kept 1 existing sidecar that captioner did not write" in capsys.readouterr().err
 
 
 def test_a_text_to_which_nothing_can_be_added_is_told(

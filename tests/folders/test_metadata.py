@@ -143,8 +143,8 @@ def test_a_run_writes_captions_once_and_knows_the_photos_again(
     words = ("--write-metadata", "--output", "c.jsonl")
     assert caption(*words) == 1  # 3.jpg is broken
     told = capsys.readouterr().err
-    assert "8 captions written into metadata\n" in told
-    assert "1 description that captioner did not write was kept" in told
+    assert "wrote 8 captions into metadata\n" in told
+    assert "kept 1 description that captioner did not write; replace with --replace-descriptions" in told
     assert descriptions(folder / "1.jpg") == {"A photo 9 wide"}
     assert descriptions(folder / "4.jpg") == {"By hand."}
     before = contents(folder)
@@ -185,12 +185,12 @@ def test_described_photos_can_be_skipped(folder: Path, fake: Fake, capsys: pytes
     exiftool("-XMP-dc:Description=By hand.", folder / "5.xmp")
     exiftool("-XMP-dc:Subject=dog", folder / "6.xmp")
     assert caption("--write-metadata", "--skip-described") == 1
-    assert "3 of those skipped" not in (told := capsys.readouterr().err)
-    assert "2 of those skipped have a description already (--skip-described)" in told
+    assert "3 skipped photos" not in (told := capsys.readouterr().err)
+    assert "2 skipped photos already had a description (--skip-described)" in told
     assert fake.seen == 7
     assert caption("--write-metadata", "--skip-described") == 1  # needs no journal
     assert fake.seen == 7
-    assert "9 of those skipped have a description" in capsys.readouterr().err
+    assert "9 skipped photos already had a description" in capsys.readouterr().err
     assert caption("--skip-described", "--dry-run") == 0
     assert capsys.readouterr().out == "photos/3.jpg\n"
 
@@ -269,10 +269,10 @@ def test_a_photo_that_cannot_be_written_costs_nothing_but_a_sentence(
     before = {name: (folder / name).read_bytes() for name in ("4.bmp", "5.jpg")}
     assert caption("--write-metadata", "--output", "c.jsonl", "--exclude", "3.jpg") == 1
     told = capsys.readouterr().err
-    assert "cannot write the metadata of 'photos/4.bmp': ExifTool cannot write into files of this kind" in told
-    assert "cannot write the metadata of 'photos/5.jpg': it is write-protected; --xmp-sidecar" in told
+    assert "cannot write the metadata of 'photos/4.bmp': ExifTool cannot write to this file format; use" in told
+    assert "cannot write the metadata of 'photos/5.jpg': the file is write-protected; use --xmp-sidecar" in told
     assert "10 captioned, 0 skipped, 0 failed" in told
-    assert "2 could not be written" in told
+    assert "wrote 8 captions into metadata; 2 failed" in told
     assert {name: (folder / name).read_bytes() for name in before} == before
     (folder / "5.jpg").chmod(0o644)
     (folder / "4.bmp").unlink()
@@ -285,7 +285,7 @@ def test_a_photo_that_cannot_be_written_costs_nothing_but_a_sentence(
 def test_a_folder_that_may_not_be_written(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     folder.chmod(0o555)
     assert caption("--write-metadata") == 1
-    assert "0.jpg': Permission denied; check that its folder may be written" in capsys.readouterr().err
+    assert "0.jpg': Permission denied; check that the folder is writable" in capsys.readouterr().err
     folder.chmod(0o755)
 
 
@@ -311,7 +311,7 @@ def test_a_dry_run_writes_nothing(folder: Path, fake: Fake) -> None:
     ("words", "sentence"),
     [
         (["--write-metadata", "--xmp-sidecar"], "give one of them"),
-        (["--replace-descriptions"], "needs --write-metadata or --xmp-sidecar"),
+        (["--replace-descriptions"], "--replace-descriptions requires --write-metadata or --xmp-sidecar"),
         (["--write-metadata", "--replace-descriptions", "--skip-described"], "give one of them"),
     ],
 )
@@ -324,4 +324,4 @@ def test_options_that_make_no_sense(
 
 def test_standard_input_has_no_metadata_to_write(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["caption", "-", "--write-metadata"]) == 2
-    assert "- is a photo without a file" in capsys.readouterr().err
+    assert "a photo from standard input has no file for metadata" in capsys.readouterr().err

@@ -43,26 +43,26 @@ def test_captions_and_text_files_of_raw_photos(raws: Path, fake: Fake, capsys: p
     pytest.importorskip("rawpy")
     assert caption("--output", "c.jsonl", "--sidecar") == 0
     assert "other.dng" in names("c.jsonl")
-    assert "1 camera raw files beside a photo of the same name were left out" in capsys.readouterr().err
+    assert "ignored 1 camera raw file beside a photo of the same name" in capsys.readouterr().err
     assert (raws / "other.txt").read_text() == "A photo 64 wide\n"
     assert caption("--output", "c.jsonl", "--sidecar", "--raw-pairs", "both") == 0
     assert (raws / "1.txt").read_text() == "A photo 9 wide\n"  # as before
     assert (raws / "1.DNG.txt").read_text() == "A photo 64 wide\n"
 
 
-def test_where_the_package_is_missing_they_are_passed_over_and_told(
+def test_where_the_package_is_missing_they_are_ignored_and_reported(
     raws: Path, fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "EXTRA", {"no_such_package": finding.RAW})
     shutil.copy(raws / "2.jpg", raws / "other.jpg")
     assert caption("--output", "c.jsonl") == 0
     told = capsys.readouterr().err
-    assert "2 files of kinds that are not read were passed over (2 .dng)" in told
-    assert "are read after: pip install 'captioner[formats]'" in told
+    assert "ignored 2 files in unsupported formats (2 .dng)" in told
+    assert "to read camera raw and JPEG XL files, run: pip install 'captioner[formats]'" in told
     for photo in raws.glob("*.jpg"):
         photo.unlink()
     assert caption() == 2
-    assert "(.dng); camera raw files and JPEG XL are read after: pip install" in capsys.readouterr().err
+    assert "(.dng); to read camera raw and JPEG XL files, run: pip install" in capsys.readouterr().err
 
 
 def test_a_raw_photo_gets_an_xmp_sidecar_of_its_own_name(raws: Path, fake: Fake) -> None:
