@@ -228,7 +228,7 @@ def test_photos_beside_their_captions_keep_their_names(tmp_path: Path) -> None:
         (tmp_path / name).write_text("file,caption\na.jpg,A dog\n")
     photos = datasets.read(tmp_path).photos
     assert find_place(tmp_path, photos) == Place(tmp_path / "images")
-    with pytest.raises(UsageError, match=r"data\.images: nowhere is no directory"):
+    with pytest.raises(UsageError, match=r"data\.images: nowhere is not a directory"):
         find_place(tmp_path, photos, "nowhere")
 
 

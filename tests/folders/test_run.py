@@ -178,7 +178,7 @@ def test_photos_whose_names_have_one_number_are_called_by_their_names(folder: Pa
     [
         (["--sidecar", "--sidecar-suffix", ".jpg"], "because they could replace photos"),
         (["--sidecar", "--sidecar-suffix", "/../x"], "give a suffix such as .txt"),
-        (["--sidecar-suffix", ".txt"], "require --sidecar."),
+        (["--sidecar-suffix", ".txt"], "require --sidecar or --xmp-sidecar."),
         (["--sidecar", "--sidecar-suffix", ".XMP"], "they are plain text"),
         (["--sidecar", "--sidecar-suffix", ".CR2"], "they are plain text"),
         (["--sidecar", "--sidecar-name", "notes.txt"], "give a --sidecar-name such as {stem}.txt or {name}.txt"),
