@@ -29,7 +29,6 @@ def compare(
     *,
     rounds: int,
     large_photos: int = 24,
-    memory_photos: int = 1_000,
 ) -> dict[str, dict[str, float]]:
     """Measure both in turns.
 
@@ -39,7 +38,6 @@ def compare(
         scratch: an empty directory.
         rounds: the median of this many is taken.
         large_photos: number of 12-megapixel photos.
-        memory_photos: number of photos whose peak memory is measured.
 
     Returns:
         For `before` and `now` the values of `ROWS`.
@@ -65,6 +63,6 @@ def compare(
             for key, value in values.items():
                 found[name][key].append(value)
     for name, root in roots.items():
-        memory = processes.memory(photos, scratch / "names.txt", counts=(memory_photos,), root=root)
+        memory = processes.memory(photos, scratch / "names.txt", counts=(1_000,), root=root)
         found[name]["peak_rss_over_imports_mb"].append(memory["peak_rss_over_imports_mb"])
     return {name: {key: statistics.median(values) for key, values in rows.items()} for name, rows in found.items()}
