@@ -172,9 +172,9 @@ def test_a_language_has_a_token_that_text_cannot_spell() -> None:
 
 
 def test_a_checkpoint_is_what_it_says(learned: Path, small_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="a translator, which reads sentences and not photos"):
+    with pytest.raises(ModelError, match="this is a translator, which does not read photos"):
         captioner.load(learned)
-    with pytest.raises(ModelError, match="a captioner, which reads photos and not sentences"):
+    with pytest.raises(ModelError, match="this is a captioner, which does not read sentences"):
         captioner.load_translator("de", small_checkpoint)
     for name, sentence in (("target.model", "the file is missing"), ("source.model", "not a sentencepiece model")):
         broken = tmp_path / name
