@@ -66,7 +66,7 @@ def test_every_format_is_searched(name: str, find: Find) -> None:
     code, out, err = find("dog", "sleeping", "beach", name)
     assert code == 0
     assert {path.removeprefix("folder/") for path in paths(out)} == {"a.jpg", "c c/d.jpg", "b.jpg"}
-    assert err == "captioner: no caption has all of dog, sleeping, beach; these have some of them\n"
+    assert err == "captioner: no caption has all of dog, sleeping, beach; showing captions with some of them\n"
     code, out, err = find("the dog on the beaches", name)
     assert (code, err) == (0, "")
     expected = ["a.jpg"] if name == "results.json" else ["a.jpg", "c c/d.jpg"]
@@ -77,7 +77,7 @@ def test_the_caption_that_stands_counts_more_than_the_others(find: Find) -> None
     assert find("beach", "c.jsonl")[1] == "a.jpg\tTwo dogs run along the beach.\nc c/d.jpg\tA man walks his dog.\n"
     _, out, err = find("beach", "c.jsonl", "--limit", "1", "--format", "jsonl")
     assert json.loads(out) == {"path": "a.jpg", "caption": CAPTIONS["a.jpg"][0], "captions": CAPTIONS["a.jpg"]}
-    assert err == "captioner: the best 1 of 2; --limit 2 shows all\n"
+    assert err == "captioner: showing the best 1 of 2; --limit 2 shows all\n"
     Path("found.jsonl").write_text(out, encoding="utf-8")
     assert paths(find("dogs", "found.jsonl")[1]) == ["a.jpg"]  # what is printed can be searched again
 
@@ -156,7 +156,7 @@ def test_entries_that_are_wrong_are_left_out(find: Find) -> None:
         file.write('{"path": "torn')
     code, out, err = find("dog", "c.jsonl")
     assert (code, len(paths(out))) == (0, 2)
-    assert err.startswith("captioner: 1 entries were left out; the first: c.jsonl, line 5 is not a JSON object")
+    assert err.startswith("captioner: unreadable entries skipped: 1; first: c.jsonl, line 5 is not a JSON object")
 
 
 def test_a_sqlite_without_full_text_search_is_one_sentence(find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_a_contact_sheet_is_one_page_by_itself(find: Find, photos: dict[str, Pat
     shutil.copy(photos["rocket"], "c c/d.jpg")
     Path("out").mkdir()
     code, out, err = find("dog", "c.jsonl", "--html", "out/dogs.html")
-    assert (code, out, err) == (0, "", "captioner: out/dogs.html shows 2 of 2\n")
+    assert (code, out, err) == (0, "", "captioner: out/dogs.html shows 2 of 2 photos\n")
     html = Path("out/dogs.html").read_text(encoding="utf-8")
     page = Page(html)
     assert [Path("out", unquote(link)).resolve() for link in page.links] == [
@@ -256,7 +256,7 @@ def test_a_contact_sheet_escapes_and_names_what_is_missing(find: Find) -> None:
     Path("broken.jpg").write_bytes(b"broken")
     code, _, err = find("<b>dog</b>", "c.jsonl", "--html", "dogs.html")
     assert code == 0
-    assert "dogs.html shows 4 of 4, 3 of them without a picture (the first: " in err
+    assert "dogs.html shows 4 of 4 photos, 3 of them without a thumbnail (first: " in err
     page = Page(Path("dogs.html").read_text(encoding="utf-8"))
     assert not page.tags & {"script", "b"}
     assert '<script>alert("dog")</script>' in page.text
@@ -268,7 +268,7 @@ def test_a_contact_sheet_escapes_and_names_what_is_missing(find: Find) -> None:
 
 def test_a_page_of_somebody_else_is_not_replaced(find: Find) -> None:
     Path("mine.html").write_text("my own", encoding="utf-8")
-    message = "captioner: mine.html exists and is not as captioner wrote it; give another name, or rename it.\n"
+    message = "captioner: mine.html exists and was not written by captioner, or was changed since; give another name.\n"
     assert find("dog", "c.jsonl", "--html", "mine.html") == (4, "", message)
     assert Path("mine.html").read_text(encoding="utf-8") == "my own"
     for query in ("dog", "cat"):  # captioner's own is replaced
