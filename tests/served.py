@@ -63,7 +63,7 @@ def serving(*arguments: str, number: int = signal.SIGTERM, **environment: str) -
         assert process.stderr
         try:
             said = process.stderr.readline()
-            assert said == f"captioner: serving captions on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+            assert said == f"captioner: serving captions on http://127.0.0.1:{port} (press Ctrl-C to stop)\n"
             yield Server(f"http://127.0.0.1:{port}", process.pid)
             if process.poll() is None:
                 process.send_signal(number)

@@ -211,7 +211,7 @@ def test_a_body_that_says_it_is_too_big_is_not_read(service: Service) -> None:
     with service.begun(f"Content-Length: {2 * 10**9}", b"") as connection:
         answer = answer_of(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"bigger than the 30 MB allowed" in answer
+    assert b"larger than the limit of 30 MB" in answer
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "multipart/form-data; boundary=x"])
