@@ -35,7 +35,7 @@ Find = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Find:
-    """Runs the verb in a folder with captions; gives the exit code, standard output and standard error."""
+    """Run `captioner search` in a folder with captions; returns the exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     datasets.write(PHOTOS, "c.jsonl")
 
@@ -99,7 +99,7 @@ def test_the_caption_that_stands_counts_more_than_the_others(find: Find) -> None
         ("dog.", ["a.jpg", "c c/d.jpg"]),
         ("'; DROP TABLE captions; --", ["b.jpg"]),
         ("\udcff dog", ["a.jpg", "c c/d.jpg"]),
-        ("on", ["b.jpg"]),  # a function word counts where there is nothing else
+        ("on", ["b.jpg"]),  # a function word counts if it is alone
         ("犬 dog", ["a.jpg", "c c/d.jpg"]),
         ("☕ dog", ["a.jpg", "c c/d.jpg"]),
     ],
@@ -130,14 +130,14 @@ def test_nothing_found_is_one_sentence(find: Find) -> None:
     ("name", "content", "message"),
     [
         ("no.jsonl", None, "no.jsonl cannot be read: No such file or directory."),
-        ("e.jsonl", b"", "e.jsonl holds no captioned photos."),
+        ("e.jsonl", b"", "e.jsonl contains no captioned photos."),
         ("e.csv", b"", "e.csv: the first line is ''; expected file,caption"),
-        ("e.json", b"", "e.json ends too early, as if truncated"),
+        ("e.json", b"", "e.json is truncated (line 1, column 1)."),
         ("e.sqlite", b"", "e.sqlite is empty."),
         ("x.sqlite", b"path,caption\n", "x.sqlite is not an SQLite database."),
         ("x.jsonl", b"\xff\xfe\x00", "x.jsonl is not UTF-16 text"),
         ("photo.jpg", b"\xff\xd8\xff", "photo.jpg is not UTF-8 text"),
-        ("empty", b"/", "empty holds no captions; looked for"),
+        ("empty", b"/", "empty contains no captions; expected one of captions.csv,"),
     ],
 )
 def test_what_is_no_file_of_captions_is_named(name: str, content: bytes | None, message: str, find: Find) -> None:
@@ -203,7 +203,7 @@ def test_a_database_without_our_index_is_indexed(find: Find) -> None:
 
 
 class Page(HTMLParser):
-    """The pictures, links and texts of a page."""
+    """Collects the thumbnails, links and text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -279,7 +279,7 @@ def test_a_page_of_somebody_else_is_not_replaced(find: Find) -> None:
     assert find("dog", "c.jsonl", "--html", "no/sheet.html") == (
         4,
         "",
-        "captioner: no/sheet.html: cannot be written (there is no such directory).\n",
+        "captioner: no/sheet.html: cannot be written (no such directory).\n",
     )
     assert find("unicorn", "c.jsonl", "--html", "new.html")[0] == 1
     assert not Path("new.html").exists()
@@ -295,5 +295,5 @@ def test_photos_are_found_beside_the_captions_here_or_where_they_are_said_to_be(
     Path("more").mkdir()
     shutil.copy("a.jpg", "more/b.jpg")
     assert paths(find("cat", "elsewhere/c.jsonl", "--photos", "more")[1]) == ["more/b.jpg"]
-    assert paths(find("man", "elsewhere/c.jsonl")[1]) == ["c c/d.jpg"]  # missing: as the captions have it
+    assert paths(find("man", "elsewhere/c.jsonl")[1]) == ["c c/d.jpg"]  # missing photos: the path in the captions file
     assert find("cat", "elsewhere/c.jsonl", "--photos", "nowhere")[0] == 2
