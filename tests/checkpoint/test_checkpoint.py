@@ -1,4 +1,4 @@
-"""Checkpoints: nothing is lost in a round trip, nothing damaged or foreign is loaded."""
+"""Checkpoints: round trips lose nothing, and damaged or foreign files are refused."""
 
 import json
 import pickle
@@ -63,7 +63,7 @@ def test_every_weight_survives_the_round_trip(tmp_path: Path, small_config: Mode
     assert list(loaded.state_dict()) == list(expected)
     for name, value in loaded.state_dict().items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=0)
-    for name, value in loaded.named_buffers():  # those that are not saved, too
+    for name, value in loaded.named_buffers():  # including those that are not saved
         torch.testing.assert_close(value, dict(model.named_buffers())[name], rtol=0, atol=0)
     assert not any(value.requires_grad for value in loaded.parameters())
 

@@ -1,6 +1,4 @@
-"""The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a
-sentence.
-"""
+"""The translator: an overfitted model is exact, padding has no effect, and every input gets a result or an error."""
 
 import io
 import json
@@ -53,7 +51,7 @@ def test_padding_changes_no_vector() -> None:
     assert torch.allclose(alone.values[0], among.values[0, :3], atol=1e-6)
     assert among.padding is not None
     assert among.padding.tolist() == [[False] * 3 + [True] * 2, [False] * 5]
-    assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # it reads backwards
+    assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # bidirectional
 
 
 def test_attention_is_between_whole_words(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
