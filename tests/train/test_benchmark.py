@@ -1,6 +1,4 @@
-"""The benchmark: what it compares must be the same work, and its table must say what was measured. No figure is judged
-here.
-"""
+"""The benchmark: implementations compared do the same work, and the table says what was measured; no speed is tested."""
 
 import json
 import shutil
@@ -90,7 +88,7 @@ def test_without_transformers_one_sentence_says_what_to_do(
 
 def test_captions_of_the_fast_path_are_those_of_the_plain_one(photos: dict[str, Path]) -> None:
     fast = Captioner.load(device="cpu", precision="float32")
-    paths = list(photos.values()) * 2  # more than one handful, more than one batch
+    paths = list(photos.values()) * 2  # more than one encoder batch, more than one batch
     _, records = ours.describe(fast, paths, batch_size=6)
     found = ours.same_captions(fast, records)
     assert found["captions_compared"] == len(paths)
@@ -158,7 +156,7 @@ def test_operations_are_counted(photos: dict[str, Path]) -> None:
 
 
 def test_a_gpu_is_measured_by_precision_and_batch(few: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the processor, which has the same precisions."""
+    """On the CPU, which supports the same precisions."""
     batches = []
     caption_batch = Captioner.caption_batch
 
