@@ -62,13 +62,19 @@ def encoding_of(start: bytes) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, temporary_name: str = "") -> Iterator[Path]:
     """Yield a temporary file in the same directory that atomically replaces `path` if the block succeeds.
 
     Mode and owner of an existing file are kept. If `path` is a link, the file that it points to is replaced.
+
+    Args:
+        path: the file.
+        temporary_name: name of the temporary file; random if empty. With a fixed name, the next attempt overwrites what
+            a killed process left behind.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")  # within the limit on file names
+    # within the limit on file names
+    temporary = target.with_name(temporary_name or f".{target.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         with temporary.open("rb+") as file:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 COMES_WITH = {
     "PIL": "pillow",
     "pillow_heif": "pillow-heif",
+    "pillow_jxl": "pillow-jxl-plugin",
     "markupsafe": "jinja2",
     "starlette": "fastapi",
     "python_multipart": "python-multipart",

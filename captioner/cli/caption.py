@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner.cli import finding
+from captioner.cli import finding, metadata
 from captioner.cli.options import (
     add_limit_options,
     add_model_options,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from captioner.decoding import DecodingOptions
     from captioner.folders.captioning import FolderOptions, Step
     from captioner.folders.cluster import Pool
+    from captioner.folders.finding import PassedOver
     from captioner.folders.journal import Row
     from captioner.folders.sidecars import Sidecars
 
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     finding.add_arguments(parser.add_argument_group("photos"))
     _add_captions(parser.add_argument_group("captions"))
     _add_results(parser.add_argument_group("output"))
+    metadata.add_arguments(parser.add_argument_group("metadata of the photos (requires ExifTool)"))
     _add_work(parser.add_argument_group("batch jobs"))
     add_model_options(parser)
     add_limit_options(parser)
@@ -66,7 +68,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         choices=["text", "jsonl"],
-        help="what to print (default: text, or nothing with --output or --sidecar);\n"
+        help="what to print (default: text, or nothing if captions are written to files);\n"
         "text: the caption, after PATH and a tab if there are several photos;\n"
         "jsonl: one JSON object per photo",
     )
@@ -88,6 +90,8 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--sidecar-suffix", metavar=".txt", help="short for --sidecar-name {stem}.txt")
     group.add_argument("--sidecar-dir", type=Path, metavar="DIR", help="write sidecars to the same tree under DIR")
+    group.add_argument("--append", action="store_true", help="add the caption to an existing sidecar, after its text")
+    group.add_argument("--prepend", action="store_true", help="add the caption to an existing sidecar, before its text")
     group.add_argument(
         "--existing",
         choices=["skip", "overwrite", "error"],
@@ -149,15 +153,28 @@ def run(options: argparse.Namespace) -> int:
         raise KeyboardInterrupt
     if not result.complete:
         say(f"stopped: more than {options.max_errors} photos failed (--max-errors); run the same command to resume.")
-    unread = result.passed.unread
-    if unread and (options.output or options.sidecar):
+    if screen.kept:
+        _tell_ignored(result.passed)
+    return int(counts.failed + counts.skipped_failed + counts.unwritten > 0)
+
+
+def _tell_ignored(passed: "PassedOver") -> None:
+    """Print which pictures were ignored, and how to read them."""
+    from captioner.folders.finding import EXTRA
+
+    unread = passed.unread
+    if unread:
         kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in unread.most_common(5))
         say(f"ignored {count(unread.total(), 'file')} in unsupported formats ({kinds})")
-    return int(counts.failed + counts.skipped_failed > 0)
+    if any(kinds & unread.keys() for kinds in EXTRA.values()):
+        say("to read camera raw and JPEG XL files, run: pip install 'captioner[formats]'")
+    if passed.paired:
+        say(f"ignored {count(passed.paired, 'camera raw file')} beside a photo of the same name (see --raw-pairs)")
 
 
 def _check(options: argparse.Namespace) -> None:
     kept = options.output or options.sidecar
+    beside = options.sidecar or options.xmp_sidecar
     wrong = {
         "a PATH is empty; check for an unset shell variable.": "" in options.paths,
         "no photos given; give a PATH or --files-from FILE.": not options.paths and not options.files_from,
@@ -166,8 +183,10 @@ def _check(options: argparse.Namespace) -> None:
         in options.paths
         and options.files_from == "-",
         "-0 requires --files-from.": options.nul and not options.files_from,
-        "--sidecar-name, --sidecar-suffix and --sidecar-dir require --sidecar.": not options.sidecar
+        "--sidecar-name, --sidecar-suffix and --sidecar-dir require --sidecar or --xmp-sidecar.": not beside
         and any(given is not None for given in (options.sidecar_name, options.sidecar_suffix, options.sidecar_dir)),
+        "--append and --prepend require --sidecar.": not options.sidecar and (options.append or options.prepend),
+        "--append and --prepend exclude each other; give one of them.": options.append and options.prepend,
         "--sidecar-name and --sidecar-suffix exclude each other; give one of them.": options.sidecar_name is not None
         and options.sidecar_suffix is not None,
         "a photo from standard input has no name for a sidecar; use --output.": "-" in options.paths
@@ -184,6 +203,7 @@ def _check(options: argparse.Namespace) -> None:
     for message, holds in wrong.items():
         if holds:
             raise UsageError(message)
+    metadata.check(options)
 
 
 def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "FolderOptions":
@@ -195,6 +215,7 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
         prefix=options.prefix,
         suffix=options.suffix,
         sidecars=_sidecars(options) if options.sidecar else None,
+        metadata=metadata.metadata_options(options),
         existing=options.existing or "skip",
         retry_errors=options.retry_errors,
         max_errors=options.max_errors,
@@ -221,7 +242,11 @@ def _sidecars(options: argparse.Namespace) -> "Sidecars":
     if suffix is not None and (not suffix.startswith(".") or {"{", "}"} & set(suffix)):
         raise UsageError(f"--sidecar-suffix is {suffix!r}; give a suffix such as .txt.")
     name = options.sidecar_name if suffix is None else f"{{stem}}{suffix}"
-    return Sidecars(name="{stem}.txt" if name is None else name, directory=options.sidecar_dir)
+    return Sidecars(
+        name="{stem}.txt" if name is None else name,
+        directory=options.sidecar_dir,
+        add="append" if options.append else "prepend" if options.prepend else None,
+    )
 
 
 class _Screen:
@@ -229,8 +254,8 @@ class _Screen:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._kept = bool(options.output or options.sidecar)
-        self._format = options.format or ("" if self._kept else "text")
+        self.kept = bool(options.output or options.sidecar or options.write_metadata or options.xmp_sidecar)
+        self._format = options.format or ("" if self.kept else "text")
         self._alone = False
         self._progress: Progress | None = None
 
@@ -247,7 +272,7 @@ class _Screen:
         try:
             self._print(step.record, self._progress)
         except BrokenPipeError:  # the reader has quit; results written to files continue
-            if not self._kept:
+            if not self.kept:
                 raise
             abandon_output()
             self._format = ""
@@ -260,7 +285,7 @@ class _Screen:
 
     def summary(self, journal: Path | None) -> None:
         """Print the summary if results are written to files."""
-        if self._kept and self._progress:
+        if self.kept and self._progress:
             self._progress.summary(journal)
 
     def _begin(self, step: "Step") -> None:
@@ -274,8 +299,8 @@ class _Screen:
         )
         # Captions printed to the terminal show the progress; a bar would garble them.
         printed = bool(self._format) and sys.stdout is not None and sys.stdout.isatty()
-        bar = sys.stderr.isatty() and not printed and (self._kept or step.total > 1)
-        self._progress = Progress(step.counts, step.total, bar=bar, lines=self._kept)
+        bar = sys.stderr.isatty() and not printed and (self.kept or step.total > 1)
+        self._progress = Progress(step.counts, step.total, bar=bar, lines=self.kept)
 
     def _print(self, row: "Row", progress: "Progress") -> None:
         from captioner.folders.results import COLUMNS

@@ -30,6 +30,13 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--hidden", action="store_true", help="include hidden files, trash and system folders, and .nomedia folders"
     )
+    group.add_argument(
+        "--raw-pairs",
+        choices=["one", "both"],
+        default="one",
+        help="if a folder has both IMG_1.JPG and a camera raw file IMG_1.*, caption only the JPEG (one),\n"
+        "or both files (default: one)",
+    )
     group.add_argument("--files-from", metavar="FILE", help="read paths from FILE, one per line; - is standard input")
     group.add_argument("-0", dest="nul", action="store_true", help="paths in --files-from end in NUL (find -print0)")
     group.add_argument("--shard", metavar="I/N", help="caption only part I of N, from 0/N to N-1/N, to share the work")
@@ -57,6 +64,7 @@ def photos(options: argparse.Namespace) -> "Photos":
         follow_links=options.follow_links,
         exclude=options.exclude,
         hidden=options.hidden,
+        raw_pairs=options.raw_pairs,
         shard=shard,
         standard_input=_picture(kept=bool(options.output)) if "-" in options.paths else None,
     )

@@ -97,6 +97,16 @@ class Progress:
             say(f"captioned {count(counts.changed, 'photo')} again, because the file changed since the last run")
         if counts.kept:
             say(f"kept {count(counts.kept, 'existing sidecar')} that captioner did not write")
+        if counts.described:
+            say(f"{count(counts.described, 'skipped photo')} already had a description (--skip-described)")
+        if counts.written or counts.foreign or counts.unwritten:
+            failed = f"; {counts.unwritten:,} failed" if counts.unwritten else ""
+            say(f"wrote {count(counts.written, 'caption')} into metadata{failed}")
+        if counts.foreign:
+            say(
+                f"kept {count(counts.foreign, 'description')} that captioner did not write; "
+                "replace with --replace-descriptions"
+            )
 
     def _rate(self) -> float:
         return (self._counts.captioned + self._counts.failed) / max(self._clock() - self._begin, 1e-9)

@@ -1,5 +1,6 @@
 """Caption folders of any size, from Python or the command line. Runs can be stopped at any time and resumed."""
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +14,11 @@ from captioner.config import to_mapping
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import ImageError, UsageError
 from captioner.folders import cluster
+from captioner.folders.exiftool import ExifTool
 from captioner.folders.finding import Found, PassedOver, Photos
 from captioner.folders.journal import Row
+from captioner.folders.metadata import Metadata, MetadataOptions
+from captioner.folders.receipts import Receipts
 from captioner.folders.run import Counts, Existing, Run
 from captioner.folders.sidecars import Sidecars
 from captioner.images import ImageLimits, Source
@@ -24,6 +28,9 @@ if TYPE_CHECKING:  # loads torch, which error messages should not wait for
     from captioner.predict import Captioner
 
     Model = Captioner | Checkpoint | str | os.PathLike[str] | None
+
+
+_SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class FolderOptions:
         prefix: text to add before each caption.
         suffix: text to add after each caption.
         sidecars: also write a text file for each photo.
+        metadata: read and write the metadata of photos; ignored if None.
         existing: if a photo has results already: `skip` it, caption it again and `overwrite` the results, or raise
             an `error`.
         retry_errors: caption photos again that failed in an earlier run.
@@ -54,6 +62,7 @@ class FolderOptions:
     prefix: str = ""
     suffix: str = ""
     sidecars: Sidecars | None = None
+    metadata: MetadataOptions | None = None
     existing: Existing = "skip"
     retry_errors: bool = False
     max_errors: int | None = None
@@ -126,7 +135,8 @@ def caption_folder(
         stop: called before each photo; if it returns True, the run finishes the photos in progress and stops.
 
     Raises:
-        UsageError: there are no photos, or existing results were made with other settings.
+        UsageError: there are no photos, existing results were made with other settings, or ExifTool is required but
+            missing.
         OutputError: an output is in use, cannot be written, or exists and must not be replaced.
         ModelError: there is no usable model.
     """
@@ -159,9 +169,16 @@ class _Work:
             checkpoint.read_translator().check_language(self.language)
         self.photos, self.options, self.progress, self.stop = photos, options, progress, stop
         self.search = options.search or self.read.decoding
+        self.exiftool = ExifTool() if options.metadata else None
+        receipts = Receipts()
+        self.metadata = None
+        if options.metadata and self.exiftool:
+            self.metadata = Metadata(options.metadata, self.exiftool, receipts)
         self.target = Run(
             outputs=outputs,
             sidecars=options.sidecars,
+            metadata=self.metadata,
+            receipts=receipts,
             existing=options.existing,
             retry_errors=options.retry_errors,
             dry=options.dry_run,
@@ -177,7 +194,7 @@ class _Work:
             if not passed.photos:
                 reasons = passed.reasons() or "it contains no files"
                 raise UsageError(f"{self.photos.described}: no photos found; {reasons}.")
-            with self.target:
+            with self.exiftool or contextlib.nullcontext(), self.target:
                 complete = self._dry() if self.options.dry_run else self._captioned(tell)
         return FolderResult(
             counts=self.target.counts, total=self.total, journal=self.target.journal, passed=passed, complete=complete
@@ -231,7 +248,19 @@ class _Work:
         target.finish(complete=complete)
         for path, aside in target.set_aside.items():
             tell(f"{path} was changed after captioner wrote it; the changed file is kept as {aside}.")
+        self._tell_problems(tell)
         return complete
+
+    def _tell_problems(self, tell: Callable[[str], None]) -> None:
+        sidecars = self.options.sidecars
+        for what, problems in (
+            ("photos whose metadata could not be written", self.metadata.problems if self.metadata else []),
+            ("texts to which no caption could be added", sidecars.problems if sidecars else []),
+        ):
+            for sentence in problems[:_SHOWN_PROBLEMS]:
+                tell(sentence)
+            if len(problems) > _SHOWN_PROBLEMS:
+                tell(f"and {len(problems) - _SHOWN_PROBLEMS:,} more {what}.")
 
     def _rows(self, photos: Iterable[Found]) -> Iterator[Row]:
         """Yield records of the photos, from this process or from a cluster."""

@@ -3,15 +3,17 @@
 No file is opened here. Names are kept as the system reports them, even if they are not UTF-8 (`os.fsdecode`).
 """
 
+import functools
 import glob
 import hashlib
+import importlib.util
 import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from captioner.errors import ImageError, UsageError
 from captioner.files import decode_text
@@ -19,16 +21,28 @@ from captioner.folders.excludes import NO_MEDIA, Excludes
 
 _PHOTOS = """
 .jpg .jpeg .jpe .jfif .pjpeg .pjp .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heics .heif .heifs
-.hif
+.hif .jp2 .j2k .jpx .jpf .jpc .j2c
+"""
+_RAW = """
+.3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srw .x3f
 """
 _OTHERS = """
-.3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srw .x3f
-.jp2 .j2k .jpx .jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
+.jxl .jxr .wdp .psd .svg .tga .avi .m4v .mkv .mov .mp4 .mts .webm
 """
 SUFFIXES = frozenset(_PHOTOS.split())
 """Suffixes of photos in folders, in lower case. A file given by its own path may have any name."""
-UNREAD = frozenset(_OTHERS.split())
-"""Suffixes of unsupported picture and video formats, which are counted."""
+RAW = frozenset(_RAW.split())
+"""Suffixes of camera raw files."""
+UNREAD = RAW | frozenset(_OTHERS.split())
+"""Suffixes of picture and video formats that are unsupported or need an extra package; they are counted."""
+EXTRA = {"rawpy": RAW, "pillow_jxl": frozenset([".jxl"])}
+"""Package of the extra `formats` → suffixes of the formats that it reads."""
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """`SUFFIXES`, and those of the formats that installed packages read."""
+    return SUFFIXES.union(*(kinds for package, kinds in EXTRA.items() if importlib.util.find_spec(package)))
 
 
 class Found(NamedTuple):
@@ -86,6 +100,7 @@ class PassedOver:
         folders: subfolders not searched, because the search was not recursive.
         links: links to folders that were not followed.
         excluded: files and folders skipped by `Excludes`.
+        paired: camera raw files skipped because of a photo with the same name.
         kinds: other files, by suffix.
     """
 
@@ -93,6 +108,7 @@ class PassedOver:
     folders: int = 0
     links: int = 0
     excluded: int = 0
+    paired: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -108,6 +124,9 @@ class PassedOver:
             f"{_count(self.folders, 'folder')} not searched (use --recursive)": self.folders,
             f"{_count(self.links, 'link')} to folders not followed (use --follow-links)": self.links,
             f"{_count(total, 'file')} in unsupported formats ({shown})": total,
+            "to read camera raw and JPEG XL files, run: pip install 'captioner[formats]'": any(
+                kinds & self.kinds.keys() for kinds in EXTRA.values()
+            ),
             f"{_count(self.excluded, 'name')} skipped (hidden, system or excluded; see --hidden and --exclude)": (
                 self.excluded
             ),
@@ -128,6 +147,8 @@ class Photos:
             Without it, a search never leaves its root.
         exclude: patterns of paths to skip; see `Excludes`. They apply to files given by their own path, too.
         hidden: include hidden and system files; paths that are given explicitly are always included.
+        raw_pairs: if a folder has a camera raw file and a photo with the same name, find only `one`, the photo, or
+            `both`.
         shard: the part to find; all if None.
         standard_input: the photo for the argument `-`; if None, `-` is a file name.
     """
@@ -139,6 +160,7 @@ class Photos:
     follow_links: bool = False
     exclude: Sequence[str] = ()
     hidden: bool = False
+    raw_pairs: Literal["one", "both"] = "one"
     shard: Shard | None = None
     standard_input: Found | None = None
 
@@ -241,6 +263,7 @@ class _Search:
         if folder.relative and self._excludes.respects([name for name, *_ in listed]):
             self._passed.excluded += 1
             return
+        paired = self._paired(folder, [name for name, is_folder, _ in listed if not is_folder])
         for name, is_folder, is_link in listed:
             relative = f"{folder.relative}/{name}" if folder.relative else name
             if self._excludes.leaves_out(relative, folder=is_folder):
@@ -248,7 +271,9 @@ class _Search:
                 continue
             path = name if folder.path == os.curdir else os.path.join(folder.path, name)
             suffix = os.path.splitext(name)[1].lower()
-            if suffix in SUFFIXES:
+            if name in paired:
+                self._passed.paired += 1
+            elif suffix in suffixes():
                 if is_folder or self._is_new(path):
                     yield Found(path, root)
             elif is_link:
@@ -258,6 +283,19 @@ class _Search:
             if is_folder and self._wanted.recursive:
                 yield _Folder(path, relative)
             self._passed.folders += is_folder and not self._wanted.recursive
+
+    def _paired(self, folder: _Folder, names: list[str]) -> set[str]:
+        """Camera raw files to skip, because a photo with the same name is found."""
+        if self._wanted.raw_pairs == "both" or not suffixes() & RAW:
+            return set()
+        inside = f"{folder.relative}/" if folder.relative else ""
+        split = [os.path.splitext(name) for name in names]
+        stems = {
+            stem.casefold()
+            for stem, suffix in split
+            if suffix.lower() in SUFFIXES and not self._excludes.leaves_out(f"{inside}{stem}{suffix}", folder=False)
+        }
+        return {stem + suffix for stem, suffix in split if suffix.lower() in RAW and stem.casefold() in stems}
 
     def _kind(self, entry: os.DirEntry[str]) -> tuple[bool, bool]:
         """Whether an entry is a folder to search, and whether it is a link that is not followed."""

@@ -5,8 +5,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import PurePath
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 
+from captioner.folders.finding import EXTRA, SUFFIXES, Found
+
+_EXTRA = frozenset().union(*EXTRA.values())
 _EXACT = 2**53
 """Every JSON program represents integers below this exactly."""
 
@@ -111,6 +115,48 @@ def text_name(name: str, shared: set[str], template: str = "{stem}.txt") -> str:
     if stem.casefold() in shared:
         template = template.replace("{stem}", "{name}")
     return template.replace("{stem}", "\0").replace("{name}", name).replace("\0", stem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Paths of sidecars, one per photo.
+
+    Attributes:
+        name: template of the file name: `{stem}` is the photo's name without suffix, `{name}` the whole name, which
+            also replaces `{stem}` where several photos of a folder share a stem.
+        directory: root of the sidecars' tree; None puts each beside its photo.
+    """
+
+    name: str
+    directory: Path | None = None
+    _stems: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict, init=False, repr=False)
+
+    def path(self, photo: Found) -> Path:
+        """The sidecar of a photo."""
+        whole = Path(photo.path) if self.directory is None else self.directory / photo.relative
+        folder = str(Path(photo.path).parent)
+        if folder not in self._stems:
+            self._stems[folder] = _shared_stems(Path(folder))
+        usual, all_kinds = self._stems[folder]
+        return whole.parent / text_name(whole.name, usual if is_usual(whole.name) else all_kinds, self.name)
+
+
+def is_usual(name: str) -> bool:
+    """Whether a photo is in a format that needs no extra package."""
+    return PurePath(name).suffix.lower() not in _EXTRA
+
+
+def _shared_stems(folder: Path) -> tuple[set[str], set[str]]:
+    """Stems shared by several photos of a folder: photos in the usual formats, and all photos.
+
+    Photos that are not captioned count too, and so do formats whose package is missing, so that sidecar names are the
+    same in all runs.
+    """
+    try:
+        names = [path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES | _EXTRA]
+    except OSError:
+        names = []
+    return shared_stems(filter(is_usual, names)), shared_stems(names)
 
 
 def _number(name: str) -> int | None:

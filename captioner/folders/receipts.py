@@ -8,7 +8,7 @@ deleted, its file counts as foreign and is never replaced, which is the safe mis
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from captioner.files import replacing
 from captioner.folders import fingerprint
 
 NAME = ".captioner.jsonl"
+ADDED = "added"
+"""Key of the text that captioner added to a file by another author."""
 _FOLDERS_IN_MEMORY = 8
 
 
@@ -26,11 +28,16 @@ class Receipts:
         self._folders: dict[Path, dict[str, list[dict[str, Any]]]] = {}
 
     def own(self, path: Path) -> bool:
-        """Whether a file, or every part in a folder of parts, is unchanged since captioner wrote it."""
+        """Whether a file, or every part in a folder of parts, is unchanged since captioner wrote it.
+
+        A file with text of another author is never captioner's own, even if captioner added to it.
+        """
         if path.is_dir():
             return all(self.own(part) for part in path.glob("part-*.parquet"))
         found = self._of(path.parent).get(path.name, [])
-        return bool(found) and fingerprint.digest(path) in {receipt["digest"] for receipt in found}
+        return bool(found) and fingerprint.digest(path) in {
+            receipt["digest"] for receipt in found if ADDED not in receipt
+        }
 
     def know(self, path: Path) -> bool:
         """Whether there is a receipt for a file or folder of parts with that name."""
@@ -41,10 +48,20 @@ class Receipts:
         found = self._of(path.parent).get(path.name, [])
         return found[-1] if found else {}
 
+    def all(self, path: Path) -> Sequence[Mapping[str, Any]]:
+        """The facts stored each time a file was written, oldest first."""
+        return self._of(path.parent).get(path.name, [])
+
     @contextlib.contextmanager
-    def writing(self, path: Path, **facts: object) -> Iterator[Path]:
-        """Yield a temporary file that atomically replaces `path`, with a receipt, if the block succeeds."""
-        with replacing(path) as temporary:
+    def writing(self, path: Path, *, temporary_name: str = "", **facts: object) -> Iterator[Path]:
+        """Yield a temporary file that atomically replaces `path`, with a receipt, if the block succeeds.
+
+        Args:
+            path: the file.
+            temporary_name: see `captioner.files.replacing`.
+            facts: more contents of the receipt.
+        """
+        with replacing(path, temporary_name=temporary_name) as temporary:
             yield temporary
             self._add(path, {"name": path.name, "digest": fingerprint.digest(temporary), **facts})
 

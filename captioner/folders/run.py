@@ -11,9 +11,12 @@ from captioner.errors import OutputError, UsageError
 from captioner.files import locked
 from captioner.folders import fingerprint, results
 from captioner.folders.finding import Found
+from captioner.folders.fingerprint import Fingerprint
 from captioner.folders.journal import FINGERPRINT, MADE, Journal, Made, Row, difference
 from captioner.folders.ledger import Ledger
+from captioner.folders.metadata import Metadata, only_described
 from captioner.folders.outputs import Outputs
+from captioner.folders.receipts import Receipts
 from captioner.folders.sidecars import Sidecars
 
 Existing = Literal["skip", "overwrite", "error"]
@@ -30,6 +33,10 @@ class Counts:
         skipped_failed: skipped photos whose record is an error.
         changed: captioned again, because the file changed since the last run.
         kept: existing sidecars that were not replaced.
+        described: skipped because of `skip_described`; included in `skipped`.
+        written: captions written into metadata.
+        foreign: captions not written into metadata, to keep descriptions that captioner did not write.
+        unwritten: captions that could not be written into metadata.
     """
 
     captioned: int = 0
@@ -38,6 +45,10 @@ class Counts:
     skipped_failed: int = 0
     changed: int = 0
     kept: int = 0
+    described: int = 0
+    written: int = 0
+    foreign: int = 0
+    unwritten: int = 0
 
 
 class _Started(NamedTuple):
@@ -60,6 +71,8 @@ class Run:
         *,
         outputs: Sequence[Path] = (),
         sidecars: Sidecars | None = None,
+        metadata: Metadata | None = None,
+        receipts: Receipts | None = None,
         existing: Existing = "skip",
         retry_errors: bool = False,
         dry: bool = False,
@@ -71,6 +84,8 @@ class Run:
             outputs: files; see `results.kind`. The first JSON Lines file is the journal; without one, the journal is
                 written beside the first output.
             sidecars: write a text file for each photo; none if None.
+            metadata: reads and writes the metadata of photos; ignored if None.
+            receipts: the receipts that `metadata` writes.
             existing: if there are results: `skip` finished photos, caption all again and `overwrite` the results at
                 the end, or raise an `error`.
             retry_errors: caption photos again whose record is an error; new records replace the old ones at the end.
@@ -91,6 +106,9 @@ class Run:
         others = [path for path in outputs if path != self.journal]
         self._outputs = Outputs(others, overwrite=existing == "overwrite")
         self._sidecars = sidecars
+        self._metadata = metadata
+        self._writes_metadata = metadata is not None and metadata.options.target is not None
+        self._receipts = receipts or Receipts()
         self._existing = existing
         self._retry = retry_errors
         self._dry = dry
@@ -183,13 +201,15 @@ class Run:
     def todo(self, photos: Iterable[Found]) -> Iterator[Found]:
         """Yield the photos to caption, and count the others."""
         for photo in photos:
-            if not self.journal and not self._sidecars:
-                yield photo  # without outputs, duplicates are captioned again
-                continue
             name = self._ledger.name(photo) if self._ledger else photo.path
             started = None if name in self._busy else self._start(photo, name)
             if started is None:
                 self.counts.skipped += 1
+            elif self._is_described(photo):
+                self.counts.skipped += 1
+                self.counts.described += 1
+            elif not self.journal and not self._sidecars and not self._writes_metadata:
+                yield photo  # without outputs, duplicates are captioned again
             else:
                 self._started[photo.path] = started
                 self._busy.add(name)
@@ -214,6 +234,7 @@ class Run:
         if self._ledger is not None:
             self._ledger.append({**row, "path": started.name})
             self._busy.discard(started.name)  # it is in the journal now
+        self._describe(started.photo, row)
 
     def finish(self, *, complete: bool) -> None:
         """Replace old records by new ones, and write the other outputs.
@@ -238,7 +259,7 @@ class Run:
         journal = self._ledger.find(name)
         if journal is None:
             return _Started(photo, name, again=False)
-        if not journal.is_of(name, photo.path):
+        if not journal.is_of(name, photo.path) and not self._only_described(photo, journal.row(name)[FINGERPRINT]):
             self.counts.changed += 1
             return _Started(photo, name, again=True)
         if name in journal.failed:
@@ -248,23 +269,48 @@ class Run:
         if self._sidecars and not self._dry and not self._sidecars.stands(photo):
             # The photo has a record, but a sidecar is missing.
             self._sidecars.write(photo, journal.row(name), made=self._made, replace=False)
+        if self._writes_metadata and not self._dry:
+            self._describe(photo, journal.row(name))
         return None
+
+    def _describe(self, photo: Found, row: Row) -> None:
+        """Write a caption into the photo's metadata, if the options say so."""
+        if self._metadata is None or not self._writes_metadata or row["error"] is not None:
+            return
+        match self._metadata.write(photo, row):
+            case "written":
+                self.counts.written += 1
+            case "foreign":
+                self.counts.foreign += 1
+            case "failed":
+                self.counts.unwritten += 1
+
+    def _is_described(self, photo: Found) -> bool:
+        return (
+            self._metadata is not None and self._metadata.options.skip_described and self._metadata.is_described(photo)
+        )
+
+    def _only_described(self, photo: Found, recorded: Fingerprint | None) -> bool:
+        return only_described(photo.path, recorded, self._receipts)
 
     def _start_sidecar(self, photo: Found, name: str) -> _Started | None:
         """The same, for runs without a journal."""
-        assert self._sidecars is not None
-        if not self._sidecars.stands(photo):
+        sidecars = self._sidecars
+        if sidecars is None or not sidecars.stands(photo):
             return _Started(photo, name, again=False)
         if self._existing == "overwrite":
-            if self._sidecars.own(photo):
+            if sidecars.own(photo):
                 return _Started(photo, name, again=True)
             self.counts.kept += 1
             return None
-        recorded = self._sidecars.last(photo).get(FINGERPRINT)
-        if not recorded or not fingerprint.changed(photo.path, recorded) or not self._sidecars.own(photo):
-            return None
-        self.counts.changed += 1
-        return _Started(photo, name, again=True)
+        recorded = sidecars.last(photo).get(FINGERPRINT)
+        changed = recorded and fingerprint.changed(photo.path, recorded) and not self._only_described(photo, recorded)
+        if changed and sidecars.own(photo):
+            self.counts.changed += 1
+            return _Started(photo, name, again=True)
+        if self._writes_metadata and not self._dry and not changed and (row := sidecars.row(photo)):
+            self._describe(photo, row)
+        return None
 
 
 def _refuse(path: Path) -> None:

@@ -3,15 +3,19 @@
 import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from captioner.errors import OutputError, UsageError
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
-from captioner.folders.naming import shared_stems, text_name
-from captioner.folders.receipts import Receipts
+from captioner.folders.merging import MergeError, Place, add, remove
+from captioner.folders.naming import Beside
+from captioner.folders.receipts import ADDED, Receipts
 
+_PLACE, _CAPTION = "place", "caption"
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 
@@ -23,7 +27,9 @@ class Sidecars:
         name: template of the file name: `{stem}` is the photo's name without suffix, `{name}` the whole name, which
             also replaces `{stem}` where several photos of a folder share a stem.
         directory: root of the sidecars' tree; None puts each beside its photo.
+        add: where to add captions to existing texts of other authors; None keeps such texts unchanged.
         receipts: identify the files that captioner wrote.
+        problems: one message per text to which no caption could be added.
 
     Raises:
         UsageError: the template is invalid.
@@ -31,10 +37,13 @@ class Sidecars:
 
     name: str = "{stem}.txt"
     directory: Path | None = None
+    add: Place | None = None
     receipts: Receipts = field(default_factory=Receipts)
-    _stems: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
+    problems: list[str] = field(default_factory=list, init=False)
+    _beside: Beside = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_beside", Beside(name=self.name, directory=self.directory))
         fields = re.findall(r"\{.*?\}", self.name)
         behind = self.name.rpartition("}")[2]
         suffix = Path(f"x{behind}").suffix.lower()
@@ -53,30 +62,42 @@ class Sidecars:
 
     def path(self, photo: Found) -> Path:
         """The sidecar of a photo."""
-        whole = Path(photo.path) if self.directory is None else self.directory / photo.relative
-        folder = str(Path(photo.path).parent)
-        if folder not in self._stems:
-            self._stems[folder] = _shared_stems(Path(folder))
-        return whole.parent / text_name(whole.name, self._stems[folder], self.name)
+        return self._beside.path(photo)
 
     def stands(self, photo: Found) -> bool:
-        """Whether a photo has a sidecar that is not empty."""
+        """Whether a photo has a sidecar that is not empty; with `add`, only if captioner has written to it."""
+        path = self.path(photo)
         try:
-            status = self.path(photo).stat()
+            status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return status.st_size > 0 or not stat.S_ISREG(status.st_mode)
+        if not stat.S_ISREG(status.st_mode):
+            return True
+        return status.st_size > 0 and (self.add is None or bool(self.receipts.all(path)))
 
     def own(self, photo: Found) -> bool:
-        """Whether a photo's sidecar is unchanged since captioner wrote it."""
-        return self.receipts.own(self.path(photo))
+        """Whether what captioner wrote to a photo's sidecar is unchanged, so that it can be replaced."""
+        path = self.path(photo)
+        last = self.receipts.last(path)
+        if ADDED in last:
+            return self.add is not None and path.is_file() and _without(path.read_bytes(), last) is not None
+        return self.receipts.own(path)
 
     def last(self, photo: Found) -> Row:
         """The `made` and `fingerprint` with which a photo's sidecar was last written, if known."""
         return self.receipts.last(self.path(photo))
 
+    def row(self, photo: Found) -> Row | None:
+        """The part of a photo's record that its sidecar holds; None if the sidecar is not captioner's own."""
+        if not self.own(photo):
+            return None
+        last = self.last(photo)
+        caption = last.get(_CAPTION) or self.path(photo).read_text(encoding="utf-8").partition("\n")[0]
+        return {"caption": caption, "language": (last.get(MADE) or {}).get("language"), "error": None}
+
     def write(self, photo: Found, row: Row, *, made: Made | None, replace: bool) -> bool:
-        """Write a photo's captions atomically, one per line; an error record writes nothing.
+        """Write a photo's captions atomically, one per line, or add them to the existing text; an error record writes
+        nothing.
 
         Args:
             photo: the photo.
@@ -93,22 +114,35 @@ class Sidecars:
         if row["error"] is not None:
             return True
         path = self.path(photo)
-        text = "".join(f"{sentence['caption']}\n" for sentence in row["captions"])
+        facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
         try:
             if self.stands(photo) and not (replace and self.own(photo)):
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            facts = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
-            with self.receipts.writing(path, **facts) as temporary:
-                temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+            content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+            with self.receipts.writing(path, **facts, **more) as temporary:
+                temporary.write_bytes(content)
+        except MergeError as problem:
+            self.problems.append(f"{path}: {problem}.")
+            return False
         except OSError as problem:
             raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
         return True
 
+    def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:
+        """The new content of a sidecar, and the receipt's facts about a text by another author in it.
 
-def _shared_stems(folder: Path) -> set[str]:
-    """Stems shared by several photos of a folder, captioned or not, so that sidecar names are the same in all runs."""
-    try:
-        return shared_stems(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    except OSError:
-        return set()
+        Raises:
+            MergeError: nothing can be added to the existing text.
+        """
+        old = path.read_bytes() if self.add and path.exists() and not self.receipts.own(path) else b""
+        if not self.add or not old:
+            return "".join(f"{caption}\n" for caption in captions).encode("utf-8", "backslashreplace"), {}
+        original = _without(old, self.receipts.last(path))
+        content, added = add(old if original is None else original, captions, self.add)
+        return content, {ADDED: added, _PLACE: self.add, _CAPTION: captions[0]}
+
+
+def _without(data: bytes, receipt: Mapping[str, Any]) -> bytes | None:
+    """The text without what captioner added to it; None if that was changed, or nothing was added."""
+    return remove(data, receipt[ADDED], receipt[_PLACE]) if ADDED in receipt else None

@@ -7,6 +7,8 @@
     limits.py       limits on single photos, and on the memory of concurrent decoding
     kinds.py        file types by their first bytes
     containers.py   JPEG, PNG, WebP, GIF and HEIF files without their metadata; the EXIF orientation
+    jpeg2000.py     checks of JPEG 2000 headers
+    raw.py, jxl.py  camera raw files and JPEG XL, which need extra packages
     tiff.py         the same for TIFF, whose tags are the file's structure as well
     tones.py        pixels of any mode → RGB
 """

@@ -25,7 +25,7 @@ class Bare:
         complete: whether the file is not truncated.
         begun: whether at least the beginning of a JPEG's last scan is present.
         key: the transparent color of a PNG with 16 bits per channel.
-        size: width and height of a WebP, whose decoder allocates memory when it is created.
+        size: width and height if the decoder allocates memory when it is created, or if it trusts another size.
     """
 
     data: bytes
@@ -284,9 +284,9 @@ _CODECS = {
 
 def _boxed(data: bytes) -> Bare:
     """HEIF or AVIF with its EXIF items renamed, so that decoders ignore them."""
-    for name, start, end in _boxes(data, 0, len(data)):
+    for name, start, end in boxes(data, 0, len(data)):
         if name == b"meta":
-            for inner, first, last in _boxes(data, start + 4, end):
+            for inner, first, last in boxes(data, start + 4, end):
                 if inner == b"iinf":
                     types = set(_ITEM.findall(data, first, last))
                     unread = [_CODECS[kind] for kind in sorted(types & _CODECS.keys())]
@@ -297,7 +297,7 @@ def _boxed(data: bytes) -> Bare:
     return Bare(data=data)
 
 
-def _boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield the type of each box, and the start and end of its contents."""
     while at + 8 <= stop:
         size, name, start = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], at + 8

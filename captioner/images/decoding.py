@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops
 
-from captioner.images import kinds
+from captioner.images import jpeg2000, kinds
 from captioner.images.containers import Bare, bare, orientation, png_share
-from captioner.images.limits import DECODING, ImageLimits, RefusedError
-from captioner.images.tiff import Directory, clean, silence_libtiff
+from captioner.images.limits import DECODING, ImageLimits, OtherReaderError, RefusedError
+from captioner.images.tiff import Directory, clean, silence_libtiff, turn_to
 from captioner.images.tones import Tones, to_rgb
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _READERS = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
+    "JPEG 2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
 }
 
 # Pillow decodes these in Python, two bytes at a time.
@@ -40,7 +42,8 @@ _MAX_RUN_LENGTHS = 30_000_000
 _BIG = 16_000_000
 # Measured bytes per pixel while decoding, with and without alpha; other formats take what their mode takes. HEIC takes
 # 7 as written by phones.
-_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5)}
+_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5), "JPEG 2000": (28, 21)}
+_MOST_PAGES = 10  # of a TIFF that begins with empty pages
 _WORKING = 32_000_000  # bytes needed to convert strips
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
@@ -110,22 +113,48 @@ def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
 def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: int = 0) -> Photo:
     """Decode a file; the caller already holds `held` bytes of `DECODING`.
 
+    Of a TIFF with several pages, this is the first page that is not of a single color, because scans may begin with
+    empty pages.
+
     Raises:
         RefusedError: the file is rejected for a known reason.
         Exception: any error of Pillow and its libraries about damaged files.
     """
-    encoded = _encoded(file)
+    try:
+        encoded = _encoded(file)
+    except OtherReaderError as other:
+        return _read_by(other, file.getvalue(), limits, draft, held)
     del file  # the stripped data is a copy
+    first = photo = _decode(encoded, limits, draft, held)
+    for _ in range(_MOST_PAGES):
+        directory = encoded.directory
+        if not directory or (photo is first and not directory.following) or not _is_blank(photo.image):
+            return photo
+        if not directory.following:
+            break
+        try:
+            encoded = replace(encoded, directory=turn_to(encoded.file, directory.following))
+            photo = _decode(encoded, limits, draft, held)
+        except Exception:  # a damaged page does not affect the pages before it
+            break
+    return first
+
+
+def _is_blank(image: Image.Image) -> bool:
+    return image.getcolors(1) is not None
+
+
+def _decode(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int) -> Photo:
     cost = 0
     try:
         if encoded.container.size:
             limits.check_size(*encoded.container.size)
-            cost = _DECODING["WEBP"][0] * encoded.container.size[0] * encoded.container.size[1]
+            cost = _DECODING[encoded.kind][0] * encoded.container.size[0] * encoded.container.size[1]
             limits.check_memory(cost)
         image = encoded.open()
         size = image.size
         limits.check_size(*size)
-        _check_time(encoded, image, limits)
+        _check_effort(encoded, image, limits)
         if draft is not None and encoded.kind == "JPEG":  # not HEIF, whose draft is a different picture, the thumbnail
             image.draft(None, (2 * draft, 2 * draft))
         big = draft is not None and image.width * image.height > _BIG
@@ -141,11 +170,32 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
         raise _explained(error, encoded, cost) from error
 
 
+def _read_by(other: OtherReaderError, data: bytes, limits: ImageLimits, draft: int | None, held: int) -> Photo:
+    """Decode a file with an extra package, which may not be installed."""
+    try:
+        picture, size = import_module(f"captioner.images.{other.reader}").read(data, limits, draft, held)
+        if not isinstance(picture, bytes):
+            return _upright(to_rgb(picture), 1, size)
+        photo = decode(io.BytesIO(picture), limits, draft, held=held)
+    except (RefusedError, MemoryError):
+        raise
+    except ImportError:
+        raise RefusedError(
+            f"it is not a photo in a known format, but {other.name}; to read it, run: pip install 'captioner[formats]'"
+        ) from None
+    except Exception as error:
+        raise RefusedError(f"it is {other.name} that is damaged or not supported; save it as JPEG or PNG") from error
+    return photo if other.reader == "jxl" else replace(photo, width=size[0], height=size[1])
+
+
 def _encoded(file: io.BytesIO) -> _Encoded:
     head = file.read(1024)
     kind = kinds.format_of(head)
     if kind is None:
         name = kinds.name_of(head)
+        reader = kinds.reader_of(name)
+        if name and reader:
+            raise OtherReaderError(name, reader)
         what = f", but {name}" if name else ", or its header is damaged"
         raise RefusedError(f"it is not a photo in a known format{what}; use {kinds.KNOWN}")
     file.seek(0)
@@ -153,12 +203,14 @@ def _encoded(file: io.BytesIO) -> _Encoded:
         directory = clean(file)
         silence_libtiff()
         return _Encoded(kind=kind, file=file, container=Bare(data=b""), directory=directory)
-    container = bare(kind, file.getvalue())
+    container = (jpeg2000.bare if kind == "JPEG 2000" else partial(bare, kind))(file.getvalue())
     return _Encoded(kind=kind, file=io.BytesIO(container.data), container=container)
 
 
-def _check_time(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
-    """Reject files that take much longer to decode than their size suggests."""
+def _check_effort(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
+    """Reject files that take much more time or memory to decode than their size suggests."""
+    if encoded.kind == "JPEG 2000" and image.size != encoded.container.size:
+        raise RefusedError("it is a JPEG 2000 file with two different sizes in its headers; download or copy it again")
     if encoded.directory and encoded.directory.tile > limits.max_pixels:
         raise RefusedError("it is a TIFF with huge tiles; save it again as a standard TIFF")
     if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:
@@ -228,7 +280,8 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
     picture = to_rgb(image, tones, reduce=reduce)
     if picture is image:
         picture = image._new(image.im)  # the pixels, detached from the file
-    image.close()
+    if not (directory and directory.following):  # otherwise the next page may be needed
+        image.close()
     return picture
 
 

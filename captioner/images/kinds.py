@@ -3,12 +3,16 @@
 import re
 
 KNOWN = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
-"""Names of the supported formats, for messages."""
+"""Names of the most common supported formats, for messages."""
+JPEG_XL = "a JPEG XL file"
+_RAW = "a camera's raw photo"
 
 _FORMATS = (
     (b"\xff\xd8\xff", "JPEG"),  # including multi-picture JPEG (MPO) of phones
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF8", "GIF"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
 )
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")  # the last two are written by faulty programs
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
@@ -26,8 +30,7 @@ _NAMES = tuple(
         (rb"FUJIFILMCCD-RAW", "a camera's raw photo (Fujifilm RAF)"),
         (rb"FOVb", "a camera's raw photo (Sigma X3F)"),
         (rb"\0MRM", "a camera's raw photo (Minolta MRW)"),
-        (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 file"),
-        (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL file"),
+        (rb"\0\0\0\x0cJXL |\xff\x0a", JPEG_XL),
         (rb"II\xbc\x01", "a JPEG XR file"),
         (rb"8BPS", "a Photoshop document"),
         (rb"gimp xcf", "a GIMP document"),
@@ -73,7 +76,9 @@ _HEAD = 1024
 
 
 def format_of(data: bytes) -> str | None:
-    """Pillow's name of a supported format, or None: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIF."""
+    """Pillow's name of a format that is always supported, or None: JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, HEIF or
+    JPEG 2000.
+    """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":
@@ -83,6 +88,13 @@ def format_of(data: bytes) -> str | None:
     if data.startswith(_TIFF) and data[8:10] != b"CR":
         return "TIFF"
     return next((name for start, name in _FORMATS if data.startswith(start)), None)
+
+
+def reader_of(name: str | None) -> str | None:
+    """The module for a format that needs an extra package, by its `name_of`; None for other formats."""
+    if name == JPEG_XL:
+        return "jxl"
+    return "raw" if name and name.startswith(_RAW) else None
 
 
 def _format_of_boxes(data: bytes) -> str | None:

@@ -14,6 +14,20 @@ class RefusedError(Exception):
     """A photo is rejected; `open_image` adds its name to the message."""
 
 
+class OtherReaderError(RefusedError):
+    """The format of a file needs an extra package.
+
+    Attributes:
+        name: name of the format, with article.
+        reader: the module of `captioner.images` that reads it: `raw` or `jxl`.
+    """
+
+    def __init__(self, name: str, reader: str) -> None:
+        super().__init__(f"it is {name}; save it as JPEG or PNG")
+        self.name = name
+        self.reader = reader
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageLimits:
     """Limits on one photo, checked before any pixel is decoded.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from captioner.images.limits import RefusedError
+from captioner.images.limits import OtherReaderError, RefusedError
 
 # Of these tags the first value counts; of the others all are needed.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -45,6 +45,7 @@ class Directory:
         white: the largest unsigned integer value.
         kind: description of bits, number type, colors and compression.
         usual: whether every build of libtiff supports the compression.
+        following: offset of the next page's directory; 0 if there is none.
     """
 
     orientation: int
@@ -54,6 +55,7 @@ class Directory:
     white: int
     kind: str
     usual: bool
+    following: int
 
 
 class _File:
@@ -66,6 +68,7 @@ class _File:
         self.big = 43 in head[2:4]
         self.start = self.number(head[8:16] if self.big else head[4:8])
         self.entry, self.inline, self.counted = (20, 8, 8) if self.big else (12, 4, 2)
+        self.following = 0
 
     def read(self, start: int, size: int) -> bytes:
         self._file.seek(start)
@@ -78,9 +81,10 @@ class _File:
         return value.to_bytes(size, self.order)
 
     def entries(self) -> dict[int, bytes]:
-        """Tag → entry."""
+        """Tag → entry; also sets `following`."""
         count = self.number(self.read(self.start, self.counted))
         data = self.read(self.start + self.counted, min(count, 65_535) * self.entry)
+        self.following = self.number(self.read(self.start + self.counted + count * self.entry, self.inline))
         entries = (data[at : at + self.entry] for at in range(0, len(data) - self.entry + 1, self.entry))
         return {self.number(entry[:2]): entry for entry in entries}
 
@@ -104,7 +108,8 @@ def clean(file: io.BytesIO) -> Directory:
     """Rewrite the first directory of a TIFF.
 
     Raises:
-        RefusedError: there is no valid directory, or the file is a camera's raw photo.
+        RefusedError: there is no valid directory.
+        OtherReaderError: the file is a camera's raw photo.
     """
     tiff = _File(file)
     if tiff.big and tiff.order == "big":  # Pillow misreads it as a classic TIFF
@@ -122,7 +127,7 @@ def clean(file: io.BytesIO) -> Directory:
         raise RefusedError("it is not a photo, or its TIFF header is damaged; download or copy it again")
     subfile = tiff.values(entries.get(_SUBFILE, b"")) or (0,)
     if _DNG in entries or get(_PHOTOMETRIC, 0) in _RAW_PHOTO or (_SUBIFDS in entries and subfile[0] & 1):
-        raise RefusedError("it is a camera's raw photo (such as DNG, NEF or ARW); save it as JPEG or PNG")
+        raise OtherReaderError("a camera's raw photo (such as DNG, NEF or ARW)", "raw")
     bits = get(_BITS, 1)
     inverted = bits > 8 and get(_PHOTOMETRIC, 0) == 0  # Pillow does not invert it
     written = [_rewritten(tiff, entry, tags, inverted=inverted) for entry in kept]
@@ -130,7 +135,16 @@ def clean(file: io.BytesIO) -> Directory:
     file.write(tiff.packed(len(written), tiff.counted) + b"".join(written) + bytes(tiff.inline))
     file.seek(0)
     turned = tiff.values(entries.get(_ORIENTATION, b"")) or (1,)
-    return _directory(tags, orientation=turned[0] if turned[0] in range(1, 9) else 1, inverted=inverted)
+    upright = turned[0] if turned[0] in range(1, 9) else 1
+    return _directory(tags, orientation=upright, inverted=inverted, following=tiff.following)
+
+
+def turn_to(file: io.BytesIO, start: int) -> Directory:
+    """Make the page with the directory at `start` the first page, and rewrite its directory; see `clean`."""
+    tiff = _File(file)
+    file.seek(8 if tiff.big else 4)
+    file.write(tiff.packed(start, 8 if tiff.big else 4))
+    return clean(file)
 
 
 def _first(tags: dict[int, tuple[int, ...]], tag: int, default: int) -> int:
@@ -148,7 +162,7 @@ def _rewritten(tiff: _File, entry: bytes, tags: dict[int, tuple[int, ...]], *, i
     return head + tiff.packed(value, size) + bytes(tiff.inline - size)
 
 
-def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: bool) -> Directory:
+def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: bool, following: int) -> Directory:
     get = functools.partial(_first, tags)
     bits, packing = get(_BITS, 1), get(_COMPRESSION, 1)
     tile = get(_TILE_WIDTH, 1) * get(_TILE_LENGTH, 1)
@@ -164,6 +178,7 @@ def _directory(tags: dict[int, tuple[int, ...]], *, orientation: int, inverted: 
         white=(1 << min(bits, 64)) - 1,
         kind=f"{bits}-bit {_NUMBERS.get(get(_FORMAT, 1), '')}{colors}{extra}{packed}",
         usual=packing in _ALWAYS_READ,
+        following=following,
     )
 
 

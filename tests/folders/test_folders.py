@@ -10,6 +10,7 @@ import pytest
 
 from captioner.cli import main
 from captioner.errors import UsageError
+from captioner.folders import finding
 from captioner.folders.finding import Found, Photos, Shard, normalised, read_names
 from tests.folder_runs import Fake, caption
 
@@ -273,13 +274,14 @@ def test_a_search_that_finds_nothing_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("deep/2023/a.jpg", "deep/2024/b.jpg", "other/a.jp2", "other/b.CR3", "junk/._a.jpg", "empty/x/y"):
+    monkeypatch.setattr(finding, "suffixes", lambda: finding.SUFFIXES)  # as in the plain install
+    for name in ("deep/2023/a.jpg", "deep/2024/b.jpg", "other/a.jxr", "other/b.CR3", "junk/._a.jpg", "empty/x/y"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     Path("list").touch()
     for words, reason in (
         (["deep"], "deep: no photos found; 2 folders not searched (use --recursive)."),
-        (["other"], "2 files in unsupported formats (.jp2, .cr3)"),
+        (["other"], "2 files in unsupported formats (.jxr, .cr3)"),
         (["junk"], "1 name skipped (hidden, system or excluded; see --hidden and --exclude)"),
         (["deep", "--recursive", "--exclude", "*.jpg"], "2 names skipped"),
         (["empty/x", "--sidecar"], "1 file in unsupported formats (no suffix)"),
@@ -296,8 +298,11 @@ def test_a_shard_without_photos_is_no_mistake(tree: Path) -> None:
     assert main(["caption", "top/a.JPG", "--shard", f"{index}/9", "--output", "c.csv"]) == 0
 
 
-def test_kinds_that_are_not_read_are_counted(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("a.CR3", "b.cr3", "c.jp2", "notes.txt"):
+def test_kinds_that_are_not_read_are_counted(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "suffixes", lambda: finding.SUFFIXES)  # as in the plain install
+    for name in ("a.CR3", "b.cr3", "c.jxr", "notes.txt"):
         (folder / name).touch()
     assert caption("--output", "c.jsonl") == 1
-    assert "ignored 3 files in unsupported formats (2 .cr3, 1 .jp2)" in capsys.readouterr().err
+    assert "ignored 3 files in unsupported formats (2 .cr3, 1 .jxr)" in capsys.readouterr().err

@@ -157,6 +157,6 @@ def test_a_sidecar_that_cannot_be_written_leaves_no_record_that_says_it_is(
 
 
 @contextmanager
-def full_disk(path: Path) -> Iterator[Path]:
+def full_disk(path: Path, **_: str) -> Iterator[Path]:
     raise OSError(28, "No space left on device")
     yield path

@@ -1,4 +1,4 @@
-"""The benchmark: implementations compared do the same work, and the table says what was measured; no speed is tested."""
+"""The benchmark compares implementations that do the same work, and its table says what was measured."""
 
 import json
 import shutil
