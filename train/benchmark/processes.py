@@ -61,7 +61,7 @@ def start_times(photo: Path, *, rounds: int) -> dict[str, float]:
 
 
 def memory(photos: Sequence[Path], names: Path, *, counts: Sequence[int], root: Path = ROOT) -> dict[str, float]:
-    """Peak memory in MB of `captioner caption` for so many photos, all its threads included, above that of the imports.
+    """Peak memory in MB of `captioner caption` for N photos, all its threads included, above that of the imports.
 
     Args:
         photos: named again and again until there are enough.
