@@ -1,4 +1,4 @@
-"""The benchmark: implementations compared do the same work, and the table says what was measured; no speed is tested."""
+"""The benchmark: implementations compared do the same work, and tables say what was measured; no speed is tested."""
 
 import json
 import sys
