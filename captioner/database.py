@@ -123,7 +123,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
                 raise UsageError(f"{path} has no table named captions.")
             yield connection
     except sqlite3.Error as problem:
-        raise UsageError(f"{path} cannot be read as a database of captions ({problem}).") from None
+        raise UsageError(f"{path} cannot be read as a database of captions: {problem}.") from None
 
 
 def is_being_changed(path: Path) -> bool:

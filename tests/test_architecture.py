@@ -20,6 +20,7 @@ LIBRARY = {
         "datasets",
         "translation",
         "predict",
+        "inference",
         "checkpoint",
         "decoding",
         "images",
