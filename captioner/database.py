@@ -1,7 +1,7 @@
-"""Captions in a SQLite database, with a full-text index (FTS5) that follows every change of a caption.
+"""Captions in an SQLite database, with a full-text index (FTS5) that triggers keep current.
 
-captions        a row for each photo: path, caption, confidence and so on; lists are JSON
-captions_fts    the words of each row's captions: the one that stands, and the others that a photo has
+- `captions`: one row per photo with path, caption, confidence and so on; lists are stored as JSON.
+- `captions_fts`: the full-text index of the main caption (`caption`) and of the photo's others (`further`).
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from typing import Any
 from captioner.errors import UsageError
 
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
-"""Of files that are read as a database; the first one is written."""
+"""Suffixes of files that are read as databases; the first one is written."""
 
 _TYPES = {"log_prob": "REAL", "confidence": "REAL", "width": "INTEGER", "height": "INTEGER"}
-_COLUMNS = ("path", "caption", "captions")  # what the index is made of
+_COLUMNS = ("path", "caption", "captions")  # required by the index
 _HEADER = b"SQLite format 3\0"
-_INDEXED_BY = int.from_bytes(b"cap1")  # in application_id: an index by somebody else is not searched
+_INDEXED_BY = int.from_bytes(b"cap1")  # the application_id; indexes made by other programs are not searched
 
-# A caption that a person has changed replaces all others of its photo, as `captioner.datasets` reads it.
+# A caption that a user changed replaces all other captions of its photo, as in `captioner.datasets`.
 _INDEX = """
 CREATE INDEX captions_path ON captions(path);
 CREATE VIRTUAL TABLE captions_fts USING fts5(caption, further, tokenize = 'porter unicode61 remove_diacritics 2');
@@ -40,10 +40,10 @@ END;
 
 
 def require_full_text() -> None:
-    """Check that this Python's SQLite can index texts.
+    """Check that Python's SQLite library supports full-text search.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it does not.
     """
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         try:
@@ -55,25 +55,25 @@ def require_full_text() -> None:
 
 
 def create(path: Path | None, rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> sqlite3.Connection:
-    """Make a database of captions.
+    """Create a database of captions.
 
     Args:
-        path: a file that does not exist or is empty; None keeps the database in memory.
-        rows: one for each photo. Lists in them are written as JSON; text that is not UTF-8 is escaped.
-        columns: what of each row is written; `path`, `caption` and `captions` among them.
+        path: a file that does not exist or is empty; None for a database in memory.
+        rows: one row per photo. Lists are stored as JSON; text that is not valid UTF-8 is escaped.
+        columns: names of the columns to write; `path`, `caption` and `captions` are always written.
 
     Returns:
-        An open connection to it.
+        An open connection.
 
     Raises:
         OSError: the file cannot be written.
-        UsageError: this Python's SQLite has no full-text search.
+        UsageError: Python's SQLite library lacks full-text search.
     """
     require_full_text()
     names = list(dict.fromkeys((*_COLUMNS, *columns)))
     connection = sqlite3.connect(":memory:" if path is None else path)
     try:
-        # The file is written under another name and replaces the old one when it is complete.
+        # No journal is needed: callers write to a temporary file, which replaces the old one when complete.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         types = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in names)
@@ -100,16 +100,16 @@ def _value(value: object) -> object:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database of captions for reading; the file stays as it is.
+    """Open a database of captions read-only.
 
     Raises:
-        UsageError: the file cannot be read, is no SQLite database, is damaged, or has no table of captions. Mistakes
-            within the block count, too.
+        UsageError: the file cannot be read, is not an SQLite database, is damaged, or has no table `captions`. SQLite
+            errors inside the `with` block are converted, too.
     """
     try:
         with path.open("rb") as file:
             start = file.read(len(_HEADER))
-    except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
+    except (OSError, ValueError) as problem:  # ValueError: a NUL character in the name
         raise UsageError(f"{path} cannot be read: {getattr(problem, 'strerror', None) or problem}.") from None
     if not start:
         raise UsageError(f"{path} is empty.")
@@ -127,27 +127,27 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def is_being_changed(path: Path) -> bool:
-    """Whether a database has changes that are not in its file yet: a program has it open, or has left them behind."""
+    """Whether a database has changes outside its main file: another program has it open, or did not close it."""
     beside = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal"))
     return path.suffix.lower() in SUFFIXES and any(file.is_file() and file.stat().st_size for file in beside)
 
 
 def is_indexed(connection: sqlite3.Connection) -> bool:
-    """Whether a database has the index of this module."""
+    """Whether a database has the full-text index of this module."""
     made_by: int = connection.execute("PRAGMA application_id").fetchone()[0]
     index = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'captions_fts'").fetchone()
     return made_by == _INDEXED_BY and index is not None
 
 
 def rows(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """All rows of the table of captions, in order, as they were written; NULLs are left out."""
+    """All rows of the table `captions`, in order, without NULLs; see `record`."""
     for row in connection.execute("SELECT * FROM captions ORDER BY rowid"):
         yield record(row)
 
 
 def record(row: sqlite3.Row) -> dict[str, Any]:
-    """A row of the table with `captions` as a list, if it holds one; NULLs are left out."""
-    found = {name: row[name] for name in row.keys() if row[name] is not None}  # noqa: SIM118 - a Row iterates values
+    """A row of the table, without NULLs; `captions` is decoded if it is valid JSON."""
+    found = {name: row[name] for name in row.keys() if row[name] is not None}  # noqa: SIM118 - iterating a Row gives its values
     with contextlib.suppress(KeyError, TypeError, ValueError, RecursionError):
         found["captions"] = json.loads(found["captions"])
     return found

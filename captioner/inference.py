@@ -1,4 +1,4 @@
-"""What `Captioner` and `Translator` share: a device, the search over a decoder, and what is told about its result."""
+"""Code shared by `Captioner` and `Translator`: devices, precision, beam search, attention and log-probabilities."""
 
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -21,10 +21,10 @@ PRECISIONS = "auto", "int8", "float32"
 
 
 def find_device(name: str) -> torch.device:
-    """Find a device by name; `auto` prefers cuda, then mps, then cpu.
+    """Find a device by name. `auto` prefers cuda, then mps, then cpu.
 
     Raises:
-        UsageError: there is none of that name here.
+        UsageError: the name is unknown, or this machine has no such device.
     """
     there: dict[str, Callable[[], bool]] = {
         "cuda": torch.cuda.is_available,
@@ -36,27 +36,27 @@ def find_device(name: str) -> torch.device:
     if name not in there:
         raise UsageError(f"device {name!r} is unknown; known: auto, {', '.join(sorted(there))}.")
     if not there[name]():
-        raise UsageError(f"device {name!r}: this machine has none that PyTorch can use; try cpu.")
+        raise UsageError(f"device {name!r}: this machine has no such device that PyTorch can use; try cpu.")
     return torch.device(name)
 
 
 def find_precision(name: str, device: torch.device, *, prepared: bool) -> Precision:
-    """Find what a model computes in by name; `auto` prefers int8 where it is faster.
+    """Find a precision by name. `auto` chooses int8 where it is faster.
 
     Args:
         name: `auto`, `int8` or `float32`.
-        device: where the model is.
-        prepared: whether the checkpoint has the ranges that int8 needs.
+        device: the model's device.
+        prepared: whether the checkpoint has input ranges, which int8 needs.
 
     Raises:
-        UsageError: the name is unknown, or int8 is not to be had.
+        UsageError: the name is unknown, or int8 was asked for and is not available.
     """
     if name not in PRECISIONS:
         raise UsageError(f"precision {name!r} is unknown; known: {', '.join(PRECISIONS)}.")
     if name == "float32":
         return "float32"
     if not prepared:
-        problem = "the checkpoint was not prepared for it; see python -m train quantize"
+        problem = "the checkpoint was not prepared for it; run python -m train quantize, or use float32"
     elif device.type != "cpu" or not is_supported():
         problem = "it needs an x86 processor with VNNI instructions; use float32"
     else:
@@ -76,16 +76,16 @@ def generate(
     unknown: Tensor | None = None,
     constraints: Sequence[Constraint] = (),
 ) -> list[list[Hypothesis]]:
-    """Search for sentences about B sets of vectors; see `beam_search`.
+    """Run beam search for B sets of vectors; see `beam_search`.
 
     Args:
-        decoder: what writes.
-        vectors: what it looks at.
-        options: what to search for.
-        bos: what a sentence begins with.
-        banned: ids that are never written, besides `<pad>` and `<bos>`.
-        unknown: (B,), how many `<unk>` each sentence may hold; none if None.
-        constraints: what else is forbidden.
+        decoder: the decoder.
+        vectors: the encoder's output, which the decoder attends to.
+        options: settings of the search.
+        bos: id of the token that starts every sentence.
+        banned: ids that are never generated, besides `<pad>` and `<bos>`.
+        unknown: (B,), maximum number of `<unk>` in each sentence; None for 0.
+        constraints: further constraints.
     """
     return beam_search(
         decoder.step,
@@ -101,26 +101,24 @@ def generate(
 
 
 def word_constraints(options: DecodingOptions, vocabulary: Vocabulary) -> list[Constraint]:
-    """What a search must know of the words themselves to do what the options say; see
-    `DecodingOptions.repeat_words`.
-    """
+    """The constraints of decoding options that depend on the vocabulary; see `DecodingOptions.repeat_words`."""
     if options.repeat_words:
         return []
     return [no_repeated_words(torch.tensor([token in REPEATABLE for token in vocabulary.tokens]))]
 
 
 def reread(decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, bos: int = BOS) -> Forced:
-    """Read a sentence about each of B sets of vectors once more, for what a search forgets; K is 1."""
+    """Run the decoder on one hypothesis per set of vectors (K = 1), for the logits and attention of each step."""
     length = max(len(one.tokens) for one in hypotheses)
     rows = [[bos, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
     return decoder(vectors, torch.tensor(rows, device=vectors.values.device)[:, None])
 
 
 def attention_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[list[float]]]:
-    """Where a decoder looked at each token of the sentences that it reread.
+    """The attention weights of each token of the hypotheses given to `reread`.
 
     Returns:
-        For each sentence a row for each token, the shares of attention on the N vectors.
+        For each sentence and token, the N attention weights.
     """
     weights = forced.attention[:, 0].tolist()
     return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
@@ -129,10 +127,10 @@ def attention_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[
 def guesses_of(
     forced: Forced, hypotheses: Sequence[Hypothesis], *, count: int = 4
 ) -> list[list[tuple[float, list[tuple[int, float]]]]]:
-    """How probable a decoder holds each token of the sentences that it reread, given those before it.
+    """The log-probability of each token of the hypotheses given to `reread`, and the most probable other tokens.
 
     Returns:
-        For each sentence and token its log-probability, and at most `count` other ids with their probabilities.
+        For each sentence and token, its log-probability, and at most `count` other ids with their probabilities.
     """
     said = forced.logits[:, 0].float().log_softmax(-1)  # (B, T, V)
     shares = said.exp()
@@ -149,20 +147,20 @@ def guesses_of(
 
 
 def confidence_of(hypothesis: Hypothesis) -> float:
-    """The geometric mean of the probabilities of a sentence's tokens, its end included, in [0, 1]."""
+    """The geometric mean of the token probabilities of a sentence, including `<eos>`, in [0, 1]."""
     return math.exp(hypothesis.log_prob / (len(hypothesis.tokens) + int(hypothesis.finished)))
 
 
 def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequence[Sequence[int]]]) -> list[list[float]]:
-    """How probable a decoder holds given sentences about each of B sets of vectors.
+    """Compute the log-probabilities of given sentences for each of B sets of vectors.
 
     Args:
         decoder: the decoder.
-        vectors: of B photos.
-        sentences: for each of them at least one sentence, as ids without `<bos>` and `<eos>`.
+        vectors: vectors of B photos.
+        sentences: at least one sentence per photo, as ids without `<bos>` and `<eos>`.
 
     Returns:
-        For each sentence the natural logarithm of its probability, its end included.
+        For each photo and sentence, its natural log-probability, including `<eos>`.
     """
     count, length = max(map(len, sentences)), max(len(one) for some in sentences for one in some)
     tokens = torch.full((len(sentences), count, length + 2), PAD)
@@ -176,14 +174,17 @@ def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequenc
 
 
 def log_probs_unseen(decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis]) -> list[float]:
-    """How probable a decoder holds sentences if it sees nothing: natural logarithms, their ends included.
+    """Compute the log-probabilities of sentences without an image.
 
-    Nothing is one vector of zeros, which is also what it sees where it learns from text alone.
+    The decoder attends to a single zero vector, as in training on text only.
 
     Args:
         decoder: the decoder.
-        vectors: such as it attends to; only their width and device matter.
+        vectors: any vectors from the encoder; only their size D and device are used.
         hypotheses: at least one sentence.
+
+    Returns:
+        For each sentence, its natural log-probability, including `<eos>`.
     """
     nothing = vectors.values.new_zeros(1, 1, vectors.values.shape[2])
     return log_probs_of(decoder, Vectors(nothing), [[one.tokens for one in hypotheses]])[0]

@@ -1,6 +1,4 @@
-"""What users hold: a `Captioner` that turns photos into sentences. It keeps nothing between calls and may be shared by
-threads.
-"""
+"""`Captioner`, which captions photos. It is stateless and thread-safe."""
 
 import dataclasses
 import math
@@ -44,18 +42,17 @@ if TYPE_CHECKING:
     from captioner.translation.translator import Translation, Translator
 
 ENCODED_AT_ONCE = 4
-"""Photos that a processor encodes together: with more, the largest grids leave its cache, and malloc fetches each anew.
-"""
+"""Photos per encoder batch on a CPU. With more, feature maps exceed its cache, and each needs a new allocation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedPhoto:
-    """A photo as a model wants it, which takes far less memory than the photo.
+    """A photo resized for the model; it takes far less memory than the original.
 
     Attributes:
         pixels: (S, S, 3), RGB, uint8.
-        width: of the upright photo in pixels.
-        height: of the upright photo in pixels.
+        width: width of the upright photo in pixels.
+        height: height of the upright photo in pixels.
     """
 
     pixels: "NDArray[np.uint8]"
@@ -65,13 +62,13 @@ class PreparedPhoto:
 
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
-    """One sentence and how probable the model holds it.
+    """A sentence and its log-probability.
 
     Attributes:
-        text: the sentence, for people.
-        tokens: the raw tokens, in the order in which the model wrote them.
-        log_prob: natural logarithm of the sentence's probability, its end included; at most 0.
-        steps: the same of each token and, last, of the end.
+        text: the sentence, with capitals and punctuation.
+        tokens: the raw tokens, in the order in which the model generated them.
+        log_prob: natural log-probability of the sentence, including its end; at most 0.
+        steps: natural log-probability of each token and, last, of the end of the sentence.
     """
 
     text: str
@@ -82,11 +79,11 @@ class Alternative:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenGuess:
-    """How probable the model held a token, and which others it held possible in its place.
+    """The log-probability of a token, and the most probable other tokens at its position.
 
     Attributes:
-        log_prob: natural logarithm of the token's probability, given the tokens before it; at most 0.
-        others: other tokens with their probabilities, the most probable first.
+        log_prob: natural log-probability of the token, given the tokens before it; at most 0.
+        others: other tokens and their probabilities, most probable first.
     """
 
     log_prob: float
@@ -95,24 +92,24 @@ class TokenGuess:
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """What the model says about a photo.
+    """The caption of a photo.
 
     Attributes:
-        text: the best sentence, for people, in the language that was asked for.
+        text: the best sentence, in the requested language.
         tokens: the raw tokens of the English sentence.
-        log_prob: natural logarithm of its probability, its end included; at most 0.
-        confidence: in [0, 1]: the probability that the caption is close to people's (see `captioner.confidence`), or,
-            where the checkpoint has no calibration, the geometric mean of the probabilities of its tokens, its end
-            included.
-        alternatives: the best sentences, the first of them this one; as many as were asked for.
-        attention: a row for each token, the shares of attention on the grid's cells, row by row, less what a sentinel
-            got; None if not asked for.
-        grid: rows and columns of that grid.
-        width: of the upright photo in pixels.
-        height: of the upright photo in pixels.
-        translation: what became of the English sentence; None if English was asked for.
-        steps: natural logarithms of the probabilities of the raw tokens and, last, of the sentence's end.
-        guesses: one for each token; None if attention was not asked for.
+        log_prob: natural log-probability of the English sentence, including its end; at most 0.
+        confidence: in [0, 1]: the calibrated probability that the caption is close to captions by people (see
+            `captioner.confidence`). Without calibration, the geometric mean of the token probabilities, including the
+            end of the sentence.
+        alternatives: the `num_captions` best sentences, starting with this one; fewer if the search found fewer.
+        attention: for each token, the attention weights of the grid's cells, row by row. They sum to 1, less the
+            sentinel's weight. None if not requested.
+        grid: rows and columns of the attention grid; None if attention was not requested.
+        width: width of the upright photo in pixels.
+        height: height of the upright photo in pixels.
+        translation: the translation of the English sentence; None if the language is English.
+        steps: natural log-probability of each raw token and, last, of the end of the sentence.
+        guesses: one per raw token; None if attention was not requested.
     """
 
     text: str
@@ -130,17 +127,17 @@ class Caption:
 
     @property
     def language(self) -> str:
-        """Of `text`, two letters."""
+        """Language of `text`, as a two-letter code."""
         return self.translation.language if self.translation else ENGLISH
 
     @property
     def source(self) -> str:
-        """The English sentence."""
+        """The English sentence that `text` was translated from, or `text` itself."""
         return self.translation.source if self.translation else self.text
 
 
 class Captioner:
-    """A model ready to describe photos."""
+    """A loaded model that captions photos."""
 
     def __init__(
         self,
@@ -151,22 +148,22 @@ class Captioner:
         precision: Precision = "float32",
         language: str = ENGLISH,
     ) -> None:
-        """Keep a model.
+        """Wrap a loaded model; `load` is the usual way to create a captioner.
 
         Args:
-            model: of the checkpoint.
-            checkpoint: what belongs to the model.
-            device: where the model is.
-            precision: what the model computes in.
-            language: what `caption` writes where it is not told.
+            model: the model.
+            checkpoint: its checkpoint.
+            device: the model's device.
+            precision: the model's precision.
+            language: default language of captions.
 
         Raises:
-            UsageError: the embedded translator does not know that language.
+            UsageError: the embedded translator does not support the language.
         """
         self._model = model
         self._device = device
         self._tokenizer = Tokenizer(checkpoint.config.text.tokens, checkpoint.config.text.direction)
-        self._translator: Translator | None = None  # loaded when it is first needed
+        self._translator: Translator | None = None  # loaded on first use
         self._loading = threading.Lock()
         self.checkpoint = checkpoint
         self.precision = precision
@@ -183,18 +180,20 @@ class Captioner:
         precision: str = "auto",
         language: str = ENGLISH,
     ) -> Self:
-        """Load a checkpoint directory, an embedded model by name, or (None) the default embedded model.
+        """Load a model.
 
         Args:
-            name: directory or name, or what `checkpoint.read` gave.
-            device: `auto`, `cpu`, `cuda` or `mps`; `auto` takes the first of the other three that is there.
-            precision: `auto`, `int8` or `float32`; `auto` takes int8 where it is faster: on an x86 processor with VNNI
-                instructions, for a checkpoint that was prepared for it.
-            language: what `caption` writes where it is not told; all but English by the embedded translator.
+            name: a checkpoint directory, the name of an embedded model, or the result of `checkpoint.read`; None for
+                the default embedded model.
+            device: `auto`, `cpu`, `cuda` or `mps`. `auto` prefers cuda, then mps, then cpu.
+            precision: `auto`, `int8` or `float32`. `auto` chooses int8 where it is faster: on x86 processors with VNNI
+                instructions, if the checkpoint has input ranges (`python -m train quantize`).
+            language: default language of captions, as a two-letter code. Other languages than English are translated
+                by the embedded translator.
 
         Raises:
-            ModelError: there is no usable model of that name.
-            UsageError: this machine has no such device or no such precision, or the language is unknown.
+            ModelError: there is no such model, or it is damaged.
+            UsageError: the device or the precision is not available, or the language is not supported.
         """
         place = find_device(device)
         read = checkpoint.read(name)
@@ -205,7 +204,7 @@ class Captioner:
 
     @property
     def decoding(self) -> DecodingOptions:
-        """The checkpoint's decoding defaults."""
+        """The checkpoint's default decoding options."""
         return self.checkpoint.decoding
 
     def caption(
@@ -217,18 +216,18 @@ class Captioner:
         attention: bool = False,
         limits: ImageLimits | None = None,
     ) -> Caption:
-        """Describe one photo.
+        """Caption one photo.
 
         Args:
             image: a path, the bytes of a file, an open binary file, or a PIL image.
-            options: what to search for; the checkpoint's own defaults if None.
-            language: of the sentence, two letters; `self.language` if empty.
-            attention: also say where the model looked at each token of the English sentence, and how probable each was.
-            limits: greatest sizes accepted.
+            options: decoding options; None for the checkpoint's defaults.
+            language: language of the caption, as a two-letter code; `self.language` if empty.
+            attention: also return the attention weights and the probability of each token of the English sentence.
+            limits: limits on the size of the image.
 
         Raises:
             ImageError: the photo cannot be read.
-            UsageError: the language is unknown.
+            UsageError: the language is not supported.
         """
         return self.caption_batch([image], options, language=language, attention=attention, limits=limits)[0]
 
@@ -241,9 +240,9 @@ class Captioner:
         attention: bool = False,
         limits: ImageLimits | None = None,
     ) -> list[Caption]:
-        """Describe several photos at once; all of them are in memory together. See `caption`.
+        """Caption several photos as one batch, which is in memory as a whole; see `caption`.
 
-        The batch changes nothing but speed: each photo is described as it would be alone.
+        Batching affects only speed: each photo gets the same caption as alone.
         """
         photos = [image if isinstance(image, PreparedPhoto) else self.prepare(image, limits=limits) for image in images]
         if not photos:
@@ -268,15 +267,14 @@ class Captioner:
     def log_probs(
         self, images: Iterable[Source | PreparedPhoto], sentences: Sequence[Sequence[str]]
     ) -> list[list[float]]:
-        """How probable the model holds given sentences about photos.
+        """Compute the log-probabilities of given sentences about photos.
 
         Args:
             images: photos, as for `caption`.
-            sentences: for each photo at least one English sentence; a word that the model does not know is an unknown
-                one.
+            sentences: at least one English sentence per photo. Words outside the vocabulary count as `<unk>`.
 
         Returns:
-            For each sentence the natural logarithm of its probability, its end included.
+            For each photo and sentence, its natural log-probability, including the end of the sentence.
 
         Raises:
             ImageError: a photo cannot be read.
@@ -288,7 +286,7 @@ class Captioner:
             return log_probs_of(self._model.decoder, self._encode(photos), ids)
 
     def prepare(self, image: Source, *, limits: ImageLimits | None = None) -> PreparedPhoto:
-        """Read a photo for `caption_batch`, which may happen in another thread; see `caption`."""
+        """Read and resize a photo for `caption_batch`, possibly in another thread; see `caption`."""
         size = self.checkpoint.config.image.size
         photo = open_image(image, limits=limits or ImageLimits(), draft=size)
         return PreparedPhoto(pixels=to_pixels(photo.image, size), width=photo.width, height=photo.height)
@@ -304,7 +302,7 @@ class Captioner:
         return vectors, found
 
     def _encode(self, photos: Sequence[PreparedPhoto]) -> Vectors:
-        """Encode a batch; a processor takes it in handfuls, whose grids stay in its cache."""
+        """Encode a batch; on a CPU in smaller batches, whose feature maps fit its cache."""
         size = ENCODED_AT_ONCE if self._device.type == "cpu" else len(photos)
         parts = [photos[start : start + size] for start in range(0, len(photos), size)]
         return Vectors(torch.cat([self._model.encoder(self._images(part)).values for part in parts]))
@@ -315,7 +313,7 @@ class Captioner:
         return pixels.permute(0, 3, 1, 2).to(self._device)
 
     def signals(self, photos: Sequence[PreparedPhoto]) -> list[tuple[str, Signals]]:
-        """The sentence about each photo, and what its confidence follows from; for fitting a calibration."""
+        """Caption photos, and compute the signals that a calibration of confidence is fitted on."""
         with torch.inference_mode():
             vectors, found = self._search(photos, self.decoding)
             best = [hypotheses[0] for hypotheses in found]
@@ -364,9 +362,9 @@ class Captioner:
         )
 
     def _translated(self, captions: Sequence[Caption], language: str, *, attention: bool) -> list[Caption]:
-        """The same captions in another language, their alternatives too."""
+        """Translate captions and their alternatives."""
         translator = self._load_translator()
-        # Each once, and none without a word, which a strange vocabulary may give: there is nothing to translate in it.
+        # Translate each distinct sentence once. Empty ones, which an unusual vocabulary may produce, are left out.
         sentences = list(dict.fromkeys(one.text for caption in captions for one in caption.alternatives if one.text))
         found = translator.translate_batch(sentences, to=language, attention=attention)
         by_text = dict(zip(sentences, found, strict=True))

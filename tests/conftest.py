@@ -1,4 +1,4 @@
-"""What several test files need: sample photos and a small model with a life of its own."""
+"""Shared fixtures: sample photos, small models and training runs."""
 
 import json
 import os
@@ -27,8 +27,8 @@ from tests.training_runs import fit, write_data, write_refined
 from train.loop import Training
 from train.sentences.task import Translating
 
-torch.set_num_threads(1)  # small tensors: more threads would only wait for each other
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same for processes that tests start
+torch.set_num_threads(1)  # with small tensors, more threads only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same for subprocesses
 
 SLOWEST = ("browser", "data", "test_parallel", "test_page_caption", "learned")
 
@@ -45,9 +45,10 @@ CAPTIONS = {
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With pytest-xdist, tests that share a training run in one process, and so do those of one file, and all that use
-    the browser, which takes a processor by itself. The slowest of these groups begin, so that no process is left with
-    one of them at the end.
+    """Group tests for pytest-xdist, slowest groups first, so that none of them runs alone at the end.
+
+    Tests that share a training run are one group, as are those of one file and all that use the browser, which takes a
+    whole core.
     """
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
@@ -87,7 +88,7 @@ def small_config() -> ModelConfig:
 
 @pytest.fixture
 def small_checkpoint(tmp_path: Path, small_config: ModelConfig) -> Path:
-    """A checkpoint of a small model in which every weight is random, batch-norm statistics too."""
+    """A checkpoint of a small model with random weights, including batch normalization statistics."""
     torch.manual_seed(0)
     model = EncoderDecoder(small_config)
     with torch.no_grad():
@@ -116,7 +117,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """photos/0.jpg to 9.jpg, the working directory's; 3.jpg is broken; photo n is n + 8 wide."""
+    """photos/0.jpg to photos/9.jpg in the working directory; 3.jpg is damaged; photo n is n + 8 pixels wide."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "photos"
     path.mkdir()
@@ -147,7 +148,7 @@ def coco(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def images(tmp_path: Path, photos: dict[str, Path]) -> Path:
-    """The five photos in a directory of their own."""
+    """A directory with the five photos."""
     directory = tmp_path / "images"
     directory.mkdir()
     for path in photos.values():
@@ -157,7 +158,7 @@ def images(tmp_path: Path, photos: dict[str, Path]) -> Path:
 
 @pytest.fixture
 def evaluate(coco: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Runs the verb on the annotations; gives the exit code, standard output and standard error."""
+    """Run `captioner evaluate` on the annotations; returns the exit code, stdout and stderr."""
 
     def evaluate(*arguments: object) -> tuple[int, str, str]:
         code = main(["evaluate", "--annotations", str(coco), *map(str, arguments)])
@@ -168,7 +169,7 @@ def evaluate(coco: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tu
 
 @pytest.fixture
 def results(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a results file: the second caption of each photo, changed as told."""
+    """Write a results file: the second caption of each photo, with the given changes."""
 
     def results(changes: dict[int, str | None] | None = None, more: list[dict[str, object]] | None = None) -> Path:
         texts = {number: captions[1] for number, captions in enumerate(CAPTIONS.values(), start=1)} | (changes or {})
@@ -182,7 +183,7 @@ def results(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny translator that knows ten sentences by heart, trained as the real one is."""
+    """A tiny translator trained on ten sentences, in the same way as the real one."""
     root = tmp_path_factory.mktemp("pairs")
     write_pairs(root)
     # One pass of many steps, so that it is validated once.
@@ -197,15 +198,13 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def translator(learned: Path) -> Translator:
-    """The same, ready to translate."""
+    """The tiny translator, loaded."""
     return Translator.load(learned, device="cpu")
 
 
 @pytest.fixture
 def signals_heard() -> Iterator[None]:
-    """Signals end a process as usual, though `nohup` or a shell's background may have switched that off for all of
-    these tests.
-    """
+    """Restore the default signal handlers, which `nohup` or a shell's background job may have disabled."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -224,7 +223,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> P
 
 @pytest.fixture(scope="session")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody interrupted."""
+    """An uninterrupted run."""
     out = tmp_path_factory.mktemp("run")
     assert fit(data, out) == 0
     return out
@@ -232,7 +231,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def refined(data: Path, run: Path) -> list[str]:
-    """Settings of a run that begins with the checkpoint of `run`, sees further photos and reads texts."""
+    """Settings of a run that starts from the checkpoint of `run`, with further photos and texts."""
     return write_refined(data, run / "best")
 
 

@@ -1,4 +1,4 @@
-"""What tests of captioning folders need: a model that takes no time, and what a run has written."""
+"""Fixtures for tests of folder runs: a fast fake model, and readers of a run's output."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from captioner.predict import Alternative, Caption, PreparedPhoto
 
 
 class Fake:
-    """Captions a photo by its size; `seen` counts photos."""
+    """Captions a photo with its width; `seen` counts photos."""
 
     def __init__(self) -> None:
         self.seen = 0

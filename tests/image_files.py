@@ -1,4 +1,4 @@
-"""Files of photos made for tests, and what is said about those that are none."""
+"""Image files made for tests, and the errors for files that are not images."""
 
 import io
 import re
@@ -30,7 +30,7 @@ def pixels(photo: Photo) -> np.ndarray:
 
 
 def refusal(source, **options) -> str:
-    """The sentence with which `source` is refused: always one line, always with an advice."""
+    """The error message for `source`: always one line, always with advice."""
     with pytest.raises(ImageError) as caught:
         open_image(source, **options)
     sentence = str(caught.value)
@@ -43,7 +43,7 @@ def refusal(source, **options) -> str:
 
 
 def png(width: int, height: int, depth: int, kind: int, rows: list[bytes], **chunks: bytes) -> bytes:
-    """A PNG written by hand, for what Pillow does not write."""
+    """A PNG assembled by hand, for features that Pillow does not write."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -58,7 +58,7 @@ def png(width: int, height: int, depth: int, kind: int, rows: list[bytes], **chu
 
 
 def grey_jpeg(width: int, height: int) -> bytes:
-    """A JPEG of mid-grey, sides divisible by 32; written by hand because encoding 200 megapixels takes seconds."""
+    """A mid-gray JPEG, sides divisible by 32; assembled by hand because encoding 200 megapixels takes seconds."""
     small = encode(Image.new("L", (32, 32), 128), "JPEG")
     where = small.index(b"\xff\xc0") + 5
     scan = small.index(b"\xff\xda")
@@ -67,7 +67,7 @@ def grey_jpeg(width: int, height: int) -> bytes:
 
 
 def tiff(tags: dict[int, int], body: bytes) -> bytes:
-    """A little-endian TIFF of one directory; `tags` values are longs, and -1 stands for where `body` begins."""
+    """A little-endian TIFF of one directory; values in `tags` are longs; -1 means the offset of `body`."""
     start = 8 + 2 + 12 * len(tags) + 4
     entries = [struct.pack("<HHII", tag, 4, 1, start if v == -1 else v) for tag, v in sorted(tags.items())]
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4) + body

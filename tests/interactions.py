@@ -1,7 +1,7 @@
 """`python -m tests.interactions`: how long the page takes to react with 1, 10, and 50 photos.
 
-Prints medians in milliseconds, from the click until the browser shows its effect. Needs Chromium and Playwright, and
-a machine that does nothing else. Numbers after the command replace 1, 10, and 50.
+Prints median times in milliseconds from the click until the browser shows its effect. Needs Chromium, Playwright and an
+otherwise idle machine. Numbers after the command replace 1, 10, and 50.
 """
 
 import io
@@ -21,11 +21,11 @@ from tests.served import CHROMIUM, FLAGS, served
 
 COUNTS = (1, 10, 50)
 REPEATS = 5
-LONG = 900_000  # milliseconds, for captions of all photos on a busy machine
+LONG = 900_000  # milliseconds; captioning all photos on a busy machine takes long
 
 
 def photos(count: int) -> list[FilePayload]:
-    """One photograph under different names."""
+    """Copies of one photo under different names."""
     data = io.BytesIO()
     with Image.open(Path(skimage.__file__).parent / "data" / "rocket.jpg") as image:
         image.save(data, "JPEG")
@@ -33,7 +33,7 @@ def photos(count: int) -> list[FilePayload]:
 
 
 class Stopwatch:
-    """Collects times by what was done."""
+    """Collects times by action."""
 
     def __init__(self) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -50,7 +50,7 @@ def press(page: Page, label: str) -> None:
 
 
 def interact(page: Page, watch: Stopwatch, count: int, turn: int) -> None:
-    """Do everything once."""
+    """Perform every action once."""
     dialog, tile = page.locator("dialog[open]"), page.locator("button.tile").first
     with watch.of("open a photo"):
         tile.click()
@@ -85,7 +85,7 @@ def interact(page: Page, watch: Stopwatch, count: int, turn: int) -> None:
 
 
 def measure(page: Page, count: int) -> dict[str, float]:
-    """Median seconds by what was done."""
+    """Median seconds by action."""
     page.locator('input[type="file"]').first.set_input_files(photos(count))
     page.get_by_text("All photos have captions.").wait_for(timeout=LONG)
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()

@@ -1,8 +1,8 @@
-"""`make load`: 50 visitors at once upload a photo of about 4 MB each to the running page, as browsers do over its
-WebSocket; then 50 clients post one to `captioner serve`.
+"""`make load`: a load test of the web page and of `captioner serve`.
 
-Prints how long they waited for their captions, whether each got the right one, and the server's peak memory over what
-its imports take. Linux only: the peak is the kernel's (VmHWM).
+First, 50 visitors at once upload a photo of about 4 MB each to the running page, over its WebSocket as browsers do.
+Then, 50 clients post one each to `captioner serve`. Prints the waiting times, whether each got the right caption, and
+the server's peak memory above that of its imports. Linux only: the peak is the kernel's (VmHWM).
 """
 
 import argparse
@@ -32,11 +32,11 @@ import captioner
 from tests.served import Server, served, serving
 
 SAMPLES = Path(skimage.__file__).parent / "data"
-SIDE = 4000  # pixels: 12 megapixels at 4:3, as phones give
+SIDE = 4000  # pixels: 12 megapixels at 4:3, as from phones
 
 
 def big_photos() -> list[bytes]:
-    """Ten different photos of about 4 MB: the samples, as large as a phone's and grainy, and their mirror images."""
+    """Ten different photos of about 4 MB: the samples, enlarged and with noise, and their mirror images."""
     found = []
     random = np.random.default_rng(0)
     for name in ("astronaut.png", "chelsea.png", "coffee.png", "camera.png", "rocket.jpg"):
@@ -53,7 +53,7 @@ def big_photos() -> list[bytes]:
 
 @dataclass
 class Looks:
-    """A page that looks at the work again and again, as the browser does when it is told to."""
+    """A client that polls for progress, as the browser does."""
 
     socket: ClientConnection
     fragment: str = ""
@@ -69,9 +69,7 @@ class Looks:
 
 
 async def visit(url: str, photo: bytes, captions: set[str], start: asyncio.Barrier) -> tuple[str, float]:
-    """Open the page, upload the photo when all visitors are there; returns the caption shown and the seconds it
-    took.
-    """
+    """Open the page, and upload the photo once all visitors are ready; returns the caption and the seconds it took."""
     async with connect(
         f"{url.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None
     ) as socket:  # type: ignore[list-item]
@@ -120,7 +118,7 @@ async def visit(url: str, photo: bytes, captions: set[str], start: asyncio.Barri
 
 
 async def messages(socket: ClientConnection):  # type: ignore[no-untyped-def]
-    """What the server sends."""
+    """Receive messages from the server."""
     async for data in socket:
         message = ForwardMsg()
         message.ParseFromString(data if isinstance(data, bytes) else data.encode())
@@ -128,7 +126,7 @@ async def messages(socket: ClientConnection):  # type: ignore[no-untyped-def]
 
 
 def put(url: str, path: str, photo: bytes) -> None:
-    """Upload a file as a form, with the token against forged requests that the server gave."""
+    """Upload a file as a form, with the server's XSRF token."""
     with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
         token = re.search(r"_streamlit_xsrf=([^;]+)", answer.headers["Set-Cookie"])
     assert token
@@ -147,7 +145,7 @@ def put(url: str, path: str, photo: bytes) -> None:
 
 
 def peak(pid: int | str) -> float:
-    """The most memory a process has taken so far, in MB."""
+    """Peak memory of a process so far, in MB."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     assert found
     return int(found[1]) * 1024 / 1e6
@@ -168,7 +166,7 @@ async def all_visits(url: str, photos: list[bytes], captions: list[str], visitor
 
 
 def post(url: str, photo: bytes, start: threading.Barrier) -> tuple[str, float]:
-    """Post the photo when all clients are there; returns its caption and the seconds it took."""
+    """Post the photo once all clients are ready; returns its caption and the seconds it took."""
     request = urllib.request.Request(f"{url}/caption", photo, {"Content-Type": "image/jpeg"})
     start.wait()
     begun = time.perf_counter()
@@ -183,7 +181,7 @@ def all_posts(url: str, photos: list[bytes], clients: int) -> list[tuple[str, fl
 
 
 Visit = Callable[[str, int], list[tuple[str, float]]]
-"""Lets so many come at once to a server; gives their captions and the seconds that each took."""
+"""Runs that many clients at once against a server; returns their captions and the seconds that each took."""
 
 
 def measure(server: Server, come: Visit, captions: list[str], visitors: int, modules: tuple[str, ...]) -> bool:

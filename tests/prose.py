@@ -1,6 +1,6 @@
-"""`python -m tests.prose`: refuse phrases that readers stumble over, and terms in a second spelling.
+"""`python -m tests.prose`: report awkward phrases and inconsistent spellings of terms.
 
-The rules are in `prose.toml`. Texts, comments and strings are searched alike, as files of plain text.
+The rules are in `prose.toml`. Prose, comments and strings are searched alike, as plain text.
 """
 
 import re
@@ -19,7 +19,7 @@ BREAK = r"""(?:[\s#"'>]+f?["']?)"""
 
 
 def rules() -> dict[re.Pattern[str], str]:
-    """What is refused → what to write instead."""
+    """Patterns to report → advice."""
     tables = tomllib.loads(RULES.read_text(encoding="utf-8"))
     exact = {"phrases": re.IGNORECASE, "terms": re.NOFLAG}
     return {
@@ -30,7 +30,7 @@ def rules() -> dict[re.Pattern[str], str]:
 
 
 def files() -> Iterator[Path]:
-    """The project's texts."""
+    """All files to search."""
     for place in (ROOT / name for name in SEARCHED):
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.suffix in SUFFIXES and path.is_file() and not NOT_SEARCHED & {*path.relative_to(ROOT).parts}:
@@ -38,7 +38,7 @@ def files() -> Iterator[Path]:
 
 
 def findings(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line, phrase and advice for everything that the rules refuse in a text."""
+    """Line number, phrase and advice for each finding in a text."""
     for pattern, advice in rules().items():
         for found in pattern.finditer(text):
             yield text.count("\n", 0, found.start()) + 1, " ".join(found[0].split()), advice

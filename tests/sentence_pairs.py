@@ -1,4 +1,4 @@
-"""Ten sentences in three languages, as Multi30k has them, and settings of a small translator."""
+"""Ten sentences in three languages in Multi30k's layout, and the settings of a small translator."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def write_pairs(root: Path) -> None:
 
 
 def write_descriptions(root: Path, captions: dict[str, list[str]], language: str = "de") -> None:
-    """Five times the same caption of a photo, by split; the photos are called 0.jpg and so on."""
+    """Captioned photos by split, 0.jpg and so on, each with the same caption five times."""
     root.mkdir(parents=True)
     for split in ("train", "val", "test_2016"):
         lines = captions.get(split, [])

@@ -1,4 +1,4 @@
-"""The web page as a process of its own, and a browser for it; for tests, screenshots and the load measurement."""
+"""The web page in its own process, and a browser for it; for tests, screenshots and the load test."""
 
 import contextlib
 import os
@@ -29,14 +29,14 @@ TIMEOUT = 60_000  # milliseconds; a busy machine must not fail a test
 
 @dataclass(frozen=True)
 class Server:
-    """Where the page is, and the process that serves it."""
+    """The URL of the page, and the process that serves it."""
 
     url: str
     pid: int
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -45,12 +45,12 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(*arguments: str, number: int = signal.SIGTERM, **environment: str) -> Iterator[Server]:
-    """Run `captioner serve` until the block ends; it ends well, and has nothing to complain about.
+    """Run `captioner serve` until the block ends. It must exit with 0 and print no warnings.
 
     Args:
-        arguments: of the command.
-        number: the signal that ends it, if it has not ended by then.
-        environment: more variables.
+        arguments: arguments of the command.
+        number: the signal to stop it with, if it is still running.
+        environment: additional environment variables.
     """
     port = free_port()
     with subprocess.Popen(
@@ -63,7 +63,7 @@ def serving(*arguments: str, number: int = signal.SIGTERM, **environment: str) -
         assert process.stderr
         try:
             said = process.stderr.readline()
-            assert said == f"captioner: serving captions on http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+            assert said == f"captioner: serving captions on http://127.0.0.1:{port} (press Ctrl-C to stop)\n"
             yield Server(f"http://127.0.0.1:{port}", process.pid)
             if process.poll() is None:
                 process.send_signal(number)
@@ -74,7 +74,7 @@ def serving(*arguments: str, number: int = signal.SIGTERM, **environment: str) -
 
 @contextlib.contextmanager
 def served() -> Iterator[Server]:
-    """Serve the page on a free port of this machine alone until the block ends."""
+    """Serve the page on a free port of localhost until the block ends."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "captioner", "app", "--host", "127.0.0.1", "--port", str(port)],

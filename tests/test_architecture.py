@@ -1,6 +1,4 @@
-"""Who may import whom, as docs/decisions/0001-layout.md has it; read from the source, TYPE_CHECKING imports
-included.
-"""
+"""The import rules of docs/decisions/0001-layout.md, checked in the source, including TYPE_CHECKING imports."""
 
 import ast
 from pathlib import Path
@@ -11,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("captioner", "app", "train")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
-# Each part of the library may import those that stand below it in its row, and no others.
+# Each part of the library may import the parts listed for it, and no others.
 LIBRARY = {
     "captioner.cli": {
         "search",
@@ -22,6 +20,7 @@ LIBRARY = {
         "datasets",
         "translation",
         "predict",
+        "inference",
         "checkpoint",
         "decoding",
         "images",
@@ -89,7 +88,7 @@ LIBRARY = {
     "captioner._version": set(),
 }
 
-# Modules that may import more than the rest of their room: scores know no model but where the two are joined.
+# Modules that may import more than the rest of their package: scores are independent of models except here.
 MODULES = {
     "captioner.evaluation.evaluate": LIBRARY["captioner.evaluation"]
     | {"folders", "predict", "checkpoint", "decoding", "images", "config", "_version"},
@@ -112,7 +111,7 @@ def imports(source: str) -> set[str]:
 
 
 def part(name: str) -> str:
-    """The part of the library that a module or a name in it belongs to: captioner.models.decoder → models."""
+    """The part of the library that contains a module or a name in it: captioner.models.decoder → models."""
     return name.split(".")[1]
 
 
@@ -122,7 +121,7 @@ def violations(module: str, source: str) -> list[str]:
         room = target.split(".")[0]
         if module.startswith("captioner"):
             own = ".".join(module.split(".")[:2])
-            # From the package itself only modules are taken: its names are for users, and come from everywhere.
+            # From the package itself, only modules may be imported: its public names, for users, come from everywhere.
             row = MODULES.get(module, LIBRARY.get(own))
             allowed = {part(name) for name in LIBRARY} if row is None else row | {part(own)}
             if room in {"train", "app", "streamlit"} | ({"torch"} if own == "captioner.evaluation" else set()) or (
@@ -181,7 +180,7 @@ def test_rows_hold_no_circle() -> None:
 
 
 def rooms(root: Path) -> set[str]:
-    """The folders of code: people keep reports, runs and photos of their own beside them."""
+    """The folders of code, without reports, runs and photos that users keep beside them."""
     return {path.parent.name for path in root.glob("[!.]*/*.py")} - {"build"}
 
 
@@ -212,7 +211,7 @@ def test_nothing_can_run_a_pickle_or_print_in_the_library() -> None:
 
 
 def test_decoder_and_search_know_no_encoder() -> None:
-    """They meet vectors, whatever these stand for: `Vectors` is all that they may name of the encoders."""
+    """`Vectors` is the only name from the encoders that they may use."""
     for path in (ROOT / "captioner" / "models" / "decoder.py", *(ROOT / "captioner" / "decoding").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -223,8 +222,9 @@ def test_decoder_and_search_know_no_encoder() -> None:
 
 
 def test_only_the_builder_tells_encoders_apart() -> None:
-    """To add a kind of encoder, change its configuration and `models/encoders.py`, and nothing else in the
-    library or in training; of a decoder, `models/decoder.py`. The studies are about the decoder that they build.
+    """To add an encoder, only its configuration and `models/encoders.py` change; for a decoder, `models/decoder.py`.
+
+    The studies are an exception: they build the decoder that they study.
     """
     concrete = {"ImageEncoder": "encoders", "TextEncoder": "encoders", "RecurrentDecoder": "decoder"}
     studies = {"study", "benchmark"}

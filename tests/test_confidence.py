@@ -1,4 +1,4 @@
-"""Confidence as a probability: its signals, its fit, and what it says of pictures that show nothing."""
+"""Calibrated confidence: its signals, its fit, and its values for blank images."""
 
 import json
 import shutil
@@ -74,7 +74,7 @@ def test_close_is_what_scores_as_the_lowest_quarter_of_people_do() -> None:
 
 def test_calibration_error_and_roc_area_of_known_cases() -> None:
     right = [True] * 60 + [False] * 40
-    assert expected_calibration_error([0.6] * 100, right * 1) == pytest.approx(0.48)  # in order: groups of all or none
+    assert expected_calibration_error([0.6] * 100, right * 1) == pytest.approx(0.48)  # bins of one kind
     assert expected_calibration_error([1.0] * 60 + [0.0] * 40, right) == 0
     assert roc_area([1.0] * 60 + [0.0] * 40, right) == 1
     assert roc_area([0.5] * 100, right) == 0.5

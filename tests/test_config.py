@@ -1,4 +1,4 @@
-"""Configurations: what is written is read back, what makes no sense is refused in one sentence."""
+"""Configurations: round trips, and one clear error for invalid values."""
 
 from pathlib import Path
 
@@ -72,8 +72,8 @@ def test_a_start_gives_the_settings_of_its_model_that_are_left_out(small_checkpo
     captioner, translator = RECIPES[0].with_name("levers.toml"), RECIPES[0].with_name("text-en-de-fr-cs.toml")
     config = read_config(captioner, [f"start={small_checkpoint}"])
     assert isinstance(config, TrainConfig)
-    assert config.image.size == 64  # the recipe says nothing of it
-    assert config.decoder.layers == 1  # a setting that was made stays, for `load_start` to refuse
+    assert config.image.size == 64  # not in the recipe
+    assert config.decoder.layers == 1  # an explicit setting is kept, so that `load_start` can refuse it
     short = read_config(captioner, [f"start={small_checkpoint}", "decoder={}", "decoder.dropout=0.5"])
     assert (short.decoder.hidden_size, short.decoder.embedding_size, short.decoder.layers) == (16, 12, 2)
     assert short.decoder.dropout == 0.5

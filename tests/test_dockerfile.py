@@ -1,4 +1,4 @@
-"""The container's image, as far as it can be checked without building it; `make check` has a linter for the rest."""
+"""The Dockerfile, as far as it can be checked without building the image; `make check` also runs a linter."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_it_installs_extras_that_there_are_and_pytorch_without_gpus() -> None:
 
 def test_it_runs_a_command_that_there_is_as_a_user_without_rights() -> None:
     (user,) = after("USER")
-    assert int(user) > 0  # a number, by which an orchestrator knows that it is not root
+    assert int(user) > 0  # a number, so that an orchestrator can verify that it is not root
     assert not any(line.startswith("RUN") for line in LINES[LINES.index(f"USER {user}") :])
     program, *words = json.loads(after("ENTRYPOINT")[0]) + json.loads(after("CMD")[0])
     assert program == "captioner"

@@ -1,4 +1,4 @@
-"""Text files as people's programs write them."""
+"""Text files as written by other programs."""
 
 import codecs
 from pathlib import Path

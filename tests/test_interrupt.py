@@ -1,4 +1,4 @@
-"""An end that is asked for: what was started is finished first."""
+"""Interrupts: work in progress is finished first."""
 
 import os
 import signal

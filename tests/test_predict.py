@@ -1,4 +1,4 @@
-"""What users hold: the same answer however it is asked, from any number of threads."""
+"""`Captioner`: the same caption for every kind of input, batch and number of threads."""
 
 import io
 import math
@@ -18,7 +18,7 @@ def model() -> Captioner:
 
 
 def test_the_embedded_model_sees_what_is_in_real_photos(model: Captioner, photos: dict[str, Path]) -> None:
-    """Wide enough that a retrained model passes, narrow enough that a broken one does not."""
+    """The bounds are wide enough for a retrained model and narrow enough to detect a broken one."""
     person = {"man", "woman", "person", "people", "girl", "boy", "lady"}
     for name, words in {"astronaut": person, "camera": person | {"camera"}}.items():
         assert words & set(model.caption(photos[name]).tokens)
@@ -89,7 +89,7 @@ def test_attention_says_where_the_model_looked(model: Captioner, photos: dict[st
     assert len(caption.attention) == len(caption.tokens)
     for weights in caption.attention:
         assert len(weights) == 64
-        assert 0 < sum(weights) <= 1 + 1e-4  # the sentinel has the rest
+        assert 0 < sum(weights) <= 1 + 1e-4  # the rest is the sentinel's
     assert caption.attention[0] != caption.attention[-1]
     assert model.caption(photos["chelsea"]).attention is None
 

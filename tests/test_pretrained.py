@@ -1,4 +1,4 @@
-"""The embedded model's captions of real photos: how good they are, against captions that people would write."""
+"""Quality of the embedded model's captions of real photos, measured against captions by people."""
 
 from pathlib import Path
 
@@ -56,14 +56,14 @@ REFERENCES = {
 }
 
 # CIDEr-D on six photos and their mirror images, with references written for this test. The embedded model scores 1.13,
-# and the one before it 0.89. The bound separates five other models as their validation photos do: the two above 0.70
+# and the one before it 0.89. The bound separates five other models as validation photos do: the two above 0.70
 # there score at least 0.86 here, the three below 0.58 at most 0.60.
 LOWEST = 0.8
 
 
 @pytest.fixture(scope="module")
 def photos() -> dict[str, Image.Image]:
-    """The photos, and with a second key their mirror images, of which the same captions are true."""
+    """The photos and, under a second key, their mirror images, which share their captions."""
     images = {name: Image.open(SAMPLES / name).convert("RGB") for name in REFERENCES}
     return images | {f"mirrored {name}": ImageOps.mirror(image) for name, image in images.items()}
 
@@ -89,6 +89,6 @@ def test_the_captions_are_as_good_as_they_were(captions: dict[str, str], referen
 
 def test_captions_of_other_photos_would_fail(captions: dict[str, str], references: dict[str, list[str]]) -> None:
     texts = list(captions.values())
-    for shift in range(1, len(REFERENCES)):  # so that no photo gets the captions of itself or of its mirror image
+    for shift in range(1, len(REFERENCES)):  # so that no photo gets its own captions or those of its mirror image
         exchanged = dict(zip(captions, texts[shift:] + texts[:shift], strict=True))
         assert cider(exchanged, references) < LOWEST

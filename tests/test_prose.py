@@ -1,4 +1,4 @@
-"""The rules on wording find what they should, across line breaks, and their own file is well formed."""
+"""The prose rules find what they should, also across line breaks, and their file is well formed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The public names: sorted, all there, documented, and cheap to import; and what each does, in one pass."""
+"""The public names: sorted, complete, documented, and cheap to import; each is used once."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING, and the pages of docs/ promise only what is there."""
+"""README, CONTRIBUTING, and the pages of docs/ mention only what exists."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ BLOCKS = {page: [(kind, text) for _, kind, text in FENCE.findall(said)] for page
 
 
 def commands(program: str, page: str) -> list[list[str]]:
-    """Every command line of a program in a page's code blocks, without its comment and without its redirection."""
+    """Every command line of a program in a page's code blocks, without comments and redirections."""
     blocks = [text for kind, text in BLOCKS[page] if kind in {"", "sh", "bat"}]
     lines = [line for text in blocks for line in text.replace("\\\n", "").splitlines() if program in line]
     found = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if "$" not in line[1:]]

@@ -1,4 +1,4 @@
-"""The documentation as `make docs` builds it: offline, complete, and with references that follow the code."""
+"""The documentation as `make docs` builds it: usable offline, complete, and with references that match the code."""
 
 import argparse
 import os
@@ -17,12 +17,12 @@ from train.__main__ import parser
 
 ROOT = Path(__file__).parent.parent
 LOADED = {"src", "srcset", "poster", "data"}
-"""Attributes whose targets a browser loads by itself; `href` only of <link>."""
+"""Attributes whose targets a browser loads automatically; `href` only for <link>."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site; building it fails on any warning, such as a dead link or a page that the navigation lacks."""
+    """The built site; building it fails on any warning, such as a dead link or a page missing from the navigation."""
     built = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", built]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
@@ -32,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Assets(HTMLParser):
-    """What a browser would load for a page."""
+    """The resources that a browser would load for a page."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()

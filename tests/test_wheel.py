@@ -1,4 +1,4 @@
-"""The wheel: its requirements and contents, and that it captions where Streamlit is not installed."""
+"""The wheel: its requirements and contents; it captions without Streamlit."""
 
 import ast
 import os
@@ -22,9 +22,9 @@ COMES_WITH = {
     "starlette": "fastapi",
     "python_multipart": "python-multipart",
 }
-"""Modules that are not named like the package that installs them."""
+"""Modules whose names differ from those of their packages."""
 DEVELOPMENT = {"pycocoevalcap"}
-"""What `evaluate --official` asks for by name."""
+"""Packages that `evaluate --official` asks the user to install."""
 
 
 def requirements(name: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_the_library_imports_only_what_it_declares() -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, installed beside all packages that are installed here, but for Streamlit and this checkout."""
+    """The wheel, installed with all packages of this environment except Streamlit and this checkout."""
     source, built, site = (tmp_path_factory.mktemp(name) for name in ("source", "built", "site"))
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -75,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def installed(site: Path, *arguments: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    """A run of Python with the packages of this folder and no others."""
+    """Run Python with only the packages in this folder."""
     environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-S", "-P", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -112,7 +112,7 @@ sys.exit(main(["caption", sys.argv[1]]))"""
 
 
 def test_the_page_says_in_a_sentence_how_to_install_streamlit(site: Path, tmp_path: Path) -> None:
-    (tmp_path / "streamlit.py").touch()  # a file of the user's is not taken for the package
+    (tmp_path / "streamlit.py").touch()  # a user's file is not mistaken for the package
     run = installed(site, "-m", "captioner", "app", cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr == ("captioner: the web page needs Streamlit; install it with: pip install 'captioner[app]'.\n")

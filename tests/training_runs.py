@@ -1,4 +1,4 @@
-"""What tests of training need: a small data directory, a recipe, and what a run has logged."""
+"""Fixtures for tests of training: a small dataset, recipes, and runs to kill and resume."""
 
 import contextlib
 import gzip
@@ -86,9 +86,7 @@ warmup = 1
 
 
 def write_data(root: Path, photos: dict[str, Path]) -> None:
-    """Parts of real photos, told apart by their captions; one photo is broken. Beside them the recipe and an encoder's
-    weights.
-    """
+    """A dataset of crops of real photos with distinct captions, one of them damaged; a recipe and encoder weights."""
     (root / "images").mkdir()
     records = []
     for name, path in photos.items():
@@ -106,14 +104,13 @@ def write_data(root: Path, photos: dict[str, Path]) -> None:
     (root / "recipe.toml").write_text(RECIPE)
     torch.manual_seed(0)
     network = torchvision.models.mobilenet_v2(weights=None).train()
-    for _ in range(20):  # statistics that fit, without which nothing comes through so many layers
+    for _ in range(20):  # statistics of real activations; with others, no signal passes through that many layers
         network(torch.randn(8, 3, 64, 64))
     save_file(network.state_dict(), root / "weights.safetensors")
 
 
 def write_refined(data: Path, start: Path) -> list[str]:
-    """A recipe, refined.toml, that begins with a checkpoint; further photos, also to validate on, texts, and the
-    settings that name them."""
+    """A recipe, refined.toml, that starts from a checkpoint, with further photos, validation photos and texts."""
     more = data / "more"
     (more / "images").mkdir(parents=True)
     names = ["chelsea-0.png", "coffee-0.png"]
@@ -131,7 +128,7 @@ def write_refined(data: Path, start: Path) -> list[str]:
         file.write('{"captions": ["a photo of words alone", "words alone"]}\n')
     (data / "plain.txt").write_text("one line\n\nanother line\n")
     model, phases = RECIPE.index("[decoder]"), RECIPE.index("[[phase]]")
-    head = RECIPE[:model] + RECIPE[RECIPE.index("[decoding]") : phases]  # the model's settings are the checkpoint's
+    head = RECIPE[:model] + RECIPE[RECIPE.index("[decoding]") : phases]  # the model's settings are in the checkpoint
     (data / "refined.toml").write_text(f'start = "{start}"\n' + head + REFINED)
     texts = f'data.text=["{data / "texts.jsonl.gz"}", "{data / "plain.txt"}"]'
     validation = f'data.validation=["{measured}"]'
@@ -152,8 +149,9 @@ def fit(data: Path, out: Path, *more: str, recipe: str = "recipe.toml") -> int:
 
 
 def fit_with_copies(data: Path, out: Path, moments: list[str], *more: str, recipe: str) -> None:
-    """Train once, in OUT/run, and copy that directory to OUT/moment at each moment, with the file that is being
-    written cut in half: what a run that is killed there leaves. See `watched`.
+    """Train once, in OUT/run, and copy that directory to OUT/moment at each moment (see `watched`).
+
+    The file that is being written is cut in half, as if the run had been killed there.
     """
 
     def copy(moment: str, unfinished: Path | None) -> None:
@@ -169,7 +167,7 @@ def fit_with_copies(data: Path, out: Path, moments: list[str], *more: str, recip
 def kill_runs(data: Path, out: Path, moments: list[str], *, recipe: str) -> None:
     """Start a run for each moment, in OUT/moment, and kill its process there; see `watched`.
 
-    They are children of a process of their own, which has only imported what they need: PyTorch's threads outlive no
+    The runs are forked from a subprocess that has only imported modules, because PyTorch's threads do not survive a
     fork.
     """
     runs = [(moment, words_of_fit(data, out / moment, recipe=recipe)) for moment in moments]
@@ -182,9 +180,10 @@ def cut_in_half(path: Path) -> None:
 
 @contextlib.contextmanager
 def watched(at: Callable[[str, Path | None], None]) -> Iterator[None]:
-    """Call `at` at every moment of a training at which a kill could do harm, with the file that is being written, if
-    any: "state-3" before the third state takes its place, "after-3" once it has, and "best-3" before the third file
-    of checkpoints (four each) takes its place.
+    """Call `at` at every moment of training at which a kill could do harm, with the file being written, if any.
+
+    Moments are "state-3", before the third state file replaces the last one; "after-3", after that; and "best-3",
+    before the third checkpoint file (four per checkpoint) is replaced.
     """
     save_state, save_file, replacing = loop.save_state, state.save_file, writing.replacing
     states = files = 0
@@ -215,7 +214,7 @@ def watched(at: Callable[[str, Path | None], None]) -> Iterator[None]:
 
 
 def be_killed(moment: str, words: list[str]) -> None:
-    """Train and die by SIGKILL at a moment, half-way through the file that is being written."""
+    """Train until a moment, and die by SIGKILL halfway through the file that is being written."""
 
     def die(now: str, unfinished: Path | None) -> None:
         if now == moment:
@@ -240,10 +239,10 @@ if __name__ == "__main__":
     import matplotlib.pyplot  # noqa: F401  (what takes seconds to import, once for all of them)
     import nltk.translate  # noqa: F401
 
-    torch.set_num_threads(1)  # as in conftest.py: with two, sums come in another order
+    torch.set_num_threads(1)  # as in conftest.py: with two threads, the order of sums changes
     for at, fit_words in json.load(sys.stdin):
         if not (child := os.fork()):
             be_killed(at, fit_words)
-            os._exit(1)  # it lived
+            os._exit(1)  # the process was not killed
         if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL:
             sys.exit(f"moment {at}: not killed")

@@ -1,4 +1,4 @@
-"""Photos of a visit, with captions that nobody had to compute."""
+"""Photos of a visit with made-up captions."""
 
 from captioner.predict import Alternative, Caption, TokenGuess
 from captioner.visit.photos import VisitPhoto

@@ -1,4 +1,4 @@
-"""Measure what int8 inference needs to know, and write it into a checkpoint; see `captioner.models.quantized`."""
+"""Measure the input ranges that int8 inference needs (see `captioner.models.quantized`)."""
 
 import json
 import random
@@ -22,31 +22,31 @@ from train.photos.places import find_place
 from train.photos.splits import divide
 
 INSIDE = 0.9999
-"""Share of the values that a range holds: rounding all to coarser steps costs more than clipping the greatest."""
+"""Quantile of the values that ends a range: coarser steps for all values cost more than clipping the largest ones."""
 AT_ONCE = 8
-SAMPLED = 7  # one value in so many is looked at
+SAMPLED = 7  # every seventh value is measured
 
 
 def quantize(name: str, data: Sequence[Path], *, photos: int) -> dict[str, tuple[float, float]]:
-    """Measure the range of the inputs of each convolution and matrix on training photos; write them into `config.json`.
+    """Measure the input ranges of convolutions and matrix products, and write them to the checkpoint's `config.json`.
 
     Args:
-        name: the checkpoint.
-        data: directories or files of captioned photos; of each, training photos are drawn.
-        photos: how many of each.
+        name: a checkpoint directory or the name of an embedded model.
+        data: captioned photos: directories, of which the split train is used, or files.
+        photos: number of photos to draw from each.
 
     Returns:
-        What was written, by the names of modules.
+        The ranges; see `captioner.models.interfaces.Ranges`.
 
     Raises:
-        UsageError: there are no such photos, or the model has an encoder that cannot be quantized.
-        ModelError: there is no such checkpoint.
+        UsageError: the photos are missing, or the model's encoder cannot be quantized.
+        ModelError: there is no such checkpoint, or it is damaged.
         ImageError: a photo cannot be read.
     """
     read = checkpoint.read(name)
     backbone = read.config.encoder.backbone
     if backbone != "efficientnet_v2_b0":
-        raise UsageError(f"{read.path}: its encoder is {backbone}, but int8 is made for efficientnet_v2_b0 alone.")
+        raise UsageError(f"{read.path}: the encoder is {backbone}, but int8 supports only efficientnet_v2_b0.")
     model = load_model(read)
     model.encoder.settle()
     captioner = Captioner(model, read, device=next(model.parameters()).device)
@@ -59,7 +59,7 @@ def quantize(name: str, data: Sequence[Path], *, photos: int) -> dict[str, tuple
 
 
 def _draw(data: Path, count: int) -> list[Path]:
-    """The files of so many training photos."""
+    """Draw `count` training photos at random (with a fixed seed), and return their files."""
     photos = datasets.read(data)
     train = divide(photos)[0] if data.is_dir() else list(photos)
     place = find_place(data, train)
@@ -67,7 +67,7 @@ def _draw(data: Path, count: int) -> list[Path]:
 
 
 def _measure(model: nn.Module, captioner: Captioner, photos: Sequence[PreparedPhoto]) -> dict[str, tuple[float, float]]:
-    """What holds `INSIDE` of the values of each input."""
+    """Caption the photos, and return the range between the quantiles 1 - `INSIDE` and `INSIDE` of each input."""
     seen: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def watch(name: str, module: nn.Module) -> None:
@@ -88,7 +88,8 @@ def _measure(model: nn.Module, captioner: Captioner, photos: Sequence[PreparedPh
             watch(name, module)
     for start in tqdm(range(0, len(photos), AT_ONCE), "photos", unit="batch"):
         captioner.caption_batch(photos[start : start + AT_ONCE])
-    # Batches of photos are alike, but the few values of one step of the decoder are not like the next step's.
+    # Batches of photos have similar ranges, so the encoder's are averaged. Steps of the decoder differ and have few
+    # values, so its ranges cover all steps.
     ranges = {}
     for name, found in seen.items():
         lows, highs = np.array(found).T

@@ -33,7 +33,7 @@ def record(
     also: Sequence[Path] = (),
 ) -> Outcome:
     """Evaluate a checkpoint with its own decoding defaults and write the scores into it, replacing those with the same
-    name. Scores are those of float32, which is the same on all processors.
+    name.
 
     Args:
         model: the checkpoint's directory.
@@ -65,7 +65,6 @@ def record(
             options,
             images=images,
             device=device,
-            precision="float32",
             batch_size=batch_size,
             progress=progress,
         )

@@ -1,6 +1,7 @@
-"""Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
+"""Read and write checkpoints: directories that contain everything about a model.
 
-Reading and writing are here by name; `weights` builds the model and imports torch.
+Pickle is never used, nothing is downloaded, and no file outside the directory is read. The names exported here do not
+import torch; the module `weights`, which builds the model, does.
 """
 
 from captioner.checkpoint.reading import (

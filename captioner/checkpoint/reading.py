@@ -1,9 +1,11 @@
-"""Checkpoints: a directory that holds all that a model is. No pickle, no download, nothing from outside the directory.
+"""Read a checkpoint directory, without its weights.
 
-config.json         the format's version, the model's configuration, decoding defaults, calibration, scores, training
-facts vocabulary.json     the tokens, in the order of their ids; a translator has source.model and target.model, its
-subwords model.safetensors   the weights, float16 on disk, float32 in memory
-README.md           the model card, for people
+- `config.json`: format version, model configuration, decoding defaults, calibration, input ranges for int8, scores, and
+  facts about training.
+- `vocabulary.json`: the tokens, in the order of their ids. Translators have subword models instead, `source.model` and
+  `target.model`.
+- `model.safetensors`: the weights, in float16; float32 once loaded.
+- `README.md`: the model card.
 """
 
 import contextlib
@@ -32,19 +34,19 @@ PRETRAINED = Path(__file__).parents[1] / "pretrained"
 SOURCE, TARGET = "source.model", "target.model"
 DEFAULT_MODEL = "photo-en"
 DEFAULT_TRANSLATOR = "text-en-de-fr-cs"
-_SECTIONS = ("model", "decoding", "confidence", "ranges", "scores", "training")  # of config.json
+_SECTIONS = ("model", "decoding", "confidence", "ranges", "scores", "training")  # keys of config.json
 EMBEDDING, OUTPUT, OUTPUT_BIAS = "decoder.embedding.weight", "decoder.classify.weight", "decoder.classify.bias"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What every checkpoint directory holds, weights and text aside.
+    """What all checkpoints contain, apart from weights and vocabularies.
 
     Attributes:
         path: the directory.
-        decoding: what the model's makers found best on their validation data.
-        scores: split or data set → measure → value, as the evaluation gave them.
-        training: facts about the training, for people (data, command, time).
+        decoding: default decoding options, the best on validation data.
+        scores: dataset or split → metric → value, as recorded by the evaluation.
+        training: facts about training (data, command, time), for human readers.
     """
 
     path: Path
@@ -55,13 +57,13 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Facts):
-    """A captioner's, weights aside.
+    """A captioner's checkpoint, without its weights.
 
     Attributes:
-        config: the model's configuration.
+        config: configuration of the model.
         vocabulary: the tokens.
-        calibration: what turns signals into a confidence; None if it was never fitted.
-        ranges: of the inputs of convolutions and matrices, for int8; empty if they were never measured.
+        calibration: the calibration of confidence; None if it was never fitted.
+        ranges: input ranges of convolutions and matrices, for int8; empty if they were never measured.
     """
 
     config: ModelConfig
@@ -72,12 +74,12 @@ class Checkpoint(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatorCheckpoint(Facts):
-    """A translator's, weights aside.
+    """A translator's checkpoint, without its weights.
 
     Attributes:
-        config: the model's configuration.
-        source: the subwords that it reads.
-        target: the subwords that it writes, in all its languages.
+        config: configuration of the model.
+        source: subwords of the source language, English.
+        target: subwords of all target languages.
     """
 
     config: TranslatorConfig
@@ -85,27 +87,27 @@ class TranslatorCheckpoint(Facts):
     target: "Subwords"
 
     def check_language(self, language: str) -> None:
-        """Check that the model can write a language.
+        """Check that the model translates into a language.
 
         Raises:
-            UsageError: it cannot.
+            UsageError: it does not.
         """
         if language not in self.config.languages:
             known = ", ".join(self.config.languages)
             raise UsageError(
-                f"language {language!r} is none that this model translates English into; choose one of: {known}."
+                f"language {language!r}: this model does not translate English into it; choose one of: {known}."
             )
 
 
 def find(name: str | os.PathLike[str] | None = None) -> Path:
-    """Find a checkpoint directory by path or, for an embedded model, by name; None is the default model.
+    """Find a checkpoint directory by its path or, for an embedded model, by its name. None is the default model.
 
     Raises:
-        ModelError: neither a directory nor an embedded model has that name.
+        ModelError: there is no directory and no embedded model of that name.
     """
     path = Path(name) if name is not None else PRETRAINED / DEFAULT_MODEL
     places = [path, PRETRAINED / path] if len(path.parts) == 1 else [path]
-    with contextlib.suppress(OSError):  # a name that is too long, a folder that may not be looked into
+    with contextlib.suppress(OSError):  # the name is too long, or the directory is not accessible
         for place in places:
             if place.is_dir():
                 return place
@@ -114,50 +116,50 @@ def find(name: str | os.PathLike[str] | None = None) -> Path:
 
 
 def embedded_models() -> list[str]:
-    """Names of the models that come with the package."""
+    """Names of the models that are included in the package."""
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
 
 
 def translates(name: str | os.PathLike[str]) -> bool:
-    """Whether a checkpoint is a translator's; otherwise it is a captioner's.
+    """Whether a checkpoint is a translator rather than a captioner.
 
     Raises:
-        ModelError: there is none of that name, or its `config.json` is damaged.
+        ModelError: there is no checkpoint of that name, or its `config.json` is damaged.
     """
     return "languages" in _read_config(find(name))["model"]
 
 
 def read(name: str | os.PathLike[str] | Checkpoint | None = None) -> Checkpoint:
-    """Read everything but the weights of a captioner.
+    """Read a captioner's checkpoint, without its weights.
 
     Args:
-        name: a directory, the name of an embedded model, or None for the default one; or what was read before, which is
-            returned as it is.
+        name: a directory, the name of an embedded model, or None for the default model. A checkpoint that was already
+            read is returned unchanged.
 
     Raises:
-        ModelError: a file is missing or damaged, a field is unknown or wrong, or it is a translator; the sentence names
-            both.
+        ModelError: a file is missing or damaged, a field is unknown or invalid, or the checkpoint is a translator. The
+            message names the file and the field.
     """
     found = name if isinstance(name, Checkpoint) else read_any(name)
     if isinstance(found, TranslatorCheckpoint):
-        raise ModelError(f"{found.path}: a translator, which reads sentences and not photos; choose a captioner.")
+        raise ModelError(f"{found.path}: this is a translator, which does not read photos; choose a captioner.")
     return found
 
 
 def read_translator(name: str | os.PathLike[str] | None = None) -> TranslatorCheckpoint:
-    """Read everything but the weights of a translator; see `read`.
+    """Read a translator's checkpoint, without its weights; see `read`.
 
     Args:
         name: a directory, the name of an embedded model, or None for the default translator.
     """
     found = read_any(name if name is not None else PRETRAINED / DEFAULT_TRANSLATOR)
     if isinstance(found, Checkpoint):
-        raise ModelError(f"{found.path}: a captioner, which reads photos and not sentences; choose a translator.")
+        raise ModelError(f"{found.path}: this is a captioner, which does not read sentences; choose a translator.")
     return found
 
 
 def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | TranslatorCheckpoint:
-    """Read a captioner or a translator, whichever it is; see `read`."""
+    """Read the checkpoint of a captioner or of a translator; see `read`."""
     path = find(name)
     data = _read_config(path)
     decoding = from_mapping(DecodingOptions, data["decoding"], where=f"{path / CONFIG}: decoding", error=ModelError)
@@ -185,14 +187,16 @@ def read_any(name: str | os.PathLike[str] | None = None) -> Checkpoint | Transla
 
 
 def files(path: Path) -> list[tuple[str, int, str]]:
-    """Name, size in bytes and SHA-256 of every file of a checkpoint directory."""
+    """Name, size in bytes and SHA-256 of every file in a checkpoint directory."""
     found = [(file.name, file.read_bytes()) for file in sorted(path.iterdir()) if file.is_file()]
     return [(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in found]
 
 
 def digest(checkpoint: Checkpoint | TranslatorCheckpoint) -> str:
-    """A hash of all on which a model's answers depend, 64 bits in hexadecimal: where it stands and what is said of it
-    change nothing.
+    """Hash everything that a model's output depends on: 64 bits, in hexadecimal.
+
+    The hash does not depend on the directory, decoding defaults, calibration, scores, facts about training or model
+    card.
 
     Raises:
         ModelError: a file cannot be read.
@@ -213,10 +217,10 @@ def digest(checkpoint: Checkpoint | TranslatorCheckpoint) -> str:
 
 
 def weight_shapes(checkpoint: Facts) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights, from the file's header alone.
+    """Read the names and shapes of the weights from the file's header.
 
     Raises:
-        ModelError: the weights are missing or not safetensors.
+        ModelError: the weights are missing or not in the safetensors format.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -225,11 +229,11 @@ def weight_shapes(checkpoint: Facts) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="numpy") as weights:
             return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as problem:
-        raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
+        raise ModelError(f"{path}: not a readable safetensors file ({problem}); no other format is loaded.") from None
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """What `config.json` holds: an object for each of its keys."""
+    """Read `config.json`. Missing sections are empty objects."""
     where = path / CONFIG
     data = _read_json(where)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -252,12 +256,12 @@ def _range(where: str, found: object) -> tuple[float, float]:
         least, greatest = map(float, found)
         if -math.inf < least <= greatest < math.inf:
             return least, greatest
-    raise ModelError(f"{where} is not a pair of finite numbers, the lower one first.")
+    raise ModelError(f"{where} is not a pair of finite numbers with the lower one first.")
 
 
 def _check_size(path: Path, found: int, expected: int, part: str) -> None:
     if found != expected:
-        raise ModelError(f"{path}: holds {found} tokens, but {part}.vocabulary_size in {CONFIG} is {expected}.")
+        raise ModelError(f"{path} has {found} tokens, but {part}.vocabulary_size in {CONFIG} is {expected}.")
 
 
 def _read_subwords(path: Path) -> "Subwords":

@@ -1,4 +1,4 @@
-"""A checkpoint's weights as a model: safetensors and nothing else, checked against the configuration."""
+"""Load a checkpoint's weights (safetensors only), and check them against its configuration."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,14 +18,14 @@ from captioner.models.quantized import QuantizedImageEncoder
 
 
 def load_model(checkpoint: Checkpoint | TranslatorCheckpoint, *, quantized: bool = False) -> EncoderDecoder:
-    """Build the model of a checkpoint, with its weights in float32, ready for inference.
+    """Build the model of a checkpoint, with its weights in float32, for inference.
 
     Args:
-        checkpoint: the model's.
-        quantized: with its encoder in int8, for which the checkpoint must have ranges.
+        checkpoint: the checkpoint.
+        quantized: whether to build the encoder in int8; the checkpoint must have input ranges.
 
     Raises:
-        ModelError: the weights are missing, damaged, not safetensors, or do not fit the configuration.
+        ModelError: the weights are missing, damaged, not in the safetensors format, or do not match the configuration.
     """
     path = checkpoint.path / WEIGHTS
     if not path.is_file():
@@ -33,25 +33,25 @@ def load_model(checkpoint: Checkpoint | TranslatorCheckpoint, *, quantized: bool
     try:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError) as problem:
-        raise ModelError(f"{path}: not a readable safetensors file ({problem}); nothing else is ever loaded.") from None
+        raise ModelError(f"{path}: not a readable safetensors file ({problem}); no other format is loaded.") from None
     state = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
     encoder = _quantized_encoder(checkpoint, state) if quantized and isinstance(checkpoint, Checkpoint) else None
-    with torch.device("meta"), _Uninitialized():  # no memory, no random numbers: every value comes from the file
+    with torch.device("meta"), _Uninitialized():  # allocates and initializes nothing: all values come from the file
         model = EncoderDecoder(checkpoint.config, encoder)
     if checkpoint.config.decoder.tie_weights and EMBEDDING in state:
         state[OUTPUT] = state[EMBEDDING]
     _check_fit(path, model.state_dict(), state)
     model.load_state_dict(state, assign=True)
-    model.to(memory_format=torch.channels_last)  # the file's tensors took the place of those built so
-    if checkpoint.config.decoder.tie_weights:  # assigning makes two tensors of one
+    model.to(memory_format=torch.channels_last)  # the file's tensors replaced those that had this format
+    if checkpoint.config.decoder.tie_weights:  # assigning untied them
         model.get_submodule(OUTPUT.rpartition(".")[0]).register_parameter("weight", model.get_parameter(EMBEDDING))
     return model.requires_grad_(False).eval()
 
 
 class _Uninitialized(TorchFunctionMode):
-    """Leaves weights as they are where a module would initialize them.
+    """Skip the initialization of weights.
 
-    On the device "meta" that would draw no numbers either, but import PyTorch's compiler, which takes a second.
+    On the device "meta", initialization has no effect, but it imports PyTorch's compiler, which takes a second.
     """
 
     def __torch_function__(
@@ -63,7 +63,7 @@ class _Uninitialized(TorchFunctionMode):
 
 
 def _quantized_encoder(checkpoint: Checkpoint, state: dict[str, Tensor]) -> Encoder:
-    """Build an encoder in int8, and take its weights out of the state."""
+    """Build the encoder in int8, and remove the weights that it used from `state`."""
     prefix = "encoder."
     names = [name for name in state if name.startswith(prefix)]
     weights = {name.removeprefix(prefix): state.pop(name) for name in names}
@@ -78,15 +78,15 @@ def _quantized_encoder(checkpoint: Checkpoint, state: dict[str, Tensor]) -> Enco
 
 def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    for names, what in ((missing, "is missing"), (extra, "belongs to no part of this model")):
+    for names, what in ((missing, "is missing"), (extra, "does not belong to this model")):
         if names:
             more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             raise ModelError(f"{path}: {names[0]} {what}{more}.")
     for name, value in expected.items():
         if found[name].shape != value.shape:
-            shapes = f"{tuple(found[name].shape)}, the configuration says {tuple(value.shape)}"
+            shapes = f"{tuple(found[name].shape)}, expected {tuple(value.shape)}"
             raise ModelError(f"{path}: {name} has shape {shapes}.")
         if found[name].is_floating_point() != value.is_floating_point():
             raise ModelError(f"{path}: {name} has type {found[name].dtype}, expected {value.dtype}.")
         if value.is_floating_point() and not found[name].isfinite().all():
-            raise ModelError(f"{path}: {name} holds values that are no numbers.")
+            raise ModelError(f"{path}: {name} has NaN or infinite values; the checkpoint is probably corrupt.")

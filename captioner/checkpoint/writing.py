@@ -27,13 +27,13 @@ def save(
     training: Mapping[str, Any],
     card: str,
 ) -> None:
-    """Write a checkpoint directory; what stands there already is replaced file by file, each at once or not at all.
+    """Write a checkpoint directory. Existing files are replaced one by one, each atomically.
 
     Args:
         path: the directory.
-        model: what is saved.
-        vocabulary: a captioner's tokens, or the subwords that a translator reads and those that it writes.
-        decoding: defaults of the search.
+        model: the model to save.
+        vocabulary: a captioner's tokens, or a translator's source and target subwords.
+        decoding: default decoding options.
         scores: see `Facts`.
         training: see `Facts`.
         card: the model card.
@@ -49,7 +49,7 @@ def save(
         for name, value in model.state_dict().items()
     }
     if model.config.decoder.tie_weights:
-        del weights[OUTPUT]  # it is the embedding's; `load_model` puts it back
+        del weights[OUTPUT]  # tied to the embedding; `load_model` restores it
     text = (
         {VOCABULARY: _to_json(vocabulary.to_json())}
         if isinstance(vocabulary, Vocabulary)

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_photos(parser.add_argument_group("photos"))
     _add_scores(parser.add_argument_group("metrics"))
     _add_results(parser.add_argument_group("output"))
-    add_model_options(parser)
+    add_model_options(parser, precision="float32")
 
 
 def _add_photos(group: argparse._ArgumentGroup) -> None:

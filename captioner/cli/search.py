@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found, the best first.
+    """Print the photos found, best match first.
 
     Raises:
-        CaptionerError: nothing was found.
+        CaptionerError: no photo was found.
     """
     from captioner.search import search
     from captioner.search.sheet import refuse_foreign, write_sheet
@@ -64,14 +64,14 @@ def run(options: argparse.Namespace) -> int:
     query = " ".join(options.words)
     if options.photos and not options.photos.is_dir():
         raise UsageError(f"--photos {options.photos}: there is no such folder.")
-    if options.html:  # before the work
+    if options.html:  # before searching
         require_place(options.html)
         refuse_foreign(options.html)
     found = search(query, options.captions, limit=options.limit)
     _report(found, options)
     if options.html:
         tiles = write_sheet(options.html, query, found, lambda hit: _file(hit, options))
-        say(f"{options.html} shows {len(tiles):,} of {found.total:,}{_missing(tiles)}")
+        say(f"{options.html} shows {len(tiles):,} of {found.total:,} photos{_missing(tiles)}")
     if options.format or not options.html:
         for hit in found.hits:
             _print(hit, options)
@@ -83,20 +83,20 @@ def _missing(tiles: "Sequence[Tile]") -> str:
     if not without:
         return ""
     first = without[0]
-    return f", {len(without):,} of them without a picture (the first: {one_line(first.path)}, {first.problem})"
+    return f", {len(without):,} of them without a thumbnail (first: {one_line(first.path)}, {first.problem})"
 
 
 def _report(found: "Hits", options: argparse.Namespace) -> None:
-    """Say what is worth knowing about the search, on standard error."""
+    """Report skipped entries, partial matches and truncation on standard error."""
     if found.problems:
-        say(f"{len(found.problems):,} entries were left out; the first: {found.problems[0]}")
+        say(f"unreadable entries skipped: {len(found.problems):,}; first: {found.problems[0]}")
     if not found.hits:
         words = ", ".join(found.words)
         raise CaptionerError(f"{options.captions}: no caption has {'any of ' * (len(found.words) > 1)}{words}.")
     if found.partial:
-        say(f"no caption has all of {', '.join(found.words)}; these have some of them")
+        say(f"no caption has all of {', '.join(found.words)}; showing captions with some of them")
     if found.total > len(found.hits):
-        say(f"the best {len(found.hits):,} of {found.total:,}; --limit {found.total} shows all")
+        say(f"showing the best {len(found.hits):,} of {found.total:,}; --limit {found.total} shows all")
 
 
 def _print(hit: "Hit", options: argparse.Namespace) -> None:

@@ -1,9 +1,9 @@
 """captioner serve: Caption photos over HTTP.
 
-POST a photo to /caption to get its record as JSON; the page at / describes
-the rest. If the environment variable CAPTIONER_TOKEN is set, requests must
-send it as a bearer token. On SIGTERM or Ctrl-C, the server answers the
-requests it has and exits.
+POST a photo to /caption to get its record as JSON; the page at / shows how.
+If the environment variable CAPTIONER_TOKEN is set, requests must send it as
+a bearer token. On SIGTERM or Ctrl-C, the server answers the requests it has
+and exits.
 """
 
 import argparse
@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until the process is stopped.
 
     Raises:
-        UsageError: a package is missing, or the address cannot be had.
-        ModelError: there is no usable model.
+        UsageError: a package is missing, or the address cannot be used.
+        ModelError: there is no such model, or it is damaged.
     """
     token = _token()
     for package in _PACKAGES:
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             _app(options, token),
             address,
             seconds=options.timeout,
-            ready=lambda: say(f"serving captions on http://{host}:{options.port} (Ctrl-C ends it)"),
+            ready=lambda: say(f"serving captions on http://{host}:{options.port} (press Ctrl-C to stop)"),
         )
     return 0
 
@@ -92,7 +92,7 @@ def _app(options: argparse.Namespace, token: str) -> "FastAPI":
     from captioner.serve.api import ServeOptions, create_app
     from captioner.visit.memory import give_back_large_blocks
 
-    give_back_large_blocks()  # before the first of them is freed
+    give_back_large_blocks()  # before any large block is freed
     model = Captioner.load(options.model, device=options.device, precision=options.precision)
     workers = options.workers or min(8, max(2, processors()))
     terms = ServeOptions(workers=workers, queue=options.queue, seconds=options.timeout, token=token)

@@ -1,6 +1,6 @@
-"""Search and sampling over a `step` function: they expand and reorder a state that they do not understand.
+"""Beam search and sampling over a `step` function, with an opaque decoder state.
 
-Here are the names that need no torch; `beam.beam_search`, `sampling.sample` and `constraints` load it.
+The names exported here do not import torch; the modules `beam`, `sampling` and `constraints` do.
 """
 
 from captioner.decoding.options import DecodingOptions, Hypothesis, State, Step

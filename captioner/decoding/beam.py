@@ -1,4 +1,4 @@
-"""Beam search, batched over things to describe and over beams."""
+"""Beam search, batched over inputs (photos or sentences) and over beams."""
 
 from collections.abc import Collection, Sequence
 
@@ -22,26 +22,26 @@ def beam_search(
     constraints: Sequence[Constraint] = (),
     device: "torch.device | str" = "cpu",
 ) -> list[list[Hypothesis]]:
-    """Find the most probable sentences.
+    """Find the most probable sentences for each input.
 
-    A beam that ends leaves, and the search goes on with the rest; it stops for a photo when no beam is left or none can
-    still get among the best `num_captions`. With `beam_size=1` this is greedy search, with a beam as wide as there are
-    sentences it is exhaustive. Equally good candidates are ranked by beam, then by the lower id, so the result depends
-    on nothing but the input.
+    A hypothesis that ends leaves the beam, which then has one place less. The search for an input stops when no beam is
+    left, or when none can still reach the best `num_captions`. With `beam_size=1` this is greedy search; with a beam
+    size of at least the number of possible sentences, it is exhaustive. Ties are broken by the lower beam, then by the
+    lower id, so results are deterministic.
 
     Args:
         step: see `Step`.
-        state: the state before the first token, of `batch_size` things and one sentence about each.
-        batch_size: number of things to describe, B.
-        bos: id that every sentence begins with.
-        eos: id that ends a sentence.
-        options: what to search for.
-        banned: ids that are never written.
-        constraints: what else is forbidden, besides what `options` forbid.
-        device: where the tensors of `step` live.
+        state: the state before the first token, with `batch_size` inputs and one sentence for each.
+        batch_size: number of inputs, B.
+        bos: id of the token that starts every sentence.
+        eos: id of the token that ends a sentence.
+        options: settings of the search.
+        banned: ids that are never generated.
+        constraints: further constraints, besides those of `options`.
+        device: device of the tensors of `step`.
 
     Returns:
-        For each of the B the best sentences, best first: `num_captions` of them, fewer if the search met fewer.
+        For each input, the best hypotheses, best first: at most `num_captions`, fewer if the search found fewer.
     """
     search = _Search(batch_size, options, eos, torch.device(device))
     tokens = torch.full((batch_size, 1), bos, device=device)
@@ -49,7 +49,7 @@ def beam_search(
     constraints = [*of_options(options, eos), *constraints]
     for length in range(options.max_length + 1):
         log_probs, state = step(tokens, state)
-        log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)  # a copy: what `step` gave stays as it is
+        log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)  # a copy: the output of `step` stays unchanged
         for constraint in constraints:
             constraint(log_probs, search.tokens, search.photos)
         if length == options.max_length:
@@ -64,34 +64,37 @@ def beam_search(
 
 
 class _Search:
-    """The live beams of all photos that are still being described, and what was found for every photo."""
+    """The live beams of all unfinished inputs, and the hypotheses found for every input.
+
+    Inputs are called photos here. A photo's row in the tensors changes as finished photos leave the batch.
+    """
 
     def __init__(self, batch_size: int, options: DecodingOptions, eos: int, device: torch.device) -> None:
         self.options = options
         self.eos = eos
-        self.photos = torch.arange(batch_size, device=device)  # (B,) which photo a row is about
+        self.photos = torch.arange(batch_size, device=device)  # (B,), index of each row's photo
         self.tokens = torch.empty(batch_size, 1, 0, dtype=torch.long, device=device)  # (B, K, T)
         self.steps = torch.empty(batch_size, 1, 0, device=device)  # (B, K, T), the log-probability of each token
         self.log_probs = torch.zeros(batch_size, 1, device=device)  # (B, K), IMPOSSIBLE where a beam has ended
-        self.found: list[list[Hypothesis]] = [[] for _ in range(batch_size)]  # by photo, those that left the beam
+        self.found: list[list[Hypothesis]] = [[] for _ in range(batch_size)]  # per photo, hypotheses that left the beam
 
     def penalty(self, length: int) -> float:
-        """The divisor for a sentence of so many tokens, its end counted."""
+        """The divisor of the log-probability of a sentence of `length` tokens, including `<eos>`."""
         return float(((5 + length) / 6) ** self.options.length_penalty)
 
     def advance(self, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Take the best continuations of every photo.
+        """Extend the beams of every photo by its best continuations.
 
         Args:
-            log_probs: (B, K, V) of the next token.
+            log_probs: (B, K, V), log-probabilities of the next token.
 
         Returns:
-            Rows (B',), beams (B', K') and tokens (B', K') to go on with; None if nothing is left.
+            Rows (B',), beams (B', K') and tokens (B', K') to continue with; None if none are left.
         """
         vocabulary = log_probs.shape[2]
         totals = (self.log_probs[..., None] + log_probs).flatten(1)  # (B, K · V)
         values, indices = _best(totals, min(self.options.beam_size, totals.shape[1]))
-        # A sentence that ended took its place in the beam with it: only so many are still open for this photo.
+        # Each finished hypothesis has taken one of the photo's places in the beam.
         ended = torch.tensor([len(self.found[photo]) for photo in self.photos.tolist()], device=values.device)
         stuck = (values[:, :1] == IMPOSSIBLE) & (ended == 0)[:, None]
         self._collect_live(stuck)
@@ -111,27 +114,32 @@ class _Search:
         return (rows, beams, tokens) if len(rows) else None
 
     def close(self, end: Tensor) -> None:
-        """Take the sentences that reached the greatest length; `end` (B, K) is the log-probability of ending there."""
+        """Collect the beams that reached `max_length`; `end` (B, K) is the log-probability of `<eos>` there."""
         beams = torch.arange(end.shape[1], device=end.device).expand_as(end)
         totals = self.log_probs + end
         self._collect(totals > IMPOSSIBLE, beams, totals, end)
         self._collect_live(totals == IMPOSSIBLE)
 
     def best(self) -> list[list[Hypothesis]]:
-        """The best sentences of every photo, best first; sentences that ended before those that were cut off."""
+        """The best hypotheses of every photo, best first; finished ones rank above those that were cut off."""
         return [
             sorted(found, key=lambda one: (not one.finished, -one.score))[: self.options.num_captions]
             for found in self.found
         ]
 
     def _collect_live(self, which: Tensor) -> None:
-        """Write down live beams at `which` (B, K) that cannot go on, as they are."""
+        """Collect live beams at `which` (B, K) as unfinished hypotheses, because they cannot be continued."""
         beams = torch.arange(self.log_probs.shape[1], device=which.device).expand_as(self.log_probs)
         self._collect(which & (self.log_probs > IMPOSSIBLE), beams, self.log_probs)
 
     def _collect(self, which: Tensor, beams: Tensor, values: Tensor, end: Tensor | None = None) -> None:
-        """Write down the sentences at `which` (B, K): those of `beams`, with log-probability `values` and, if they end,
-        that of their `end`.
+        """Collect hypotheses.
+
+        Args:
+            which: (B, K), True for hypotheses to collect.
+            beams: (B, K), the beam that each extends.
+            values: (B, K), their log-probabilities.
+            end: (B, K), log-probabilities of their `<eos>`; None if they are unfinished.
         """
         rows, places = which.nonzero(as_tuple=True)
         if not len(rows):
@@ -147,9 +155,10 @@ class _Search:
             self.found[photo].append(found)
 
     def _undecided(self, values: Tensor) -> Tensor:
-        """Rows of the photos for which a live beam (log-probabilities `values`, (B, K)) can still get among the best.
+        """Rows of the photos for which a live beam, with log-probabilities `values` (B, K), can still reach the best.
 
-        A log-probability only falls, so a beam's score can at best become what it has now over the largest divisor.
+        Log-probabilities only decrease, so the current one divided by the largest length penalty is an upper bound on
+        the beam's final score.
         """
         reachable = (values.max(1).values / self.penalty(self.options.max_length + 1)).tolist()
         keep = []
@@ -163,9 +172,9 @@ class _Search:
 
 
 def _best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` largest of each row (B, M), largest first, ties to the lower index: values and indices."""
+    """Values and indices of the `count` largest scores per row (B, M), largest first; ties go to the lower index."""
     values, indices = scores.topk(min(count + 1, scores.shape[1]), dim=1)
-    # `topk` leaves open which of several equal values it takes. That matters only where the next one equals the last.
+    # Which of several equal values `topk` returns is undefined. That matters only if the last two here are equal.
     last, others = values[:, count - 1], values[:, count:]
     if bool(((others == last[:, None]) & (others > IMPOSSIBLE)).any()):
         values, indices = (part[:, :count] for part in scores.sort(dim=1, descending=True, stable=True))

@@ -1,7 +1,7 @@
-"""What a search may not write. Each constraint sets the log-probability of a forbidden token to minus infinity.
+"""Decoding constraints. Each sets the log-probabilities of forbidden tokens to minus infinity.
 
-A new one is a function here and, where people choose it, a field of `DecodingOptions` that `of_options` reads; a number
-with a meaning becomes a flag of the commands by itself.
+To add a constraint, write a function here. If users can set it, add a field to `DecodingOptions` and read it in
+`of_options`; a numeric field with a help text becomes an option of the commands automatically.
 """
 
 from collections.abc import Callable
@@ -13,24 +13,23 @@ from captioner.decoding.options import DecodingOptions
 IMPOSSIBLE = float("-inf")
 
 Constraint = Callable[[Tensor, Tensor, Tensor], None]
-"""`constraint(log_probs (B, K, V), tokens (B, K, T), photos (B,))` changes the log-probabilities of the next token in
-place.
+"""`constraint(log_probs (B, K, V), tokens (B, K, T), photos (B,))` changes `log_probs` of the next token in place.
 
-`tokens` are the ids that each sentence holds so far, `photos` says which of the things to describe each row is about:
-the rows of those that are done leave the batch.
+`tokens` are the ids generated so far. `photos` is the index of each row's input: rows of finished inputs leave the
+batch.
 """
 
 
 def of_options(options: DecodingOptions, eos: int) -> list[Constraint]:
-    """What the options of a search forbid, but for `repeat_words`, for which one must know the words."""
-    constraints = [no_end_before(max(1, options.min_length), eos)]  # saying nothing is no answer
+    """The constraints of decoding options, except `repeat_words`, which requires the vocabulary."""
+    constraints = [no_end_before(max(1, options.min_length), eos)]  # empty sentences are never allowed
     if options.no_repeat_ngram:
         constraints.append(no_repeated_ngrams(options.no_repeat_ngram))
     return constraints
 
 
 def no_end_before(length: int, eos: int) -> Constraint:
-    """Do not end a sentence before it holds so many tokens."""
+    """Forbid sentences of fewer than `length` tokens."""
 
     def apply(log_probs: Tensor, tokens: Tensor, _photos: Tensor) -> None:
         if tokens.shape[2] < length:
@@ -40,7 +39,7 @@ def no_end_before(length: int, eos: int) -> Constraint:
 
 
 def no_repeated_ngrams(n: int) -> Constraint:
-    """Write no run of n tokens twice."""
+    """Forbid repeated n-grams."""
 
     def apply(log_probs: Tensor, tokens: Tensor, _photos: Tensor) -> None:
         length = tokens.shape[2]
@@ -56,7 +55,10 @@ def no_repeated_ngrams(n: int) -> Constraint:
 
 
 def no_repeated_words(repeatable: Tensor) -> Constraint:
-    """Write no token twice, but for those at which `repeatable` (V,) is True, and these not as in "white and white"."""
+    """Forbid repeated tokens, except where `repeatable` (V,) is True.
+
+    Repeatable tokens are forbidden directly after themselves or with one token in between, as in "white and white".
+    """
 
     def apply(log_probs: Tensor, tokens: Tensor, _photos: Tensor) -> None:
         log_probs.scatter_(2, tokens[..., -2:], IMPOSSIBLE)
@@ -68,7 +70,7 @@ def no_repeated_words(repeatable: Tensor) -> Constraint:
 
 
 def at_most(token: int, times: Tensor) -> Constraint:
-    """Write one token at most so many `times` (B,) about each of the B things."""
+    """Limit a token to `times` (B,) occurrences in each sentence about the respective input."""
 
     def apply(log_probs: Tensor, tokens: Tensor, photos: Tensor) -> None:
         used_up = (tokens == token).sum(-1) >= times.to(tokens.device)[photos][:, None]  # (B, K)

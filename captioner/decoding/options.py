@@ -1,4 +1,4 @@
-"""What to search for, and what is found."""
+"""Decoding options and hypotheses."""
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class State(Protocol):
-    """What a step function remembers about B things to describe and K sentences about each."""
+    """The state of a step function, for B inputs and K sentences for each."""
 
     def select(self, rows: "Tensor", beams: "Tensor") -> Self:
-        """Keep `rows` (B',) of the B, and of each the sentences `beams` (B', K')."""
+        """Select inputs by index, `rows` (B',), and sentences of each, `beams` (B', K')."""
         ...
 
 
@@ -24,30 +24,31 @@ Step = Callable[["Tensor", AnyState], tuple["Tensor", AnyState]]
 
 
 def _number(default: float, low: float, high: float, meaning: str = "") -> Any:
-    """A field with a range; with a meaning it is also a flag of the commands that search."""
+    """A field with a range; if it has a `meaning`, it is also an option of the commands that decode."""
     return field(default=default, metadata={"range": (low, high), "meaning": meaning})
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
-    """What a search looks for. Checked when built: a value out of range is an error at once.
+    """Settings of beam search. Values are checked on construction.
 
     Attributes:
-        beam_size: sentences kept at each step, 1 to 100; 1 is greedy search.
-        num_captions: best sentences returned, at most `beam_size`.
-        max_length: most tokens in a sentence, its end not counted, 1 to 1000.
-        min_length: fewest tokens in a sentence, its end not counted; a sentence has one at least, also where this is 0.
-        length_penalty: α in ((5 + n) / 6)^α, by which the log-probability of n tokens (the end counted) is divided
-            (Wu et al. 2016, equation 14), 0 to 5; 0 favors short sentences.
-        no_repeat_ngram: no run of so many tokens stands twice in a sentence, 0 to 100; 0 allows all.
-        repeat_words: whether a word may stand twice in a sentence that people seldom repeat; see
-            `captioner.text.english.REPEATABLE`.
+        beam_size: hypotheses kept at each step, 1 to 100; 1 is greedy search.
+        num_captions: number of best sentences returned, 1 to `beam_size`.
+        max_length: maximum number of tokens in a sentence, without `<eos>`, 1 to 1000.
+        min_length: minimum number of tokens in a sentence, without `<eos>`, 0 to `max_length`. A sentence always has at
+            least one token.
+        length_penalty: α in ((5 + n) / 6)^α, 0 to 5. The log-probability of a sentence of n tokens, including `<eos>`,
+            is divided by it (Wu et al. 2016, equation 14); 0 favors short sentences.
+        no_repeat_ngram: length of n-grams that may not be repeated in a sentence, 0 to 100; 0 allows all.
+        repeat_words: whether any word may be repeated in a sentence. If False, only
+            `captioner.text.english.REPEATABLE` may.
 
     Raises:
-        UsageError: a value is out of range or of another type, or two exclude each other.
+        UsageError: a value is out of range or of the wrong type, or two values contradict each other.
     """
 
-    # As `captioner.config.STRICT`; that module imports pydantic, for which `--help` need not wait.
+    # Same as `captioner.config.STRICT`, without importing pydantic, which would slow down `--help`.
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
     beam_size: int = _number(3, 1, 100, "candidate sentences kept at each step; 1 (greedy search) is fastest")
@@ -76,19 +77,19 @@ class DecodingOptions:
 
 
 FLAGS: dict[str, Field[Any]] = {each.name: each for each in fields(DecodingOptions) if each.metadata.get("meaning")}
-"""The numbers for which the commands that search have a flag."""
+"""The fields that are options of the commands that decode."""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One sentence that a search found.
+    """A sentence found by beam search.
 
     Attributes:
         tokens: ids, without `<bos>` and `<eos>`.
-        log_prob: natural logarithm of its probability, that of its end included if it ended.
-        score: `log_prob` divided by the length penalty; what the search ranks by.
-        finished: whether it could end with `<eos>`; at `max_length` it must.
-        steps: natural logarithm of the probability of each token and, if it ended, of its end; `log_prob` is their sum.
+        log_prob: natural log-probability of the sentence, including `<eos>` if `finished`.
+        score: `log_prob` divided by the length penalty; hypotheses are ranked by it.
+        finished: whether the sentence ended with `<eos>`. False if a constraint left no possible token.
+        steps: natural log-probability of each token and, if `finished`, of `<eos>`; `log_prob` is their sum.
     """
 
     tokens: tuple[int, ...]

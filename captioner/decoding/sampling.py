@@ -1,4 +1,4 @@
-"""Sentences drawn at random, as probable as the model holds them."""
+"""Sampling of sentences from the model's distribution."""
 
 from collections.abc import Collection
 
@@ -23,25 +23,25 @@ def sample(
     temperature: float = 1.0,
     banned: Collection[int] = (),
 ) -> Tensor:
-    """Draw sentences token by token.
+    """Sample sentences token by token.
 
     Args:
         step: see `Step`.
-        state: the state before the first token, of `batch_size` things and one sentence about each.
-        batch_size: number of things to describe, B.
-        count: sentences about each, K.
-        bos: id that every sentence begins with.
-        eos: id that ends a sentence; what follows it in the result is `eos` again.
-        max_length: most tokens in a sentence, its end not counted.
-        generator: of the random numbers; it lives where the tensors of `step` do.
-        temperature: above 0; what log-probabilities are divided by. Below 1 the probable becomes more so.
-        banned: ids that are never written.
+        state: the state before the first token, with `batch_size` inputs and one sentence for each.
+        batch_size: number of inputs, B.
+        count: sentences per input, K.
+        bos: id of the token that starts every sentence.
+        eos: id of the token that ends a sentence; the rest of the row is filled with it.
+        max_length: maximum number of tokens in a sentence, without `eos`.
+        generator: random number generator, on the device of the tensors of `step`.
+        temperature: above 0; log-probabilities are divided by it. Values below 1 favor probable tokens.
+        banned: ids that are never generated.
 
     Returns:
-        (B, K, T) ids without `bos`, T at most `max_length` + 1. A sentence without `eos` was cut off.
+        (B, K, T), ids without `bos`; T is at most `max_length` + 1. Sentences without `eos` were cut off.
 
     Raises:
-        UsageError: a temperature that is not above 0.
+        UsageError: the temperature is not above 0.
     """
     if not temperature > 0:
         raise UsageError(f"temperature is {temperature}; give a number above 0.")
@@ -56,7 +56,7 @@ def sample(
     for length in range(max_length + 1):
         log_probs, state = step(tokens, state)
         log_probs = log_probs.index_fill(2, never, float("-inf"))
-        if not length:  # saying nothing is no answer
+        if not length:  # empty sentences are never allowed
             log_probs[..., eos] = float("-inf")
         probabilities = torch.softmax(log_probs / temperature, -1)
         drawn = torch.multinomial(probabilities.flatten(0, 1), 1, generator=generator).view(batch_size, count)

@@ -83,7 +83,7 @@ def evaluate(
     search: DecodingOptions | None = None,
     beam_sizes: Collection[int] = (),
     device: str = "auto",
-    precision: str = "auto",
+    precision: str = "float32",
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
@@ -97,7 +97,7 @@ def evaluate(
         search: decoding options; the model's defaults if None.
         beam_sizes: also score captions with these beam sizes.
         device: device of the model; see `captioner.load`.
-        precision: arithmetic of the model; see `captioner.load`.
+        precision: arithmetic of the model; see `captioner.load`. In float32, scores are the same on all processors.
         batch_size: photos per batch.
         progress: called after each photo with the numbers of finished and of all photos, over all beam sizes.
 

@@ -1,1 +1,1 @@
-"""Encoders, attention and the recurrent decoder; knows nothing of text, search or training."""
+"""Encoders, attention and the recurrent decoder, independent of text, search and training."""

@@ -1,7 +1,8 @@
-"""Attention of queries (B, K, Q) over vectors (B, N, D): K sentences look at the same N vectors.
+"""Attention of queries (B, K, Q) over vectors (B, N, D): K sentences attend to the same N vectors.
 
-`prepare` does once per photo what does not depend on the query; `forward` runs at every step. Five captions of a photo
-under teacher forcing, or the beams of a search, share what `prepare` gives: the grid is never copied for them.
+`prepare` computes everything that does not depend on the query, once per photo; `forward` runs at every step. The five
+captions of a photo under teacher forcing, or the beams of a search, share the result of `prepare`, so the vectors are
+never copied for each of them.
 """
 
 from typing import NamedTuple
@@ -15,12 +16,12 @@ from captioner.models.interfaces import Vectors
 
 
 class Memory(NamedTuple):
-    """Vectors made ready for attention.
+    """Projected vectors.
 
     Attributes:
-        keys: (B, N, A), what queries are compared with.
-        values: (B, N, A), what is read.
-        padding: (B, N), True where nothing may be read; None if all may.
+        keys: (B, N, A), compared with the queries.
+        values: (B, N, A), averaged by the attention weights.
+        padding: (B, N), True at positions to mask out; None if there are none.
     """
 
     keys: Tensor
@@ -28,14 +29,14 @@ class Memory(NamedTuple):
     padding: Tensor | None
 
     def select(self, rows: Tensor) -> "Memory":
-        """Keep these of the B photos, in this order."""
+        """Select photos by index, `rows` (B',), in that order."""
         return Memory(self.keys[rows], self.values[rows], None if self.padding is None else self.padding[rows])
 
 
 class Attention(nn.Module):
-    """What all kinds share: the projection of the vectors, done once.
+    """Base class: projects the vectors once.
 
-    The result of `forward` is what was read (B, K, A) and the weights (B, K, N), which add up to 1 over N.
+    `forward` returns the context (B, K, A) and the attention weights (B, K, N), which sum to 1 over N.
     """
 
     def __init__(self, vector_size: int, query_size: int) -> None:
@@ -49,15 +50,15 @@ class Attention(nn.Module):
 
 
 class MeanAttention(Attention):
-    """No attention: every query reads the mean of the vectors."""
+    """No attention: the context of every query is the mean of the vectors."""
 
     def prepare(self, vectors: Vectors) -> Memory:
-        """Project the vectors once; keys are not needed."""
+        """Project the vectors (B, N, D) to values (B, N, A); no keys are needed."""
         values = self.value(vectors.values)
         return Memory(values, values, vectors.padding)
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Read the same for every query."""
+        """Return the mean of the values and uniform weights."""
         scores = query.new_zeros(query.shape[0], query.shape[1], memory.values.shape[1])
         weights = _softmax(scores, memory.padding)
         return weights @ memory.values, weights
@@ -72,14 +73,14 @@ class AdditiveAttention(Attention):
         self.score = nn.Linear(query_size, 1, bias=False)
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Attend; takes B·K·N·A elements of memory for a moment."""
+        """Attend. Temporarily allocates B·K·N·A elements."""
         hidden = torch.tanh(self.query(query)[:, :, None] + memory.keys[:, None])  # (B, K, N, A)
         weights = _softmax(self.score(hidden)[..., 0], memory.padding)
         return weights.to(memory.values.dtype) @ memory.values, weights
 
 
 class DotAttention(Attention):
-    """Scaled dot products, in one head or several (Vaswani et al. 2017, equation 1 and section 3.2.2)."""
+    """Scaled dot-product attention with one or several heads (Vaswani et al. 2017, equation 1 and section 3.2.2)."""
 
     def __init__(self, vector_size: int, query_size: int, heads: int) -> None:
         super().__init__(vector_size, query_size)
@@ -87,14 +88,13 @@ class DotAttention(Attention):
         self.heads = heads
 
     def prepare(self, vectors: Vectors) -> Memory:
-        """Project the vectors once, and lay them out so that products read each head's part where it is, at every
-        step.
-        """
+        """Project the vectors (B, N, D) to keys and values (B, N, A)."""
+        # In this memory layout, the products of each step need no copies of the heads' slices.
         keys, values, padding = super().prepare(vectors)
         return Memory(_by_column(keys), _by_column(values), padding)
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Attend; the weights returned are the mean over the heads."""
+        """Attend. The returned weights are averaged over the heads."""
         queries, keys, values = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in (self.query(query), memory.keys, memory.values)
@@ -107,7 +107,7 @@ class DotAttention(Attention):
 
 
 def build_attention(config: DecoderConfig, vector_size: int) -> Attention:
-    """Build the attention that a decoder's configuration names, over vectors (B, N, `vector_size`)."""
+    """Build the attention of a decoder configuration, over vectors (B, N, `vector_size`)."""
     match config.attention:
         case "none":
             return MeanAttention(vector_size, config.hidden_size)
@@ -120,12 +120,12 @@ def build_attention(config: DecoderConfig, vector_size: int) -> Attention:
 
 
 def _by_column(part: Tensor) -> Tensor:
-    """The same (B, N, A) with N, not A, as the dimension whose elements are neighbors in memory."""
+    """Lay out a tensor (B, N, A) so that N, not A, is contiguous in memory."""
     return part.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def _softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
-    """Softmax over N in float32; padding (B, N), broadcast over what stands between, gets weight 0."""
+    """Softmax over N in float32. Padding (B, N) gets weight 0 and is broadcast over the dimensions in between."""
     if padding is not None:
         scores = scores.masked_fill(padding[:, None], float("-inf"))
     return F.softmax(scores, dim=-1, dtype=torch.float32)

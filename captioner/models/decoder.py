@@ -1,7 +1,7 @@
-"""The recurrent decoder: it writes tokens while it looks at a set of vectors, a photo's or a sentence's.
+"""The recurrent decoder: generates tokens while attending to the vectors of a photo or of a sentence.
 
-Everything is shaped (B, K, …): B sets of vectors, K sentences about each. In training the K are the captions of a
-photo, in a search its beams; both share what was computed from the vectors.
+All tensors have shape (B, K, …): B sets of vectors and K sentences for each. In training, the K sentences are the
+captions of a photo; in beam search, its beams. They share what is computed from the vectors.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ CELLS: dict[Cell, Callable[[int, int], nn.RNNCellBase]] = {"rnn": nn.RNNCell, "g
 
 @dataclass(frozen=True)
 class DecoderState:
-    """All that the decoder remembers between two steps.
+    """The decoder's state between two steps.
 
     Attributes:
-        memory: the vectors made ready for attention, (B, N, …).
-        hidden: per layer the cell's state, (B, K, H) each: one tensor, two for an LSTM.
-        output: (B, K, H), what the last step said before it was turned into words; fed back at the next.
-        attention: (B, K, N), where the last step looked; a sentinel is not among the N.
+        memory: the projected vectors, (B, N, …).
+        hidden: the state of each layer's cell: one tensor (B, K, H), or two for an LSTM.
+        output: (B, K, H), the output of the last step before the classifier; fed back at the next step.
+        attention: (B, K, N), attention weights of the last step, without the sentinel's.
     """
 
     memory: Memory
@@ -36,7 +36,7 @@ class DecoderState:
     attention: Tensor
 
     def select(self, rows: Tensor, beams: Tensor) -> "DecoderState":
-        """Keep some of the B sets of vectors, and of each some of its K sentences, repeated where asked.
+        """Select sets of vectors, and sentences of each, by index. Indices may repeat.
 
         Args:
             rows: (B',), indices into B.
@@ -50,15 +50,15 @@ class DecoderState:
 
 
 class RecurrentDecoder(nn.Module):
-    """A recurrent network with attention and its output fed back.
+    """A recurrent network with attention and input feeding.
 
-    At each step, with w the embedded token and o the last output:
+    At each step, with w the embedding of the token and o the last output:
 
-        h = cell1([w; o], h)           what is being talked about
-        c = attention(h, vectors)      where to look for it; a sentinel is one vector more, the gist
+        h = cell1([w; o], h)
+        c = attention(h, vectors)      the context; a sentinel is one additional vector
         o = tanh(W [c; h])             one layer (Luong et al. 2015, equation 5, with input feeding)
         l = cell2([c; h], l)           two layers (an attention and a language layer, Anderson et al. 2018) …
-        o = l + h + c                  … and a way around the second, without which learning starts half as fast
+        o = l + h + c                  … with a residual connection, without which training starts half as fast
         logits = V o
     """
 
@@ -67,7 +67,7 @@ class RecurrentDecoder(nn.Module):
         width = config.hidden_size
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding_size)
-        if config.tie_weights:  # as a classifier it would be far too sure with the usual variance of 1
+        if config.tie_weights:  # with the default variance of 1, the classifier's logits would be far too large
             nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
         self.attention = build_attention(config, vector_size)
         self.sentinel = nn.Parameter(torch.zeros(vector_size)) if config.sentinel else None
@@ -81,7 +81,7 @@ class RecurrentDecoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.vector_dropout = nn.Dropout(config.vector_dropout)
         if config.tie_weights:
-            # As a factor of the embedding's own size, so that both sizes stay free.
+            # The projection lets the embedding have another size than the hidden state.
             self.project: nn.Module = nn.Linear(width, config.embedding_size, bias=False)
             self.classify = nn.Linear(config.embedding_size, config.vocabulary_size)
             self.classify.weight = self.embedding.weight
@@ -90,8 +90,9 @@ class RecurrentDecoder(nn.Module):
             self.classify = nn.Linear(width, config.vocabulary_size)
 
     def init_state(self, vectors: Vectors) -> DecoderState:
-        """Start one sentence (K = 1) about each of the B sets of vectors; its first output is the mean of all it can
-        read.
+        """Start one sentence (K = 1) for each of the B sets of vectors.
+
+        The initial output is the tanh of the mean of the projected vectors.
         """
         memory = self.attention.prepare(self._with_sentinel(vectors))
         output = torch.tanh(_mean(Vectors(memory.values, memory.padding)).float())  # (B, 1, H)
@@ -99,11 +100,11 @@ class RecurrentDecoder(nn.Module):
         return DecoderState(memory, hidden, output, output.new_zeros(*output.shape[:2], vectors.values.shape[1]))
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Read one token of every sentence.
+        """Advance every sentence by one token.
 
         Args:
             tokens: (B, K), ids.
-            state: what `init_state` or the last step gave, with the same B and K.
+            state: the result of `init_state` or of the last step, with the same B and K.
 
         Returns:
             Log-probabilities of the next token, (B, K, V), float32, and the new state.
@@ -112,13 +113,13 @@ class RecurrentDecoder(nn.Module):
         return torch.log_softmax(self._classify(state.output).float(), dim=-1), state
 
     def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
-        """Read given sentences (teacher forcing).
+        """Compute the logits of given sentences (teacher forcing).
 
         Args:
-            vectors: of B photos or sentences.
-            tokens: (B, K, T), ids that begin with `<bos>`.
-            wanted: (B, K, T), True where logits are asked for; None for everywhere. The vocabulary is most of the
-                work where it is large, and where sentences differ in length a third of the places are empty.
+            vectors: vectors of B photos or sentences.
+            tokens: (B, K, T), ids, starting with `<bos>`.
+            wanted: (B, K, T), True at the positions whose logits are needed; None for all positions. With a large
+                vocabulary the classifier dominates the cost, and about a third of the positions are padding.
         """
         sets, sentences, _ = tokens.shape
         state = self.init_state(vectors)
@@ -128,7 +129,7 @@ class RecurrentDecoder(nn.Module):
         )
         words = self.dropout(self.embedding(tokens))  # (B, K, T, E)
         outputs, attention = [], []
-        for word in words.unbind(2):  # taken by index, each would have a gradient as large as all of `words`
+        for word in words.unbind(2):  # with indexing, the gradient of each step would be as large as `words`
             state = self._advance(word, state)
             outputs.append(state.output)
             attention.append(state.attention)
@@ -136,8 +137,9 @@ class RecurrentDecoder(nn.Module):
         return Forced(self._classify(said if wanted is None else said[wanted]), torch.stack(attention, 2))
 
     def settle(self, ranges: Ranges | None = None) -> None:
-        """Pack the matrices for speed, once they change and move no more; in int8 where their inputs' `ranges` are
-        given.
+        """Pack the weight matrices for fast inference: in int8 where `ranges` has the range of their inputs.
+
+        After this, the weights can be neither trained nor moved to another device.
         """
         pack(self, ranges)
 
@@ -153,7 +155,7 @@ class RecurrentDecoder(nn.Module):
         return DecoderState(state.memory, (first, second), second[0] + first[0] + read, attention)
 
     def _with_sentinel(self, vectors: Vectors) -> Vectors:
-        """What is attended to: the vectors, then the sentinel if there is one: their mean, plus a learned vector."""
+        """Append the sentinel, if there is one: the mean of the vectors plus a learned vector."""
         values, padding = self.vector_dropout(vectors.values), vectors.padding
         if self.sentinel is None:
             return Vectors(values, padding)
@@ -161,7 +163,7 @@ class RecurrentDecoder(nn.Module):
         return Vectors(torch.cat([values, gist], 1), None if padding is None else F.pad(padding, (0, 1)))
 
     def _run(self, layer: int, inputs: Tensor, hidden: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """One cell over all B·K sentences; the cell's output stands first in what is returned."""
+        """Run a cell on all B·K sentences. Returns its new state; the first tensor is the cell's output."""
         shape = inputs.shape[:2]
         flat = tuple(part.flatten(0, 1) for part in hidden)
         after = self.cells[layer](inputs.flatten(0, 1), flat if self.parts == 2 else flat[0])
@@ -173,12 +175,12 @@ class RecurrentDecoder(nn.Module):
 
 
 def build_decoder(config: DecoderConfig, vector_size: int) -> Decoder:
-    """Build the decoder that a configuration names, with random weights, over vectors (B, N, `vector_size`)."""
+    """Build a decoder with random weights, over vectors (B, N, `vector_size`)."""
     return RecurrentDecoder(config, vector_size)
 
 
 def _mean(vectors: Vectors) -> Tensor:
-    """The mean of those of the N vectors that are no padding, (B, 1, D)."""
+    """The mean of the N vectors without padding, (B, 1, D)."""
     if vectors.padding is None:
         return vectors.values.mean(1, keepdim=True)
     present = (~vectors.padding)[..., None]

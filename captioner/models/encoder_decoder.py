@@ -1,4 +1,4 @@
-"""The module that is trained: one encoder and one decoder."""
+"""The trained module: an encoder and a decoder."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ from captioner.models.interfaces import Decoder, Encoder, Forced, Ranges, within
 
 
 class EncoderDecoder(nn.Module):
-    """An encoder of photos or of sentences, and a decoder that looks at what it gives."""
+    """An encoder of photos or sentences, and a decoder that attends to its output."""
 
     def __init__(self, config: ModelConfig | TranslatorConfig, encoder: Encoder | None = None) -> None:
         super().__init__()
@@ -18,14 +18,14 @@ class EncoderDecoder(nn.Module):
         self.decoder: Decoder = build_decoder(config.decoder, self.encoder.output_size)
 
     def settle(self, ranges: Ranges | None = None) -> None:
-        """Rearrange the weights for speed, once they change and move no more.
+        """Rearrange the weights for fast inference; afterwards they can be neither trained nor moved.
 
         Args:
-            ranges: of the inputs of matrices, for a decoder in int8; None for float32.
+            ranges: input ranges of the weight matrices, for a decoder in int8; None for float32.
         """
         self.encoder.settle()
         self.decoder.settle(within("decoder", ranges or {}))
 
     def forward(self, inputs: Tensor, tokens: Tensor) -> Forced:
-        """Read given sentences (B, K, T) about photos (B, 3, H, W) or sentences (B, N); see `Decoder`."""
+        """Compute the logits of sentences (B, K, T) for photos (B, 3, H, W) or sentences (B, N); see `Decoder`."""
         return self.decoder(self.encoder(inputs), tokens)

@@ -1,8 +1,8 @@
-"""Encoders: what a decoder looks at while it writes.
+"""Encoders compute the vectors that a decoder attends to.
 
-To add another kind, write a class with the methods of `captioner.models.interfaces.Encoder`, name it in
-`build_image_encoder` or `build_encoder`, and name or configure it in `captioner.config`. Search, checkpoint, prediction
-and training stay as they are.
+To add an encoder, write a class with the methods of `captioner.models.interfaces.Encoder`, build it in
+`build_image_encoder` or `build_encoder`, and add its configuration to `captioner.config`. Search, checkpoints,
+prediction and training need no changes.
 """
 
 from collections import OrderedDict
@@ -36,20 +36,20 @@ GRID_CHANNELS: dict[Backbone, int] = {
     "convnext_tiny": 768,
     "regnet_y_1_6gf": 888,
 }
-"""Channels of each backbone's last grid. A table, because finding out would cost every start a forward pass."""
+"""Channels of each backbone's last feature map. Computing them would cost a forward pass at every start."""
 
 CLASSIFIER_PARTS = {"avgpool", "classifier", "fc"}
-"""What torchvision's classifiers have behind the grid; everything before it is the encoder."""
+"""The parts of torchvision's classifiers after the last feature map; the encoder is everything before them."""
 
 PADDING = 0
-"""The id that fills up short sentences (`captioner.text.PAD`)."""
+"""The padding id (`captioner.text.PAD`)."""
 
 
 class ImageEncoder(nn.Module):
-    """A torchvision CNN up to its last grid of features.
+    """A torchvision CNN up to its last feature map.
 
-    The images' normalization is a part of it, so that it is written once and travels with the weights' checkpoint.
-    The parameters keep torchvision's names: a state dict of its classifier fits.
+    The encoder normalizes the images itself, so that normalization is implemented once and is part of the checkpoint.
+    Parameters keep torchvision's names, so a state dict of the classifier can be loaded.
     """
 
     mean: Tensor
@@ -59,22 +59,23 @@ class ImageEncoder(nn.Module):
         super().__init__()
         network = _classifier(config.backbone)
         parts = OrderedDict((name, part) for name, part in network.named_children() if name not in CLASSIFIER_PARTS)
-        self.network = nn.Sequential(parts).to(memory_format=torch.channels_last)  # on CPUs nearly twice as fast
+        self.network = nn.Sequential(parts).to(memory_format=torch.channels_last)  # nearly twice as fast on CPUs
         self.output_size = GRID_CHANNELS[config.backbone]
-        # Made on the CPU even where the model is built without memory (device "meta"): they are not in the weights.
+        # On the CPU even if the model is built on the device "meta": these buffers are not in the weights file.
         self.register_buffer("mean", torch.tensor(image.mean, device="cpu").view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(image.std, device="cpu").view(3, 1, 1), persistent=False)
 
     @property
     def blocks(self) -> nn.ModuleList:
-        """The network's parts from the first to the last, as finely as torchvision lines them up."""
+        """The network's blocks from first to last, as torchvision divides it."""
         parts = list(self.network.children())
         return nn.ModuleList(parts[0].children() if len(parts) == 1 else parts)
 
     def settle(self) -> None:
-        """Make each batch norm a part of the convolution before it, for inference; the weights get other names.
+        """Fold each batch normalization into the convolution before it, for inference. This renames the weights.
 
-        In all of our backbones a batch norm that stands behind a convolution among its module's parts also reads it.
+        In all backbones above, a batch normalization that follows a convolution in its module's list of children also
+        takes its output.
         """
         for module in self.network.modules():
             for (_, part), (name, norm) in pairwise(list(module.named_children())):
@@ -96,7 +97,7 @@ class ImageEncoder(nn.Module):
             images: (B, 3, H, W), RGB, uint8 in [0, 255] or floating point in [0, 1].
 
         Returns:
-            Vectors of shape (B, N, D): the grid row by row, N = (H / 32) · (W / 32).
+            Vectors of shape (B, N, D): the feature map row by row, N = (H / 32) · (W / 32).
         """
         if images.dtype == torch.uint8:
             images = images.float() / 255
@@ -106,15 +107,15 @@ class ImageEncoder(nn.Module):
 
 
 def _classifier(backbone: Backbone) -> nn.Module:
-    """The whole network, as torchvision builds it, with random weights."""
-    import torchvision  # imported where needed: it takes as long as torch, and int8 inference does without
+    """Build torchvision's classifier with random weights."""
+    import torchvision  # imported here because it takes as long as importing torch, and int8 inference does without it
     from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
 
     network: nn.Module
     if backbone != "efficientnet_v2_b0":
         network = torchvision.models.get_model(backbone, weights=None)
         return network
-    # torchvision has the parts of EfficientNetV2-B0, but not this size.
+    # torchvision has EfficientNetV2's blocks, but not the size B0.
     network = EfficientNet(
         [(FusedMBConvConfig if row.fused else MBConvConfig)(*row[1:]) for row in EFFICIENTNET_V2_B0],
         dropout=0.2,
@@ -125,7 +126,7 @@ def _classifier(backbone: Backbone) -> nn.Module:
 
 
 class TextEncoder(nn.Module):
-    """A bidirectional LSTM: every token's vector knows what stands before and behind it (Schuster and Paliwal 1997)."""
+    """A bidirectional LSTM: the vector of each token depends on both sides of it (Schuster and Paliwal 1997)."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
@@ -143,24 +144,24 @@ class TextEncoder(nn.Module):
 
     @property
     def blocks(self) -> nn.ModuleList:
-        """The network's parts from the first to the last."""
+        """The network's blocks from first to last."""
         return nn.ModuleList([self.embedding, self.layers])
 
     def settle(self) -> None:
-        """PyTorch's LSTM is as fast as it gets."""
+        """Do nothing: PyTorch's LSTM needs no preparation for inference."""
 
     def forward(self, tokens: Tensor) -> Vectors:
         """Encode sentences.
 
         Args:
-            tokens: (B, N), ids, at least one a sentence, filled up with `PADDING`, which changes nothing.
+            tokens: (B, N), ids, at least one per sentence, padded with `PADDING`. Padding does not affect the result.
 
         Returns:
-            Vectors of shape (B, N, D), one a token.
+            Vectors of shape (B, N, D), one per token.
         """
         padding = tokens == PADDING
         lengths = (~padding).sum(1).cpu()
-        # Packed, so that the backward direction begins at a sentence's own end.
+        # Packed, so that the backward direction starts at the end of each sentence, not at its padding.
         packed = nn.utils.rnn.pack_padded_sequence(
             self.dropout(self.embedding(tokens)), lengths, batch_first=True, enforce_sorted=False
         )
@@ -171,12 +172,12 @@ class TextEncoder(nn.Module):
 
 
 def build_image_encoder(config: ImageEncoderConfig, image: ImageConfig) -> Encoder:
-    """Build the encoder of photos that a configuration names, with random weights."""
+    """Build an encoder of photos with random weights."""
     return ImageEncoder(config, image)
 
 
 def build_encoder(config: ModelConfig | TranslatorConfig) -> Encoder:
-    """Build the encoder of a model, with random weights."""
+    """Build the encoder of a model with random weights."""
     if isinstance(config, ModelConfig):
         return build_image_encoder(config.encoder, config.image)
     return TextEncoder(config.encoder)

@@ -1,7 +1,7 @@
-"""What an encoder and a decoder are to all others: search, checkpoint, prediction and training name nothing else.
+"""The interfaces of encoders and decoders. Search, checkpoints, prediction and training depend on nothing else.
 
-To add a kind of either, write an `nn.Module` with these methods, and name it in `build_encoder` or `build_decoder` and
-in `captioner.config`.
+To add an encoder or a decoder, write an `nn.Module` with these methods, build it in `build_encoder` or `build_decoder`,
+and add its configuration to `captioner.config`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, Protocol, Self
 from torch import Tensor, nn
 
 Ranges = Mapping[str, tuple[float, float]]
-"""By the name of a module, the least and the greatest value of its input; an LSTM's cell has `inputs` and `state`."""
+"""Module name → minimum and maximum of its input. An LSTM cell has two entries, `NAME.inputs` and `NAME.state`."""
 
 
 def within(part: str, ranges: Ranges) -> Ranges:
-    """The ranges in a part of a module, by their names there."""
+    """Select the ranges of a submodule, by their names within it."""
     return {name.removeprefix(f"{part}."): one for name, one in ranges.items() if name.startswith(f"{part}.")}
 
 
 class Vectors(NamedTuple):
-    """What an encoder gives and a decoder attends to.
+    """The output of an encoder; the decoder attends to it.
 
     Attributes:
         values: (B, N, D).
-        padding: (B, N), True where a vector is only filling; None if none is.
+        padding: (B, N), True where a vector is padding; None if none is.
     """
 
     values: Tensor
@@ -31,12 +31,12 @@ class Vectors(NamedTuple):
 
 
 class Forced(NamedTuple):
-    """What the decoder says under teacher forcing.
+    """The decoder's output under teacher forcing.
 
     Attributes:
-        logits: (B, K, T, V); those at t are about the token after `tokens[..., t]`. Or (P, V), of P wanted places
-            alone.
-        attention: (B, K, T, N), where it looked when it computed them; adds up to 1 over N, less what a sentinel got.
+        logits: (B, K, T, V); position t predicts the token after `tokens[..., t]`. If `wanted` selected P positions,
+            (P, V).
+        attention: (B, K, T, N), attention weights at each position. They sum to 1 over N, less the sentinel's weight.
     """
 
     logits: Tensor
@@ -44,7 +44,7 @@ class Forced(NamedTuple):
 
 
 class Module(Protocol):
-    """What is used of `nn.Module`; a protocol cannot demand the class itself."""
+    """The methods of `nn.Module` that are used; a protocol cannot inherit from the class itself."""
 
     training: bool
 
@@ -58,21 +58,21 @@ class Module(Protocol):
 
 
 class Encoder(Module, Protocol):
-    """Gives B sets of vectors: of images (B, 3, H, W), or of tokens (B, N).
+    """Encodes images (B, 3, H, W) or tokens (B, N) as B sets of vectors.
 
     Attributes:
-        output_size: D, the width of a vector.
+        output_size: D, the size of a vector.
     """
 
     output_size: int
 
     @property
     def blocks(self) -> nn.ModuleList:
-        """The network's parts from the first to the last; training may begin at any of them."""
+        """The network's blocks from first to last; fine-tuning may be limited to the last of them."""
         ...
 
     def settle(self) -> None:
-        """Rearrange the weights for speed, once they change and move no more."""
+        """Rearrange the weights for fast inference; afterwards they can be neither trained nor moved."""
         ...
 
     def __call__(self, inputs: Tensor, /) -> Vectors:
@@ -81,25 +81,30 @@ class Encoder(Module, Protocol):
 
 
 class Decoder(Module, Protocol):
-    """Writes K sentences about each of B sets of vectors.
+    """Generates K sentences for each of B sets of vectors.
 
-    A state has `select(rows, beams)`; see `captioner.decoding.State`. Only the decoder that made one knows more of it.
+    A state has `select(rows, beams)`; see `captioner.decoding.State`. Its other attributes are private to the decoder.
     """
 
     def init_state(self, vectors: Vectors, /) -> Any:
-        """Start one sentence (K = 1) about each of the B sets of vectors."""
+        """Start one sentence (K = 1) for each of the B sets of vectors."""
         ...
 
     def step(self, tokens: Tensor, state: Any, /) -> tuple[Tensor, Any]:
-        """Read one token (B, K) of every sentence; gives log-probabilities (B, K, V), float32, and the new state."""
+        """Advance every sentence by one token, `tokens` (B, K).
+
+        Returns:
+            Log-probabilities of the next token, (B, K, V), float32, and the new state.
+        """
         ...
 
     def settle(self, ranges: Ranges | None = None) -> None:
-        """Rearrange the weights for speed, once they change and move no more; in int8 where the `ranges` of its
-        products' inputs are given.
+        """Rearrange the weights for fast inference: in int8 where `ranges` has the range of their inputs.
+
+        After this, the weights can be neither trained nor moved to another device.
         """
         ...
 
     def __call__(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None, /) -> Forced:
-        """Read given sentences (B, K, T) that begin with `<bos>`; logits of all places, or of the `wanted` ones."""
+        """Compute the logits of sentences (B, K, T) that start with `<bos>`, at all or only the `wanted` positions."""
         ...

@@ -1,8 +1,8 @@
-"""Matrices as an x86 processor reads them fastest: packed, in float16, for inference.
+"""Packed float16 weight matrices for fast inference on x86 processors.
 
-The beams of one photo are a product of few rows with large matrices, and such a product takes as long as it takes to
-read the matrix. A checkpoint's weights are float16 numbers already, so half as many bytes say the same; sums are
-float32 as before and differ in their order only. docs/experiments.md has what it gains.
+With the few rows of one photo's beams, a matrix product is limited by the time to read the weights. Weights loaded from
+a checkpoint are exact in float16, so packing halves the bytes to read without rounding; sums are still in float32 and
+differ only in their order. docs/experiments.md has the measured speedup.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from captioner.models.interfaces import Ranges
 from captioner.models.quantized import QuantizedLinear, QuantizedLSTMCell
 
-KERNELS = torch.ops.quantized  # PyTorch's name for products with packed matrices, float16 ones too
-STEPS: dict[type[nn.RNNCellBase], str] = {  # by name: a PyTorch built without them must not fail at import
+KERNELS = torch.ops.quantized  # despite the name, it includes products with packed float16 matrices
+STEPS: dict[type[nn.RNNCellBase], str] = {  # names, because looking up the kernels fails if PyTorch lacks them
     nn.RNNCell: "quantized_rnn_tanh_cell_dynamic",
     nn.GRUCell: "quantized_gru_cell_dynamic",
     nn.LSTMCell: "quantized_lstm_cell_dynamic",
@@ -22,7 +22,7 @@ STEPS: dict[type[nn.RNNCellBase], str] = {  # by name: a PyTorch built without t
 
 
 class PackedLinear(nn.Module):
-    """Computes what a linear layer computes."""
+    """A linear layer with packed float16 weights."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class PackedLinear(nn.Module):
 
 
 class PackedCell(nn.Module):
-    """Computes what a recurrent cell computes."""
+    """A recurrent cell with packed float16 weights."""
 
     def __init__(self, cell: nn.RNNCellBase) -> None:
         super().__init__()
@@ -47,19 +47,21 @@ class PackedCell(nn.Module):
         ]
 
     def forward(self, inputs: Tensor, state: Tensor | tuple[Tensor, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
-        """One step over inputs (B, I); the state, one tensor (B, H) or an LSTM's two, as the cell has it."""
+        """Run one step on inputs (B, I). The state is one tensor (B, H), or two for an LSTM."""
         after: Tensor | tuple[Tensor, Tensor] = self.step(inputs, state, *self.matrices, *self.biases)
         return after
 
 
 def pack(model: nn.Module, ranges: Ranges | None = None, place: str = "") -> None:
-    """Pack the matrices of all linear layers and cells in a module: in int8 where the ranges of their inputs are known,
-    else in float16, where this processor can and nothing is lost by it.
+    """Pack the matrices of all linear layers and recurrent cells in a module.
+
+    Layers whose input ranges are known become int8. The others become float16 if the processor supports it and the
+    weights are exact in float16; otherwise they stay as they are.
 
     Args:
-        model: changed in place.
-        ranges: see `captioner.models.interfaces.Ranges`; None for float16 everywhere.
-        place: what the names of the module's parts begin with.
+        model: the module, changed in place.
+        ranges: see `captioner.models.interfaces.Ranges`; None for float16 only.
+        place: prefix of the submodules' names in `ranges`.
     """
     ranges = ranges or {}
     for name, part in list(model.named_children()):

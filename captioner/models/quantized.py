@@ -1,10 +1,10 @@
-"""Int8 inference: the convolutions of an encoder and the matrices of a decoder as products of integers.
+"""Int8 inference: the convolutions of the encoder and the matrix products of the decoder in integer arithmetic.
 
-Weights are quantized when a model is loaded, symmetrically and per output channel; the inputs of each product per
-tensor, as uint8 (Jacob et al. 2018). The ranges of the inputs are measured once, on training photos (`python -m train
-quantize`), and are part of the checkpoint: ranges taken from each batch would make a caption depend on the photos
-beside it. Residual sums and squeeze-and-excitation stay in float32, where int8 cost most; docs/experiments-log.md has
-the figures.
+Weights are quantized to int8 when a model is loaded, symmetrically and per output channel; the input of each layer to
+uint8, per tensor (Jacob et al. 2018). Input ranges are measured once, on training photos (`python -m train quantize`),
+and stored in the checkpoint: with ranges computed per batch, a caption would depend on the other photos of its batch.
+Residual sums and squeeze-and-excitation, where int8 cost the most quality, are not quantized. docs/experiments-log.md
+has the figures.
 """
 
 import warnings
@@ -19,20 +19,23 @@ from torch import Tensor, nn
 from captioner.config import ImageConfig
 from captioner.models.interfaces import Ranges, Vectors
 
-TOGETHER = 4  # photos for which the layout of the weights is chosen; others are encoded as well, if more slowly
+TOGETHER = 4  # batch size for which the weight layout is optimized; other sizes also work, but more slowly
 _CONVOLVE, _MULTIPLY = torch.ops.onednn, torch.ops.quantized
 
 
 class Row(NamedTuple):
-    """Blocks of EfficientNetV2 that are alike, but for the first one's stride and inputs (Tan and Le 2021, table 4).
+    """A stage of EfficientNetV2: blocks that differ only in the stride and the inputs of the first one.
+
+    See Tan and Le 2021, table 4.
 
     Attributes:
-        fused: whether one convolution stands for the expanding and the depthwise one, without squeeze-and-excitation.
-        expansion: channels within a block over those of its input.
-        kernel: the side of the convolution's kernel.
-        stride: of the first block.
-        inputs: channels of the first block's input.
-        outputs: channels of each block's output.
+        fused: whether the blocks are Fused-MBConv: one convolution replaces the expansion and the depthwise
+            convolution, without squeeze-and-excitation.
+        expansion: expansion ratio: channels inside a block divided by its input channels.
+        kernel: kernel size.
+        stride: stride of the first block.
+        inputs: input channels of the first block.
+        outputs: output channels of each block.
         layers: number of blocks.
     """
 
@@ -53,48 +56,48 @@ EFFICIENTNET_V2_B0 = (
     Row(False, 6, 3, 1, 96, 112, 5),
     Row(False, 6, 3, 2, 112, 192, 8),
 )
-EPSILON = 1e-3  # of its batch norms
+EPSILON = 1e-3  # of EfficientNetV2's batch normalization
 
 
 class Affine(NamedTuple):
-    """A mapping of float32 to uint8: value / scale + zero, rounded."""
+    """Affine quantization of float32 to uint8: round(value / scale) + zero, clamped to [0, 255]."""
 
     scale: float
     zero: int
 
     @classmethod
     def over(cls, least: float, greatest: float) -> Self:
-        """Cover a range, widened to hold 0, which padding needs to be exact."""
+        """Cover the range from `least` to `greatest`, extended to include 0: padding must be exact."""
         least, greatest = min(least, 0.0), max(greatest, 0.0)
         scale = max(greatest - least, 1e-6) / 255
         return cls(scale, round(-least / scale))
 
     def quantize(self, values: Tensor) -> Tensor:
-        """Round values to uint8."""
+        """Quantize values to uint8."""
         found = torch.quantize_per_tensor(values, self.scale, self.zero, torch.quint8)
-        # The same memory under another type; `int_repr` would copy it, which takes longer than the rounding.
+        # A view of the same memory as uint8; `int_repr` would copy it, which takes longer than the quantization.
         return torch.empty(0, dtype=torch.uint8).set_(found.untyped_storage(), 0, found.shape, found.stride())
 
 
 @cache
 def is_supported() -> bool:
-    """Whether int8 is faster than float32 on this processor: it has VNNI instructions, and PyTorch has the kernels.
+    """Whether int8 is faster than float32 here: the processor has VNNI instructions, and PyTorch has the kernels.
 
-    Without VNNI, products of int8 are slower than those of float32, and their sums may overflow.
+    Without VNNI, int8 products are slower than float32 products, and their sums may overflow.
     """
     try:
         return bool(torch.cpu._is_vnni_supported()) and _agrees()
-    except (AttributeError, RuntimeError, TypeError):  # kernels without a public interface: other versions lack them
+    except (AttributeError, RuntimeError, TypeError):  # the kernels are not a public API: other versions may lack them
         return False
 
 
 def _agrees() -> bool:
-    """Whether a small convolution and a small matrix product are right in int8."""
+    """Check the int8 kernels: a small convolution and a small matrix product must be close to float32."""
     values, affine = torch.linspace(-1, 1, 64), Affine.over(-1, 1)
     rows, images, weight, bias = values.view(16, 4), values.view(1, 4, 4, 4), values[:16].view(4, 4), values[:4]
     layer = Layer(weight.view(4, 4, 1, 1), bias)
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch says once that its quantized tensors will be gone some day
+        warnings.simplefilter("ignore")  # PyTorch's deprecation warning for quantized tensors
         convolved = QuantizedConv(layer, size=4, inputs=affine)(affine.quantize(images))
         multiplied = _product(rows, affine, _packed(weight, bias))
     expected = F.silu(F.conv2d(images, layer.weight, bias)), F.linear(rows, weight, bias)
@@ -102,20 +105,20 @@ def _agrees() -> bool:
 
 
 def _integers(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A weight (O, …) as int8, and the scales (O,) of its output channels."""
+    """Quantize a weight (O, …) to int8. Returns it and the scales (O,) of its output channels."""
     scales = weight.flatten(1).abs().amax(1).clamp_min(1e-8) / 127
     return (weight / scales.view(-1, *[1] * (weight.dim() - 1))).round().to(torch.int8), scales
 
 
 class Layer(NamedTuple):
-    """A convolution with its batch norm folded in.
+    """A convolution with folded batch normalization.
 
     Attributes:
         weight: (O, I / groups, k, k).
         bias: (O,).
-        stride: in both directions; the padding is half a kernel.
+        stride: stride in both directions. The padding is k // 2.
         swish: whether SiLU follows.
-        groups: 1, or as many as channels.
+        groups: 1, or the number of channels for a depthwise convolution.
     """
 
     weight: Tensor
@@ -126,7 +129,7 @@ class Layer(NamedTuple):
 
 
 class QuantizedConv(nn.Module):
-    """A convolution of uint8, with SiLU where the layer has it; gives uint8, or float32 where `outputs` is None."""
+    """A quantized convolution from uint8 to uint8, or to float32 if `outputs` is None, with the layer's SiLU if any."""
 
     def __init__(
         self, layer: Layer, *, size: int, inputs: Affine, outputs: Affine | None = None, padded: bool = False
@@ -143,7 +146,7 @@ class QuantizedConv(nn.Module):
         self.size = (size + 2 * padding - weight.shape[2]) // layer.stride + 1  # rows of the output
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (B, I, H, W), uint8, to (B, O, H', W')."""
+        """Convolve (B, I, H, W), uint8, to (B, O, H', W')."""
         scale, zero = self.outputs or (1.0, 0)
         outputs: Tensor = _CONVOLVE.qconv2d_pointwise(
             *(images, *self.inputs, self.weight, self.scales, self.zeros, self.bias, *self.geometry),
@@ -153,13 +156,13 @@ class QuantizedConv(nn.Module):
 
 
 class QuantizedBlock(nn.Module):
-    """One of EfficientNet's blocks, from float32 to float32: convolutions in uint8, then the residual sum.
+    """An EfficientNet block from float32 to float32: quantized convolutions, then the residual sum.
 
     Args:
         layers: the convolutions, in order.
-        ranges: of their inputs.
-        size: rows of the input.
-        excitation: weights and biases of squeeze-and-excitation, before the last convolution; empty if there is none.
+        ranges: their input ranges.
+        size: input height and width in pixels.
+        excitation: weights and biases of the squeeze-and-excitation before the last convolution; empty if none.
         residual: whether the input is added to the output.
     """
 
@@ -176,7 +179,7 @@ class QuantizedBlock(nn.Module):
         affine = [Affine.over(*one) for one in ranges]
         outputs: list[Affine | None] = [*affine[1:], None]
         if excitation:
-            outputs[-2] = None  # it scales float32
+            outputs[-2] = None  # squeeze-and-excitation works on float32
         self.excitation = [one.double() for one in excitation]
         self.residual, self.entered, self.excited = residual, affine[0], affine[-1]
         self.convs = nn.ModuleList()
@@ -186,7 +189,7 @@ class QuantizedBlock(nn.Module):
         self.size = size
 
     def forward(self, grid: Tensor) -> Tensor:
-        """Map (B, I, H, W) to (B, O, H', W')."""
+        """Map (B, I, H, W) to (B, O, H', W'), float32."""
         hidden = self.entered.quantize(grid)
         for number, conv in enumerate(self.convs, 1):
             if self.excitation and number == len(self.convs):
@@ -195,10 +198,11 @@ class QuantizedBlock(nn.Module):
         return hidden.add_(grid) if self.residual else hidden
 
     def _gates(self, hidden: Tensor) -> Tensor:
-        """Squeeze-and-excitation's gates, (B, C, 1, 1) (Hu et al. 2018).
+        """The gates of squeeze-and-excitation, (B, C, 1, 1) (Hu et al. 2018).
 
-        In float64, whose sums do not depend on their order once rounded: products of one row are summed differently
-        from those of several, and a last bit that differs would become a step of uint8.
+        Computed in float64 and then rounded, so that the result does not depend on the batch size: products of one row
+        are summed in another order than products of several, and a difference in the last bit could become a whole
+        step of uint8.
         """
         squeeze, squeeze_bias, excite, excite_bias = self.excitation
         squeezed = F.silu(F.linear(hidden.mean((2, 3), dtype=torch.float64), squeeze.flatten(1), squeeze_bias))
@@ -206,12 +210,12 @@ class QuantizedBlock(nn.Module):
 
 
 class QuantizedImageEncoder(nn.Module):
-    """EfficientNetV2-B0 in int8, built from the weights alone: importing torchvision takes as long as importing torch.
+    """EfficientNetV2-B0 in int8, built without torchvision, whose import takes as long as importing torch.
 
     Args:
-        image: of the model.
-        weights: of its `ImageEncoder`, float32; those that are used are taken out.
-        ranges: of the inputs of its convolutions.
+        image: the model's image configuration.
+        weights: weights of its `ImageEncoder`, float32. Those that are used are removed from the dict.
+        ranges: input ranges of its convolutions.
 
     Raises:
         KeyError: a weight or a range is missing.
@@ -237,14 +241,14 @@ class QuantizedImageEncoder(nn.Module):
 
     @property
     def blocks(self) -> nn.ModuleList:
-        """The network's parts from the first to the last."""
+        """The network's blocks from first to last."""
         return self.stages
 
     def settle(self, ranges: Ranges | None = None) -> None:
-        """It is built so."""
+        """Do nothing: the weights are already packed for inference."""
 
     def forward(self, images: Tensor) -> Vectors:
-        """Encode photos (B, 3, S, S), RGB, uint8; see `ImageEncoder`."""
+        """Encode photos (B, 3, S, S), RGB, uint8 in [0, 255]; see `ImageEncoder`."""
         shape = (len(images), 3, *(side + 2 for side in images.shape[2:]))
         padded = self.border.expand(shape).contiguous(memory_format=torch.channels_last)
         padded[..., 1:-1, 1:-1] = images
@@ -257,7 +261,7 @@ class QuantizedImageEncoder(nn.Module):
 def _block(
     place: str, row: Row, weights: dict[str, Tensor], ranges: Ranges, *, first: bool, size: int
 ) -> QuantizedBlock:
-    """One block of a row of `EFFICIENTNET_V2_B0`; its parts are numbered as torchvision numbers them."""
+    """Build one block of a row of `EFFICIENTNET_V2_B0` from weights with torchvision's names."""
     stride = row.stride if first else 1
     excitation: list[Tensor] = []
     if row.fused:
@@ -280,7 +284,7 @@ def _block(
 
 
 def _take(weights: dict[str, Tensor], place: str, *, stride: int = 1, swish: bool = True, groups: int = 1) -> Layer:
-    """Take a convolution and its batch norm out of the weights, folded into one."""
+    """Remove a convolution and its batch normalization from the weights, and fold them into one layer."""
     weight, (scale, shift, mean, variance) = (
         weights.pop(f"{place}.0.weight"),
         [weights.pop(f"{place}.1.{name}") for name in ("weight", "bias", "running_mean", "running_var")],
@@ -290,13 +294,13 @@ def _take(weights: dict[str, Tensor], place: str, *, stride: int = 1, swish: boo
 
 
 def _on_bytes(layer: Layer, mean: Tensor, std: Tensor) -> Layer:
-    """The first convolution on bytes as they are: it normalizes them too. What pads them must be the mean."""
+    """Fold the normalization of images into the first convolution, for uint8 input. Pad with the mean, not with 0."""
     weight = layer.weight / (255 * std)
     return layer._replace(weight=weight, bias=layer.bias - (weight * (255 * mean)).sum((1, 2, 3)))
 
 
 class QuantizedLinear(nn.Module):
-    """Computes what a linear layer computes."""
+    """A linear layer with int8 weights and uint8 inputs."""
 
     def __init__(self, linear: nn.Linear, inputs: tuple[float, float]) -> None:
         super().__init__()
@@ -308,18 +312,18 @@ class QuantizedLinear(nn.Module):
 
 
 class QuantizedLSTMCell(nn.Module):
-    """Computes what an LSTM's cell computes."""
+    """An LSTM cell with int8 weights and uint8 inputs."""
 
     def __init__(self, cell: nn.LSTMCell, *, inputs: tuple[float, float], state: tuple[float, float]) -> None:
         super().__init__()
         i, f, g, o = torch.arange(4 * cell.hidden_size).chunk(4)
-        order = torch.cat([i, f, o, g])  # the three gates together
+        order = torch.cat([i, f, o, g])  # the three gates are adjacent: one sigmoid computes them all
         self.inputs, self.state = Affine.over(*inputs), Affine.over(*state)
         self.from_inputs = _packed(cell.weight_ih[order], (cell.bias_ih + cell.bias_hh)[order])
         self.from_state = _packed(cell.weight_hh[order], None)
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """One step over inputs (B, I); the state has two tensors (B, H)."""
+        """Run one step on inputs (B, I); the state is two tensors (B, H)."""
         hidden, cell = state
         sums = _product(inputs, self.inputs, self.from_inputs)
         sums += _product(hidden, self.state, self.from_state)
@@ -330,7 +334,7 @@ class QuantizedLSTMCell(nn.Module):
 
 
 def _packed(weight: Tensor, bias: Tensor | None) -> Any:
-    """A matrix (O, I) and its bias, quantized and laid out for products."""
+    """Quantize and pack a matrix (O, I) with its bias."""
     integers, scales = _integers(weight)
     zeros = torch.zeros(len(scales), dtype=torch.int64)
     matrix = torch._make_per_channel_quantized_tensor(integers, scales.double(), zeros, 0)

@@ -1,4 +1,4 @@
-"""Full-text search in captions of any format, and a contact sheet of what was found."""
+"""Full-text search in captions of any supported format, and contact sheets of the photos found."""
 
 from captioner.search.finding import Hit, Hits, search
 

@@ -1,4 +1,4 @@
-"""Find photos by the words of their captions, the best first."""
+"""Find photos by the words of their captions, best match first."""
 
 import contextlib
 import os
@@ -13,22 +13,22 @@ from captioner.datasets.rows import database_row
 from captioner.errors import UsageError
 from captioner.search.words import match, words_of
 
-# The caption that stands counts four times as much as the others of its photo (BM25).
+# BM25: a photo's first caption weighs four times as much as its others.
 _FIND = """
 SELECT captions.* FROM captions JOIN captions_fts ON captions.id = captions_fts.rowid
 WHERE captions_fts MATCH ? ORDER BY bm25(captions_fts, 4.0, 1.0), captions.id LIMIT ?
 """
 _COUNT = "SELECT count(*) FROM captions_fts WHERE captions_fts MATCH ?"
-_FOLDERS_OF_PHOTOS = ("", "images", "Images")  # where `datasets.read` looks beside a file of captions
+_FOLDERS_OF_PHOTOS = ("", "images", "Images")  # where `datasets.read` looks for photos, relative to the captions file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A photo that was found.
+    """A photo found by a search.
 
     Attributes:
-        path: as the captions have it.
-        captions: at least one, the one that stands first.
+        path: path of the photo, as given in the captions file.
+        captions: its captions, at least one; the first is the main caption.
     """
 
     path: str
@@ -37,14 +37,14 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class Hits:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        hits: the best first, as many as were asked for.
-        total: how many photos there are to find.
-        words: that were searched for.
-        partial: no caption has all of the words; these have some of them.
-        problems: a sentence for each entry of the captions that cannot be read.
+        hits: the photos found, best match first, at most `limit`.
+        total: number of all matching photos.
+        words: the words searched for.
+        partial: whether no photo matches all of the words, so that the hits match some of them.
+        problems: a message for each entry of the captions file that cannot be read.
     """
 
     hits: tuple[Hit, ...]
@@ -55,17 +55,17 @@ class Hits:
 
 
 def search(query: str, captions: str | os.PathLike[str], *, limit: int = 20) -> Hits:
-    """Search captions for words; English words are found in all their forms.
+    """Search captions for words. English words match in all their forms.
 
-    An SQLite database that `captioner caption` wrote is searched as it is; other formats are read and indexed first.
+    SQLite databases written by `captioner caption` have an index; other formats are read and indexed first.
 
     Args:
         query: words in any order. Function words such as "on" count only if there are no others.
-        captions: whatever `captioner.datasets.read` reads, or COCO's results.
-        limit: the most photos to return.
+        captions: a file or directory that `captioner.datasets.read` reads, or COCO results.
+        limit: maximum number of hits.
 
     Raises:
-        UsageError: the query has no word, the captions cannot be read, or SQLite has no full-text search.
+        UsageError: the query has no words, the captions cannot be read, or SQLite lacks full-text search.
     """
     database.require_full_text()
     words, problems = words_of(query), list[str]()
@@ -98,7 +98,7 @@ def _index(path: Path, problems: list[str]) -> Iterator[sqlite3.Connection]:
 
 
 def _photos(path: Path, problems: list[str]) -> Iterable[CaptionedPhoto]:
-    """The captions in whatever format; entries that are wrong are left out."""
+    """Read captions in any supported format; invalid entries are skipped and reported in `problems`."""
     try:
         return read(path)
     except UsageError as first:
@@ -112,16 +112,16 @@ def _photos(path: Path, problems: list[str]) -> Iterable[CaptionedPhoto]:
 
 
 def locate(path: str, captions: Path, folder: Path | None = None) -> Path | None:
-    """Where a photo is that captions name: relative to these, to the working directory, or to another folder.
+    """Find the file of a photo, relative to the captions or to the working directory.
 
     Args:
-        path: of the photo, as the captions have it.
-        captions: the file or directory of captions.
-        folder: where photos are; replaces the two other places.
+        path: path of the photo, as given in the captions file.
+        captions: the captions file or directory.
+        folder: where the photos are; if given, only this folder is searched.
 
     Returns:
-        The first file of that name; None if there is none.
+        The first file found; None if there is none.
     """
     top = captions if captions.is_dir() else captions.parent
     folders = [folder] if folder else [*(top / name for name in _FOLDERS_OF_PHOTOS), Path()]
-    return next((place / path for place in folders if os.path.isfile(place / path)), None)  # noqa: PTH113 - any name
+    return next((place / path for place in folders if os.path.isfile(place / path)), None)  # noqa: PTH113 - accepts any name

@@ -1,4 +1,4 @@
-"""A contact sheet: one HTML page with small pictures in it. It has no scripts and loads nothing."""
+"""Contact sheets: a single HTML page with embedded thumbnails. It has no scripts and loads nothing."""
 
 import base64
 import io
@@ -16,20 +16,20 @@ from captioner.images import open_image
 from captioner.search.finding import Hit, Hits
 
 MOST = 1000
-"""Photos on a page. A small picture takes about 15 kB, so the page stays below some 20 MB."""
+"""Maximum number of photos on a page. A thumbnail takes about 15 kB, so a page has at most about 20 MB."""
 _SIDE = 256  # pixels
 
 
 @dataclass(frozen=True)
 class Tile:
-    """What the page shows of one photo.
+    """A photo on the page.
 
     Attributes:
-        path: as the captions have it.
-        caption: the one that stands.
-        link: to the photo, relative to the page; empty if the photo is missing.
-        picture: a data URI; empty if the photo is missing or cannot be read.
-        problem: why there is no picture.
+        path: path of the photo, as given in the captions file.
+        caption: its main caption.
+        link: link to the photo, relative to the page; empty if the photo is missing.
+        picture: the thumbnail as a data URI; empty if the photo is missing or cannot be read.
+        problem: why there is no thumbnail; empty if there is one.
     """
 
     path: str
@@ -40,19 +40,19 @@ class Tile:
 
 
 def write_sheet(page: Path, query: str, found: Hits, where: Callable[[Hit], Path | None]) -> Sequence[Tile]:
-    """Write a contact sheet; a page that captioner wrote, and nobody changed since, is replaced.
+    """Write a contact sheet. An existing page is replaced only if captioner wrote it and it was not changed since.
 
     Args:
-        page: the file.
-        query: what was searched for.
-        found: what is shown, at most `MOST` photos of it.
-        where: gives the file of a photo, None if it is missing.
+        page: the file to write.
+        query: the query, shown as the title.
+        found: the result of the search; its first `MOST` photos are shown.
+        where: returns the file of a photo; None if it is missing.
 
     Returns:
-        What the page shows.
+        The photos on the page.
 
     Raises:
-        OutputError: the file cannot be written, or is somebody else's.
+        OutputError: the file cannot be written, or exists and must not be replaced.
     """
     receipts = Receipts()
     refuse_foreign(page, receipts)
@@ -68,13 +68,13 @@ def write_sheet(page: Path, query: str, found: Hits, where: Callable[[Hit], Path
 
 
 def refuse_foreign(page: Path, receipts: Receipts | None = None) -> None:
-    """Check that a page would replace nothing that somebody else wrote or changed.
+    """Check that a page may be written: no file exists there, or an unchanged one that captioner wrote.
 
     Raises:
-        OutputError: it would.
+        OutputError: the existing file must not be replaced.
     """
     if page.exists() and not (page.is_file() and (receipts or Receipts()).own(page)):
-        raise OutputError(f"{page} exists and is not as captioner wrote it; give another name, or rename it.")
+        raise OutputError(f"{page} exists and was not written by captioner, or was changed since; give another name.")
 
 
 def _tile(hit: Hit, photo: Path | None, page: Path) -> Tile:
@@ -95,9 +95,9 @@ def _tile(hit: Hit, photo: Path | None, page: Path) -> Tile:
 def _link(photo: Path, folder: Path) -> str:
     try:
         relative = os.path.relpath(photo, folder)
-    except ValueError:  # another drive of Windows
+    except ValueError:  # on another Windows drive
         return photo.absolute().as_uri()
-    return quote(os.fsencode(Path(relative).as_posix()))  # colons too, so that no name is taken for a scheme
+    return quote(os.fsencode(Path(relative).as_posix()))  # colons too, which could end a URL scheme
 
 
 def _render(query: str, found: Hits, tiles: Sequence[Tile]) -> str:

@@ -1,1 +1,1 @@
-"""Captions over HTTP: a photo is posted, and its record as JSON comes back."""
+"""HTTP server: clients POST a photo and get its record as JSON."""

@@ -1,4 +1,4 @@
-"""The application: which requests there are, and how they are answered."""
+"""The FastAPI application: routes, request and response models, and error handlers."""
 
 import contextlib
 import hmac
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from captioner.predict import Captioner
 
 MAX_BODY = 30_000_000
-"""Bytes of a request's body."""
-_MAX_BODIES = 300_000_000  # of all requests together
+"""Maximum size of a request body in bytes."""
+_MAX_BODIES = 300_000_000  # bytes, for all current requests together
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """How requests are answered.
+    """Settings of the server.
 
     Attributes:
-        workers: photos that are worked on at once.
-        queue: requests that may wait besides.
-        seconds: until a photo has arrived, and again until it is captioned.
-        token: that a request for a caption must bear; none if empty.
+        workers: number of captioning threads.
+        queue: maximum number of waiting requests.
+        seconds: time limit for a photo to arrive, and again for it to be captioned.
+        token: bearer token that `/caption` requires; empty for none.
     """
 
     workers: int = 2
@@ -54,35 +54,35 @@ class ServeOptions:
 
 
 class Sentence(BaseModel):
-    """One of a photo's captions."""
+    """A caption and its log-probability."""
 
     caption: str
     log_prob: float
 
 
 class CaptionedRecord(BaseModel):
-    """What `captioner caption --format jsonl` prints for a photo."""
+    """The record of a photo, as printed by `captioner caption --format jsonl`."""
 
-    path: str = Field(description="the name of the file; - if the photo came without one")
+    path: str = Field(description="file name of the photo; - if it was sent without a name")
     caption: str
-    log_prob: float = Field(description="natural logarithm of the caption's probability")
-    confidence: float = Field(description="in [0, 1]: how probably the caption is close to people's")
-    captions: list[Sentence] = Field(description="as many as were asked for, the best first")
+    log_prob: float = Field(description="natural log-probability of the caption, at most 0")
+    confidence: float = Field(description="probability, in [0, 1], that the caption is close to captions by people")
+    captions: list[Sentence] = Field(description="the num_captions best captions, best first")
     language: str
-    source: str | None = Field(description="the English sentence that was translated")
+    source: str | None = Field(description="the English sentence that was translated; null if the language is en")
     width: int
     height: int
     error: None = None
 
 
 class Problem(BaseModel):
-    """Why there is no caption."""
+    """An error message."""
 
     error: str
 
 
 class Health(BaseModel):
-    """That the server answers, and what it serves."""
+    """Status of the server, its model and its version."""
 
     status: str
     model: str
@@ -90,24 +90,24 @@ class Health(BaseModel):
 
 
 class Asked(BaseModel):
-    """The options of a request."""
+    """Query parameters of a request."""
 
     model_config = ConfigDict(extra="forbid")
 
-    language: str = Field(ENGLISH, description="of the captions, two letters; all but en are translations")
-    num_captions: int | None = Field(None, description="captions, the best first")
+    language: str = Field(ENGLISH, description="language of the captions; others than en are translated")
+    num_captions: int | None = Field(None, description="number of captions, best first (default: 1)")
 
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": description}
     for code, description in {
-        400: "There is no photo in the body.",
+        400: "The body has no photo, or the form cannot be read.",
         401: "The token is missing or wrong.",
         408: "The photo did not arrive in time.",
-        413: f"The body is bigger than {MAX_BODY / 1e6:g} MB.",
-        415: "The body is no photo in a format that is read.",
-        422: "The photo cannot be read, or an option makes no sense.",
-        503: "Too many photos at once, or it took too long. Retry-After says when to try again.",
+        413: f"The body is larger than {MAX_BODY / 1e6:g} MB.",
+        415: "The body is not a photo in a known format.",
+        422: "The photo cannot be read, or an option is invalid.",
+        503: "Too many requests, or captioning took too long. Retry-After says when to try again.",
     }.items()
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -125,7 +125,7 @@ _BODY = {
 
 
 class _Service:
-    """A model, and what it takes to answer requests with it."""
+    """A model, and the queue of requests to it."""
 
     def __init__(self, model: "Captioner", options: ServeOptions) -> None:
         import torch
@@ -143,10 +143,10 @@ class _Service:
         )
 
     def search(self, asked: Asked) -> "DecodingOptions":
-        """What to search for, as the command line understands its options.
+        """The decoding options of a request, by the same rules as on the command line.
 
         Raises:
-            UsageError: an option makes no sense.
+            UsageError: an option is invalid.
         """
         if asked.language not in self.languages:
             raise UsageError(f"language {asked.language[:80]!r} is unknown; known: {', '.join(self.languages)}.")
@@ -156,11 +156,11 @@ class _Service:
         return replace(options, num_captions=number, beam_size=max(options.beam_size, number))
 
     async def caption(self, request: Request, asked: Asked) -> Mapping[str, Any]:
-        """The record of the photo in a request.
+        """Caption the photo in a request, and return its record.
 
         Raises:
-            RefusalError: there is no photo, no room for it, or no time.
-            CaptionerError: it cannot be captioned.
+            RefusalError: there is no photo, the queue is full, or a time limit is exceeded.
+            CaptionerError: the photo cannot be captioned, or an option is invalid.
         """
         search, seconds = self.search(asked), self.options.seconds
         with self.desk.place() as place:
@@ -174,11 +174,11 @@ class _Service:
 
 
 def create_app(model: "Captioner", options: ServeOptions | None = None) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
     Args:
-        model: which captions.
-        options: how requests are answered.
+        model: the model that captions photos.
+        options: settings of the server; None for the defaults.
     """
     service = _Service(model, options or ServeOptions())
 
@@ -190,8 +190,8 @@ def create_app(model: "Captioner", options: ServeOptions | None = None) -> FastA
     app = FastAPI(
         title="captioner",
         version=__version__,
-        description="Captions for photos.",
-        docs_url=None,  # FastAPI's pages load scripts from other machines
+        description="Caption photos.",
+        docs_url=None,  # FastAPI's pages load scripts from a CDN
         redoc_url=None,
         lifespan=living,
     )
@@ -216,7 +216,7 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
     async def caption(request: Request, asked: Annotated[Asked, Query()]) -> Mapping[str, Any]:
         return await service.caption(request, asked)
 
-    @app.get("/health", summary="Say that the server answers")
+    @app.get("/health", summary="Check that the server is running")
     async def health() -> Health:
         return Health(status="ok", model=service.model.checkpoint.path.name, version=__version__)
 
@@ -250,7 +250,7 @@ def _page(service: _Service) -> str:
 
 
 def _add_problems(app: FastAPI) -> None:
-    """Answer whatever goes wrong by a status and one sentence."""
+    """Answer every error with a status code and one sentence."""
 
     @app.exception_handler(RefusalError)
     async def refuse(_: Request, problem: RefusalError) -> Response:
@@ -272,7 +272,7 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def forget(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody reads it
+        return Response(status_code=400)  # never read: the client has disconnected
 
     @app.exception_handler(Exception)
     async def own_up(_: Request, __: Exception) -> Response:

@@ -1,7 +1,7 @@
 """A bounded queue of photos, and the threads that caption them.
 
-The page's gate (`captioner.visit.gate`) lets a thread wait for each visitor. Here nobody may wait without a bound, and
-no thread is held by a client that sends slowly.
+Unlike the web page's gate (`captioner.visit.gate`), where each visitor has a waiting thread, the queue has a maximum
+length, and a client that sends slowly does not occupy a thread.
 """
 
 import asyncio
@@ -19,7 +19,12 @@ _RETRY = {"Retry-After": "2"}
 
 
 class Place:
-    """One request's place at the desk."""
+    """A request's place in the queue.
+
+    Attributes:
+        held: bytes of the request in memory.
+        work: the captioning of its photo; None until it is submitted.
+    """
 
     def __init__(self, desk: "Desk") -> None:
         self.held = 0
@@ -27,19 +32,19 @@ class Place:
         self._desk = desk
 
     def hold(self, size: int) -> None:
-        """Note that the request holds so many more bytes.
+        """Count `size` more bytes that the request holds in memory.
 
         Raises:
-            RefusalError: all requests together would hold too many.
+            RefusalError: all requests together would exceed the limit.
         """
         self._desk.hold(size)
         self.held += size
 
     async def do(self, work: Callable[[], _Result]) -> _Result:
-        """Do some work in one of the desk's threads, when it is its turn.
+        """Run `work` in one of the desk's threads, after the requests before it.
 
         Raises:
-            RefusalError: it was not done in time.
+            RefusalError: the time limit is exceeded.
         """
         future = self._desk.pool.submit(work)
         self.work = future  # type: ignore[assignment]
@@ -52,24 +57,24 @@ class Place:
 
 
 class Desk:
-    """Bounds how many requests there are at once, what they hold, and how long they wait.
+    """Limits the number of concurrent requests, their memory and their waiting time.
 
     Attributes:
-        pool: the threads that work.
-        seconds: until a photo is captioned.
+        pool: the captioning threads.
+        seconds: time limit for captioning a photo, including waiting.
     """
 
     def __init__(
         self, *, workers: int, queue: int, seconds: float, memory: int, initializer: Callable[[], None] | None = None
     ) -> None:
-        """Open the desk.
+        """Start the captioning threads.
 
         Args:
-            workers: threads.
-            queue: requests that may wait besides those that are worked on.
-            seconds: until a photo is captioned, its waiting included.
-            memory: bytes that all requests together may hold.
-            initializer: called in each thread first.
+            workers: number of threads.
+            queue: maximum number of waiting requests, besides those being processed.
+            seconds: time limit for captioning a photo, including waiting.
+            memory: maximum number of bytes that all requests together may hold.
+            initializer: called at the start of each thread.
         """
         self.pool = ThreadPoolExecutor(workers, "caption", initializer)
         self.seconds = seconds
@@ -80,12 +85,13 @@ class Desk:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """Take a place; it is given back when the request is done, and its work as well.
+        """Take a place in the queue. It is released once both the request and its work have ended.
 
-        Work that took too long goes on, since no thread can be stopped: it keeps its place meanwhile.
+        Work that exceeds the time limit continues, because threads cannot be stopped, and keeps its place until it
+        ends.
 
         Raises:
-            RefusalError: there is none.
+            RefusalError: the queue is full.
         """
         if not self._places.acquire(blocking=False):
             raise RefusalError(503, _BUSY, _RETRY)
@@ -107,7 +113,7 @@ class Desk:
             self._held += size
 
     def close(self) -> None:
-        """Take no more work, and do none that has not begun."""
+        """Accept no more work, and cancel work that has not started."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, place: Place) -> None:

@@ -1,4 +1,4 @@
-"""python -m captioner.serve.health: exit code 0 if this machine serves captions or the web page, for containers."""
+"""Health check for containers: `python -m captioner.serve.health` exits with 0 if the server or the web page runs."""
 
 import contextlib
 import sys
@@ -8,7 +8,7 @@ ADDRESSES = ("http://127.0.0.1:8000/health", "http://127.0.0.1:8501/_stcore/heal
 
 
 def answers(address: str) -> bool:
-    """Whether a server answers there."""
+    """Whether a server answers at a URL with status 200."""
     with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=3) as answer:
         return bool(answer.status == 200)
     return False

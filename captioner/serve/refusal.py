@@ -1,4 +1,4 @@
-"""How a request is refused: a status and one sentence."""
+"""Error responses: a status code and one sentence."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ _ARRIVED = "captioner.arrived"
 
 
 class RefusalError(Exception):
-    """Why a request is not answered.
+    """A request cannot be answered.
 
     Attributes:
-        status: of HTTP.
-        headers: of the answer.
+        status: HTTP status code of the response.
+        headers: additional headers of the response.
     """
 
     def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
@@ -26,10 +26,11 @@ class RefusalError(Exception):
 
 
 class Refusal(JSONResponse):
-    """`{"error": sentence}`, also while the client is still sending.
+    """The response `{"error": sentence}`, which may be sent while the client is still uploading.
 
-    A connection that is closed while data arrives is reset, and the client may never see the answer. So the answer is
-    sent first, what still arrives is thrown away for a moment, and then the connection is closed.
+    If the server closed the connection while data arrives, the connection would be reset and the client might never see
+    the response. So the response is sent first, incoming data is discarded for up to two seconds, and then the
+    connection is closed.
     """
 
     def __init__(self, problem: RefusalError) -> None:
@@ -46,7 +47,7 @@ class Refusal(JSONResponse):
 
 
 class Arrivals:
-    """Middleware that notes when a request's body has arrived as a whole, or will not: then nothing is left to read."""
+    """Middleware that records when a request's body is complete or the client has disconnected."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

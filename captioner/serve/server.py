@@ -1,4 +1,4 @@
-"""The server's process: its address, its start and its end."""
+"""The server process: its address, startup and shutdown."""
 
 import contextlib
 import errno
@@ -20,14 +20,14 @@ _REASONS = {
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address, so that a mistake is known before the model is loaded.
+    """Listen on an address, so that errors are reported before the model is loaded.
 
     Args:
-        host: an address of this machine, or a name that it has.
-        port: of TCP.
+        host: an address or host name of this machine.
+        port: TCP port.
 
     Raises:
-        UsageError: it cannot be had.
+        UsageError: the address does not exist, is in use, or is not permitted.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -37,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-        # Listening too, since several sockets may be bound to one address as long as none of them listens.
+        # Listen at once: several sockets can bind to one address as long as none of them listens.
         taken.listen(128)
     except OSError as problem:
         taken.close()
@@ -57,13 +57,13 @@ class _Server(uvicorn.Server):
 
 
 def serve(app: FastAPI, address: socket.socket, *, seconds: float, ready: Callable[[], None]) -> None:
-    """Answer requests until the process gets SIGINT or SIGTERM; requests that are there by then are finished.
+    """Serve until the process receives SIGINT or SIGTERM, then finish the current requests.
 
     Args:
-        app: what answers.
-        address: see `listen`.
-        seconds: that requests are given at the end.
-        ready: called when requests are answered.
+        app: the application.
+        address: the socket from `listen`.
+        seconds: time limit for finishing requests at shutdown.
+        ready: called once the server accepts requests.
     """
     config = uvicorn.Config(
         app,
@@ -76,14 +76,14 @@ def serve(app: FastAPI, address: socket.socket, *, seconds: float, ready: Callab
         proxy_headers=False,
         timeout_graceful_shutdown=round(seconds),
     )
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form, its sender is told
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # errors in a form are reported to its sender
     with _no_harm():
         _Server(config, ready).run([address])
 
 
 @contextlib.contextmanager
 def _no_harm() -> Iterator[None]:
-    """Signals end the server, which raises them once more when it has ended: then they do nothing."""
+    """Ignore the signal that uvicorn raises again after its shutdown."""
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

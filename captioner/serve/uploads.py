@@ -1,4 +1,4 @@
-"""The photo in a request: raw bytes, or the one file of a form; never more of it in memory than is allowed."""
+"""Read the photo of a request, sent as raw bytes or as the only file of a form, within limits on size and time."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,36 +13,36 @@ from captioner.serve.desk import Place
 from captioner.serve.refusal import RefusalError
 
 UNNAMED = "-"
-"""What a photo without a name is called, as on the command line one from standard input."""
+"""Name of a photo sent without a file name, the same as for standard input on the command line."""
 _LONGEST_NAME = 255
-# curl --data-binary calls everything a form. What a photo is, its bytes say.
+# curl --data-binary declares every body a form. The image format is detected from the bytes, not from the type.
 _RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
 class Upload(NamedTuple):
-    """A photo that somebody sent."""
+    """A photo sent by a client."""
 
     name: str
     content: bytes
 
 
 async def read_upload(request: Request, place: Place, *, most: int, seconds: float) -> Upload:
-    """Read the photo of a request; reading stops as soon as it is too big.
+    """Read the photo of a request. Reading stops as soon as the body is too large.
 
     Args:
-        request: whose body was not read.
-        place: which is told how much the request holds.
-        most: bytes of the whole body.
-        seconds: until it must be here.
+        request: the request, with an unread body.
+        place: the request's place in the queue, which counts the bytes.
+        most: maximum size of the body in bytes.
+        seconds: time limit for the body to arrive.
 
     Raises:
-        RefusalError: there is no photo, it is too big, or it does not arrive.
+        RefusalError: there is no photo, it is too large, or it does not arrive in time.
     """
     length, kind = request.headers.get("content-length", ""), request.headers.get("content-type", "")
     if length.isdecimal() and int(length) > most:
         raise _too_big(most)
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise RefusalError(415, "send the photo as it is, without a Content-Encoding.")
+        raise RefusalError(415, "send the photo without a Content-Encoding.")
     kind = kind.partition(";")[0].strip().lower()
     try:
         async with asyncio.timeout(seconds):
@@ -73,12 +73,12 @@ async def _bounded(request: Request, place: Place, most: int) -> AsyncGenerator[
 
 
 def _too_big(most: int) -> RefusalError:
-    return RefusalError(413, f"the body is bigger than the {most / 1e6:g} MB allowed; make the photo smaller.")
+    return RefusalError(413, f"the body is larger than the limit of {most / 1e6:g} MB; make the photo smaller.")
 
 
 async def _of_form(request: Request, body: AsyncGenerator[bytes, None]) -> Upload:
     parser = MultiPartParser(request.headers, body, max_files=1, max_fields=8)
-    parser.spool_max_size = 2**40  # in memory, which is bounded; nothing on the disk
+    parser.spool_max_size = 2**40  # keep it in memory, which is limited, and never write to disk
     try:
         form = await parser.parse()
     except (MultiPartException, FormParserError) as problem:

@@ -28,7 +28,7 @@ def upload(page: "playwright_api.Page", *files: Path | dict[str, object]) -> Non
 
 
 def finish(page: "playwright_api.Page") -> None:
-    """Wait for all captions, however long it takes, as long as something happens."""
+    """Wait for all captions, without a time limit as long as there is progress."""
     before = ""
     while True:
         with contextlib.suppress(playwright_api.TimeoutError):

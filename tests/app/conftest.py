@@ -49,7 +49,7 @@ def browser() -> Iterator["playwright_api.Browser"]:
 def visit(
     server: Server, browser: "playwright_api.Browser", request: pytest.FixtureRequest
 ) -> Iterator["playwright_api.Page"]:
-    """A page of its own, which may ask nobody but this machine; `request.param` are options of its context."""
+    """A page in a new context without access to other machines; `request.param` are the context's options."""
     context = browser.new_context(**getattr(request, "param", {}))
     context.set_default_timeout(TIMEOUT)
     hosts: set[str | None] = set()

@@ -1,4 +1,4 @@
-"""The page without a browser: give it photos and orders, and read what it draws."""
+"""Drive the page without a browser: upload photos, send commands, and read the output."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def bring(page: AppTest, *files: Path | tuple[str, bytes]) -> AppTest:
 
 
 def finish(page: AppTest) -> AppTest:
-    """Wait until the visit's work is done, and draw it."""
+    """Wait until all photos of the visit are captioned, and rerun the page."""
     end = time.monotonic() + 60
     while page.session_state.visit.state().busy:
         assert time.monotonic() < end
@@ -36,13 +36,13 @@ def finish(page: AppTest) -> AppTest:
 
 
 def order(page: AppTest, what: str, key: int = 0, text: str = "") -> AppTest:
-    """Ask for something as the album does, and wait for it."""
+    """Send a command as the album does, and wait for it."""
     obey(page.session_state.visit, what, key, text)
     return finish(page)
 
 
 def album(page: AppTest) -> dict[str, Any]:
-    """What the album draws."""
+    """The data that the album displays."""
     (component,) = page.get("bidi_component")
     data: dict[str, Any] = json.loads(component.proto.json)
     return data

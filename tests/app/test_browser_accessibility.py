@@ -1,4 +1,4 @@
-"""The page in a real browser, for everyone: keyboard, phone, dark colors, screen readers, and nothing that jumps."""
+"""Accessibility in a real browser: keyboard, phone, dark theme, screen readers, and no layout shifts."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ PHONE = {"width": 390, "height": 844}
 
 def test_the_buttons_stay_where_they_are(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
     visit.set_viewport_size({"width": 1280, "height": 1100})  # the bar at the bottom of the page does not stick
-    upload(visit, photos["astronaut"], photos["rocket"])  # a square and a wide one
+    upload(visit, photos["astronaut"], photos["rocket"])  # a square photo and a wide one
     visit.locator("button.tile").first.click()
     before = visit.get_by_role("button", name="Close", exact=True).bounding_box()
     visit.keyboard.press("ArrowRight")
@@ -26,7 +26,7 @@ def test_the_buttons_stay_where_they_are(visit: "playwright_api.Page", photos: d
     bar = [visit.get_by_role("button", name=name, exact=True) for name in names]
     places = [one.bounding_box() for one in bar]
     press(visit, "Other formats")
-    visit.get_by_role("button", name="COCO results (JSON)").click(trial=True)  # nothing lies over it
+    visit.get_by_role("button", name="COCO results (JSON)").click(trial=True)  # nothing covers it
     assert [one.bounding_box() for one in bar] == places
 
 
@@ -47,7 +47,7 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
     assert caption["y"] + caption["height"] <= PHONE["height"]  # photo and caption on the first screen
     bar = [visit.get_by_role("button", name=name, exact=True) for name in ("Download CSV", "Delete all photos")]
     first, last = (one.evaluate("element => element.getBoundingClientRect().top") for one in bar)
-    assert first == last  # one row, or little would be left for photos
+    assert first == last  # one row, to leave room for photos
     small = visit.evaluate(
         """() => {
             const host = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".album"));
@@ -131,12 +131,12 @@ def test_axe_finds_nothing(visit: "playwright_api.Page", photos: dict[str, Path]
     assert not any(found.values()), "\n".join(f"{name}: {one}" for name, some in found.items() for one in some)
 
 
-# Streamlit's own: its field for files has the role of a presentation and can be focused by a script.
+# Streamlit's own: its file input has the role "presentation", but a script can focus it.
 STREAMLITS = {"presentation-role-conflict"}
 
 
 def violations(page: "playwright_api.Page") -> list[str]:
-    """What axe-core finds, with the first place of each."""
+    """The violations found by axe-core, with the first element of each."""
     return [
         f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:300]} "
         f"{violation['nodes'][0].get('failureSummary', '')[:300]}"

@@ -1,4 +1,4 @@
-"""Uploads and downloads in a real browser, whatever is clicked meanwhile."""
+"""Uploads and downloads in a real browser, with clicks in between."""
 
 import contextlib
 import io
@@ -72,7 +72,7 @@ def test_photos_are_captioned_while_others_are_uploaded(visit: "playwright_api.P
     visit.get_by_role("heading", name="3 photos").wait_for()
     visit.locator("button.tile", has_text="rocket.jpg").wait_for()
     visit.get_by_text("Uploading photo 2 of 3").wait_for()
-    visit.get_by_role("link", name="Evaluate").click()  # the uploader goes, with what it was sending
+    visit.get_by_role("link", name="Evaluate").click()  # the uploader disappears, and its upload is aborted
     visit.get_by_role("heading", level=1, name="Evaluate captions").wait_for()
     visit.unroute(UPLOADS)
     visit.get_by_role("link", name="Caption").click()
@@ -108,7 +108,7 @@ def test_leaving_with_captions_that_were_not_downloaded_is_asked_about(
     upload(visit, photos["rocket"])
     asked: list[str] = []
     visit.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    visit.locator("button.tile").click()  # browsers ask only where something was clicked
+    visit.locator("button.tile").click()  # browsers ask for confirmation only after a click
     visit.keyboard.press("Escape")
     with pytest.raises(playwright_api.TimeoutError):
         visit.reload(timeout=1500)
@@ -151,7 +151,7 @@ def test_whatever_is_clicked_meanwhile_each_photo_is_in_the_table_once(
 
 
 def click_something(page: "playwright_api.Page", clicks: random.Random) -> None:
-    """One click of somebody impatient; what is not there at the moment is not clicked."""
+    """Click as an impatient user would; elements that are missing at the moment are skipped."""
     what = clicks.choice(["open", "open", "page", "settings", "pause", "language", "filter", "download", "next", "tab"])
     page.wait_for_timeout(clicks.randint(0, 150))
     if what != "next" and page.locator("dialog[open]").count():

@@ -1,4 +1,4 @@
-"""The page "Caption", driven without a browser: photos, their captions, and what the visitor does with them."""
+"""The page "Caption", driven without a browser: uploads, captions, edits and downloads."""
 
 import base64
 import gc
@@ -70,7 +70,7 @@ def test_what_waits_is_in_memory_once_and_is_let_go_after_its_caption(
     held: list[tuple[list[str], list[str]]] = []
 
     def uploads() -> tuple[list[str], list[str]]:
-        """The names of the files that Streamlit keeps, and of the copies that widgets gave."""
+        """The names of the files that Streamlit keeps, and of the copies that widgets returned."""
         gc.collect()
         alive = gc.get_objects()
         managers = [one for one in alive if type(one) is MemoryUploadedFileManager]
@@ -117,7 +117,7 @@ def test_what_is_no_photo_is_named_and_the_others_go_on(
 
 
 def assert_no_markdown(page: AppTest) -> None:
-    """Nothing that passes through markdown or HTML holds what a stranger wrote."""
+    """Text that is rendered as Markdown or HTML never contains file names or captions."""
     for kind in (page.markdown, page.caption, page.error, page.subheader, page.button):
         assert not [element for element in kind if "example.org" in str(element)]
     component = page.get("bidi_component")[0].proto
@@ -179,7 +179,7 @@ def test_an_order_is_obeyed_once_however_often_it_comes(captioned: AppTest, monk
 
 
 class _State(dict):  # type: ignore[type-arg]
-    """As much of Streamlit's session state as orders need; the real one exists only while a page is drawn."""
+    """A minimal session state; Streamlit's own exists only while a page runs."""
 
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
@@ -200,7 +200,7 @@ def test_a_failed_upload_is_named(page: AppTest) -> None:
 def test_only_the_uploaders_own_deliveries_are_told_to_the_browser(page: AppTest, photos: dict[str, Path]) -> None:
     assert album(page)["turn"] == 0
     finish(press(page, "A rocket"))
-    assert album(page)["turn"] == 0  # what is being uploaded at that time has not arrived
+    assert album(page)["turn"] == 0  # uploads in progress have not arrived
     bring(page, photos["chelsea"])
     assert album(page)["turn"] == 1
 

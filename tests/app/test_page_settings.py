@@ -20,7 +20,7 @@ def test_another_language_acts_at_once_on_all_photos(
     bring(page, photos["chelsea"], photos["rocket"])
     box(page, "Caption language").set_value("Deutsch").run()
     finish(page)
-    kept = [visit_photos.small_copy(photos[name], 1000) for name in ("chelsea", "rocket")]  # what the page still has
+    kept = [visit_photos.small_copy(photos[name], 1000) for name in ("chelsea", "rocket")]  # what the page still offers
     expected = [model.caption(picture, language="de") for picture in kept]
     assert [tile["text"] for tile in tiles(page)] == [caption.text for caption in expected]
     assert [tile["english"] for tile in tiles(page)] == [caption.source for caption in expected]

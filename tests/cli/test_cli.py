@@ -1,4 +1,4 @@
-"""The command line is a contract: outputs, exit codes, and nothing heavy before it is needed."""
+"""The command line: outputs, exit codes, and no heavy imports before they are needed."""
 
 import io
 import json
@@ -186,7 +186,7 @@ def test_an_interrupt_ends_with_130(photos: dict[str, Path]) -> None:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    assert out == b"" or out.endswith(b"\n")  # no half line
+    assert out == b"" or out.endswith(b"\n")  # no partial line
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
@@ -261,7 +261,7 @@ def test_info_says_what_the_model_is(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     for word in ("efficientnet_v2_b0", "lstm", "Bleu_4", "sha256", "vocabulary"):
         assert word in out
-    assert max(map(len, out.splitlines())) < 400  # facts in facts are a tree, not a line
+    assert max(map(len, out.splitlines())) < 400  # nested facts are printed as a tree
 
 
 def test_names_that_no_file_can_have_are_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`captioner app`: the page starts right from any folder, for this computer alone, and asks nobody anything."""
+"""`captioner app`: the page starts in any folder, serves only this computer, and contacts no other."""
 
 import contextlib
 import os
@@ -23,11 +23,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_it_serves_from_any_folder_without_a_question_telemetry_or_other_addresses(tmp_path: Path) -> None:
-    """In a terminal of a desktop, with a home that has never seen Streamlit, where Streamlit itself asks for an
-    e-mail.
-    """
+    """A desktop terminal and a new home directory, where Streamlit itself would ask for an email address."""
     port = free_port()
-    (tmp_path / "streamlit.py").write_text("raise SystemExit('not this one')")  # a file of the user's
+    (tmp_path / "streamlit.py").write_text("raise SystemExit('not this one')")  # a user's file
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STREAMLIT")}
     environment |= {"HOME": str(tmp_path), "DISPLAY": ":99", "BROWSER": "/bin/true"}
     environment["PYTHONPATH"] = str(ROOT)
@@ -72,7 +70,7 @@ def answers(address: str, port: int) -> bool:
 
 
 def own_address() -> str:
-    """An address of this machine that is not localhost's; some that nobody listens on where there is no network."""
+    """An address of this machine other than localhost; without a network, an address that nothing listens on."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
         probe.connect(("192.0.2.1", 9))  # sends nothing
         address: str = probe.getsockname()[0]
@@ -97,7 +95,7 @@ def test_an_installation_without_the_page_says_so(
 
 
 def test_the_wheel_brings_all_files_of_the_page_along() -> None:
-    """What is beside main.py is Python, or named in pyproject.toml's package data."""
+    """Every file beside main.py is Python or listed in the package data of pyproject.toml."""
     data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
     page = ROOT / "app"
     shipped = {file for pattern in ["*.py", *data["captioner.page"]] for file in page.glob(pattern)}

@@ -17,7 +17,7 @@ COLUMNS = 80
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
-    """The parser of the command, under an empty name, and those of its verbs."""
+    """The parser of the command, under an empty name, and the parsers of its verbs."""
     parser = captioner.cli._parser()
     [verbs] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return {"": parser, **verbs.choices}
@@ -53,7 +53,7 @@ def test_examples_run(
     assert len(examples) == 3
     for example in examples:
         words, _, source = example.removeprefix("captioner ").partition(" < ")
-        if verb in {"app", "serve"}:  # would serve until they are stopped
+        if verb in {"app", "serve"}:  # they would run until stopped
             assert parsers()[""].parse_args(shlex.split(words)).verb == verb
             continue
         with Path(source or "english.txt").open(encoding="utf-8") as file:

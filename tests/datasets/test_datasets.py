@@ -1,6 +1,4 @@
-"""Captions as people have them: our own exports, Kaggle's, Hugging Face's and Flickr30k's files, tables of
-spreadsheets, sidecars.
-"""
+"""Reading captions: captioner's exports, files from Kaggle, Hugging Face and Flickr30k, spreadsheets, sidecars."""
 
 import json
 from collections.abc import Callable
@@ -52,7 +50,7 @@ def test_what_the_page_gives_is_read(tmp_path: Path, name: str, to_text: Callabl
         VisitPhoto(name="-b.jpg", picture=b"", thumbnail=b"", caption=caption(TEXTS[1])),
     ]
     (tmp_path / name).write_text(to_text(photos), encoding="utf-8", newline="")
-    # What a person wrote takes the place of all that the model had to offer.
+    # A correction replaces all captions by the model.
     assert read(tmp_path) == {"a.jpg": ("My sister, reading",), "-b.jpg": (TEXTS[1],)}
 
 
@@ -85,7 +83,7 @@ def test_what_the_command_writes_is_read(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_the_single_caption_comes_first(tmp_path: Path, row: dict[str, object], captions: tuple[str, ...]) -> None:
-    # A correction by hand takes the place of what the model wrote: the model is not to learn its own mistake.
+    # A correction replaces the model's caption, so that the model does not learn its own mistake.
     (tmp_path / "captions.jsonl").write_text(json.dumps({"path": "a.jpg", "caption": "My dog", **row}))
     assert read(tmp_path) == {"a.jpg": captions}
 
@@ -202,8 +200,8 @@ def test_text_files_beside_photos(tmp_path: Path, folder: str) -> None:
         ("Images/a.jpg", "a.jpg", ""),
         ("a.jpg", "a.jpg", ""),  # Hugging Face's
         ("Flicker8k_Dataset/a.jpg", "a.jpg", ""),
-        ("images/a.jpg", "images/a.jpg", ""),  # our own exports, from the folder's own directory,
-        ("images/b/a.jpg", "holiday/images/b/a.jpg", ""),  # from the one above,
+        ("images/a.jpg", "images/a.jpg", ""),  # captioner's exports, from the folder itself,
+        ("images/b/a.jpg", "holiday/images/b/a.jpg", ""),  # from the folder above,
         ("images/b/a.jpg", "C:\\Users\\me\\b\\a.jpg", ""),  # and from another computer
         ("../elsewhere/a.jpg", "a.jpg", "elsewhere"),
     ],

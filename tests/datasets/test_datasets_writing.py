@@ -1,4 +1,4 @@
-"""Captioned photos in every format: what is written is read back, and what a format cannot hold is refused."""
+"""Captioned photos in every format: round trips, and errors for content that a format cannot hold."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Readers of captions and results: every published format, and every way in which a file can be wrong."""
+"""Readers of captions and results: all published formats, and errors for invalid files."""
 
 import json
 from collections.abc import Callable

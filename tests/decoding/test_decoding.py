@@ -1,4 +1,4 @@
-"""Search and sampling without a model: a table of transition probabilities is the step function."""
+"""Beam search and sampling without a model: the step function is a table of transition probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ VOCABULARY = 5
 
 @dataclass(frozen=True)
 class History:
-    """All tokens of every sentence so far (B, K, T), and which table each thing has (B,)."""
+    """The tokens of every sentence so far (B, K, T), and the index of each input's table (B,)."""
 
     tokens: Tensor
     tables: Tensor
@@ -30,7 +30,7 @@ class History:
 
 
 def tables(count: int, seed: int = 0) -> Tensor:
-    """Log-probabilities by thing, the last two tokens and the next: (count, V, V, V)."""
+    """Log-probabilities by input, the last two tokens and the next token: (count, V, V, V)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, VOCABULARY, VOCABULARY, VOCABULARY, generator=generator).mul(1.5).log_softmax(-1)
 
@@ -119,7 +119,7 @@ def test_a_beam_of_one_is_greedy_search() -> None:
         tokens = [BOS, BOS]
         while len(tokens) < 10 and tokens[-1] != EOS:
             choice = one[tokens[-2], tokens[-1]].clone()
-            if len(tokens) == 2:  # a sentence has a word
+            if len(tokens) == 2:  # no empty sentence
                 choice[EOS] = -100
             tokens.append(int(choice.argmax()))
         assert hypothesis.tokens == tuple(token for token in tokens[2:] if token != EOS)
@@ -135,7 +135,7 @@ def test_a_batch_gives_what_each_gives_alone(beam_size: int) -> None:
 
 
 def test_stopping_early_changes_nothing() -> None:
-    """The search stops when no beam can win; a search for all sentences of the beam may not stop so early."""
+    """A search for one sentence may stop once no beam can win; a search for several must not stop that early."""
     table = tables(40, seed=3)
     best = search(table, beam_size=4, num_captions=1, max_length=12)
     more = search(table, beam_size=4, num_captions=4, max_length=12)
@@ -205,7 +205,7 @@ def test_what_never_ends_is_cut_off_and_still_an_answer() -> None:
 
 def test_a_search_that_may_say_nothing_more_gives_what_it_has() -> None:
     table = tables(5)
-    table[..., EOS] = float("-inf")  # never ends, and no word may be said twice
+    table[..., EOS] = float("-inf")  # never ends, with repeated words forbidden
     for (hypothesis,) in search(table, beam_size=2, max_length=9, no_repeat_ngram=1):
         assert sorted(hypothesis.tokens) == list(WORDS)
         assert not hypothesis.finished

@@ -1,4 +1,4 @@
-"""The verb `evaluate`: what it prints and writes."""
+"""`captioner evaluate`: what it prints and writes."""
 
 import base64
 import io

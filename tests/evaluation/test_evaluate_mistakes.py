@@ -1,4 +1,4 @@
-"""The verb `evaluate`: what it says when something is missing or wrong."""
+"""`captioner evaluate`: errors for missing and invalid input."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""BLEU, ROUGE-L and CIDEr-D: worked out by hand, against the published demo, and against pycocoevalcap where it is
-there.
-"""
+"""BLEU, ROUGE-L and CIDEr-D against hand calculations, the published demo, and pycocoevalcap if it is installed."""
 
 import json
 import math
@@ -60,10 +58,10 @@ def test_bleu_counts() -> None:
         [tokens("a dog runs fast", "the dog"), tokens("the cat"), tokens("a dog"), tokens("a", "a b")],
     )
     assert found.matches.tolist() == [[3, 2, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
-    # Where nltk alone would say 1 for n-grams that a short caption cannot have.
+    # nltk alone gives a precision of 1 for n-grams that a short caption cannot have.
     assert found.guesses.tolist() == [[3, 2, 1, 0], [3, 2, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
     assert found.candidate_length.tolist() == [3, 3, 1, 0]
-    assert found.reference_length.tolist() == [2, 2, 2, 1]  # of two equally close the shorter
+    assert found.reference_length.tolist() == [2, 2, 2, 1]  # the shorter of two equally close lengths
 
 
 def test_clipping_takes_the_reference_with_most() -> None:
@@ -138,7 +136,7 @@ def test_rouge_by_hand() -> None:
 def test_rouge_of_nothing() -> None:
     assert rouge_l([], tokens("a dog")) == 0
     assert rouge_l(["a"], [[]]) == 0
-    assert rouge_l([], [[], ["a"]]) == pytest.approx(1)  # as coco-caption: nothing was to be said and nothing was
+    assert rouge_l([], [[], ["a"]]) == pytest.approx(1)  # as in coco-caption: both are empty
 
 
 # ------------------------------------------------------------------------------------------------------------- CIDEr-D
@@ -150,7 +148,7 @@ REFERENCES = {"A": tokens("a b"), "B": tokens("a c")}  # a: in both photos, so w
     ("candidate", "expected"),
     [
         ("a b", 10 * 2 / 4),  # n = 1 and n = 2 match, there is no n = 3 and 4
-        ("b", 10 * 1 / 4 * math.exp(-1 / 72)),  # one pair of neighbors less
+        ("b", 10 * 1 / 4 * math.exp(-1 / 72)),  # one bigram fewer
         ("a b d", 10 * (2 / math.sqrt(2)) / 4 * math.exp(-1 / 72)),
         ("b b", 10 * (1 / 2) / 4),  # the second b is clipped but lengthens the vector
         ("a c", 0),

@@ -1,4 +1,4 @@
-"""METEOR by the official program: its figures, and what is said where it cannot run."""
+"""METEOR by the official program: its scores, and the errors if it cannot run."""
 
 import json
 import sys

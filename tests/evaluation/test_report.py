@@ -1,6 +1,4 @@
-"""The report's files: numbers as in the JSON, nothing from other machines, nothing of strangers' text taken for
-code.
-"""
+"""The report: the same numbers as in the JSON, no external resources, and captions and names escaped."""
 
 import csv
 import dataclasses
@@ -31,7 +29,7 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(HTMLParser):
-    """Reads a page strictly: every element that is opened is closed, in order."""
+    """Parses a page strictly: every element that is opened must be closed, in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -59,7 +57,7 @@ class Page(HTMLParser):
 
 
 def outcome(captions: dict[str, str] | None = None, **changes: object) -> Outcome:
-    """Twelve photos, a caption of each that is now right and now wrong."""
+    """Twelve photos, some with correct and some with wrong captions."""
     photos = tuple(
         CaptionedPhoto(f"{kind}.jpg", f"{kind}.jpg", (f"A {kind} sits on the grass.", f"one {kind} rests"))
         for kind in SPECIES
@@ -112,7 +110,7 @@ def test_the_pages_numbers_are_those_of_the_json() -> None:
     assert f"{people['mean_words']:.1f} ({people['shortest']} to {people['longest']})" in page.text
     assert f"confidence and CIDEr-D over 12 photos: {figures['confidence']['rank_correlation']:.2f}" in page.text
     assert "decoding.beam_size" in page.text
-    assert "limit" not in page.text  # what was not given is no setting
+    assert "limit" not in page.text  # options that were not given are not listed
 
 
 def test_the_page_asks_nobody_for_anything() -> None:
@@ -171,7 +169,7 @@ def test_best_and_worst_are_what_they_are_called() -> None:
     text = files_of(outcome(right))["report.html"]
     best, middle, worst = (set(re.findall(r"(\w+)\.jpg<", part)) for part in text.split("<h3>")[1:])
     assert best == {"dog", "cat", "elk", "ant"}
-    assert middle == {"bird", "horse", "crab", "fox"}  # all others have 0, and stay in their order
+    assert middle == {"bird", "horse", "crab", "fox"}  # all others score 0 and keep their order
     assert worst == {"owl", "cow", "pig", "hen"}
 
 
@@ -297,7 +295,7 @@ def test_wording_by_hand() -> None:
 def test_novel_means_not_among_the_known() -> None:
     assert novel_share([["a", "dog"], ["a", "cat"]], [["a", "dog"], ["dog"]]) == 0.5
     found = outcome({"cat.jpg": "A cat, perhaps."})
-    assert found.novel == pytest.approx(1 / 12)  # case and full stop make nothing new
+    assert found.novel == pytest.approx(1 / 12)  # neither case nor a full stop makes a caption new
     assert found.to_json()["language"]["novel"]["compared_with"] == "the 1 training captions of x.json"
 
 
@@ -348,7 +346,7 @@ def test_who_wins_where(tmp_path: Path) -> None:
 
 
 def test_the_bootstrap_is_paired(tmp_path: Path) -> None:
-    """Two reports that differ on one photo: unpaired, the interval would be as wide as the scores' own."""
+    """Two reports that differ on one photo: without pairing, the interval would be as wide as those of the scores."""
     first, second = outcome(), outcome({"cat.jpg": "A cat sits on the grass."})
     found = compare(written(tmp_path / "a", first), written(tmp_path / "b", second)).differences["CIDEr"]
     own = np.diff(first.scores.confidence_intervals()["CIDEr"])[0]

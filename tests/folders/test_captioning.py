@@ -1,4 +1,4 @@
-"""Folder runs from Python: what `caption_folder` does, says and leaves behind."""
+"""Folder runs from Python: what `caption_folder` does, reports and writes."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_a_run_that_was_stopped_is_continued(folder: Path, fake: Fake) -> None:
     seen = fake.seen
     assert run(99)
     assert sorted(names("c.jsonl")) == ALL
-    assert seen < fake.seen == 9  # 3.jpg is broken, and no photo is done twice
+    assert seen < fake.seen == 9  # 3.jpg is damaged, and no photo is captioned twice
     assert steps[-1].total == 10
     assert steps[-1].counts.skipped == len(before)
 

@@ -1,4 +1,4 @@
-"""Captioning on a cluster: a real one of two nodes on this machine, of which one model is killed on the way."""
+"""Captioning on a real cluster of two nodes on this machine; one model is killed during the run."""
 
 import json
 import os
@@ -13,14 +13,14 @@ import pytest
 
 from captioner.cli import main
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]  # Ray's own warnings are not ours to mend
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]  # warnings from Ray itself cannot be fixed here
 
 STORE = 80 * 2**20  # bytes; Ray takes no less than 75 MB
 
 
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Of a cluster of two nodes with one processor each."""
+    """The address of a cluster of two nodes with one processor each."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     root = str(Path(__file__).parents[2])
     monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
@@ -51,7 +51,7 @@ def folder(tmp_path: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPa
 
 
 class Killer(threading.Thread):
-    """Kills one model as soon as the output has its first records."""
+    """Kill one model as soon as the output has its first records."""
 
     def __init__(self, output: Path) -> None:
         super().__init__(daemon=True)

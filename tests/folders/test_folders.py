@@ -1,4 +1,4 @@
-"""Finding photos: what a folder, a pattern and a list mean, in which order, and what a hostile tree cannot do."""
+"""Finding photos: folders, patterns and lists, their order, and hostile directory trees."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.folder_runs import Fake, caption
 
 @pytest.fixture
 def tree(tmp_path: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of three photos, one in a folder of it, and other files; also the working directory's child."""
+    """A folder in the working directory with three photos, one of them in a subfolder, and other files."""
     top = tmp_path / "top"
     (top / "b").mkdir(parents=True)
     shutil.copy(photos["rocket"], top / "a.JPG")
@@ -52,7 +52,7 @@ def test_two_dots_behind_a_link_stay_where_they_mean_another_photo(tree: Path, t
     (tree / "link").symlink_to(tmp_path / "far" / "away")
     (found,) = Photos(arguments=["top/link/../c.png"])
     assert Path(found.path).samefile(tmp_path / "far" / "c.png")
-    assert found.relative == "c.png"  # under whatever folder a tree is made, it stays there
+    assert found.relative == "c.png"  # without "..", so that outputs stay in their folder
     assert normalised("none/../c.png") == "c.png"
 
 
@@ -212,7 +212,7 @@ def test_what_is_left_out_can_be_asked_for(junk: Path) -> None:
         (["c.png/"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg", "c.png", "d.png"]),  # a folder only
         (["/x.jpg"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg", "c.png", "d.png"]),  # at the top only
         (["x.jpg"], ["a.JPG", "b/c/y.png.jpg", "c.png", "d.png"]),
-        (["b/*.jpg"], ["a.JPG", "b/c/y.png.jpg", "c.png", "d.png"]),  # a star ends at a slash
+        (["b/*.jpg"], ["a.JPG", "b/c/y.png.jpg", "c.png", "d.png"]),  # a star does not match a slash
         (["b/**/*.jpg"], ["a.JPG", "c.png", "d.png"]),
         (["**/c"], ["a.JPG", "b/x.jpg", "c.png", "d.png"]),
         (["*.png", "!d.png"], ["a.JPG", "b/c/y.png.jpg", "b/x.jpg", "d.png"]),

@@ -1,4 +1,4 @@
-"""The journal: whatever kills the run, nothing is lost, nothing is twice, and the order is kept."""
+"""The journal: if a run is killed, nothing is lost or duplicated, and the order is kept."""
 
 import errno
 import json
@@ -150,7 +150,7 @@ def test_a_kill_inside_the_write_loses_nothing_and_doubles_nothing(
         left = path.read_bytes()
         torn += not left.endswith(b"\n") and bool(left)
         assert expected.startswith(left)
-        write_missing(path, names)  # the same once more, and nobody kills it
+        write_missing(path, names)  # the same once more, without a kill
         assert path.read_bytes() == expected
     with capsys.disabled():
         print(f" [{torn} torn tails of 100 kills] ", end="")
@@ -158,11 +158,9 @@ def test_a_kill_inside_the_write_loses_nothing_and_doubles_nothing(
 
 
 def kill_while_writing(path: Path, names: list[str], *, record: int, share: float) -> None:
-    """Write what is missing in a process of its own, which dies inside the write of a record after a share of its
-    bytes.
-    """
+    """Write the missing records in a subprocess that is killed after writing a share of a record's bytes."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: the child starts none
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads: the child starts none
         child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
@@ -180,7 +178,7 @@ def kill_while_writing(path: Path, names: list[str], *, record: int, share: floa
         module.os.write = fatal  # type: ignore[assignment]
         write_missing(path, names)
     finally:
-        os._exit(1)  # it lived
+        os._exit(1)  # the process was not killed
 
 
 def write_missing(path: Path, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What photos are called elsewhere: COCO's numbers, and text files beside them."""
+"""Names derived from photos: COCO ids, and text files beside the photos."""
 
 import json
 

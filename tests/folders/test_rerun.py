@@ -1,4 +1,4 @@
-"""The same output a second time: nothing that a person wrote is lost, and nothing old is passed off as new."""
+"""Reruns with the same output: edits are never lost, and old captions are never reported as new."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ from tests.folder_runs import ALL, Fake, caption, names, records
 
 
 def replace(path: str, old: str, new: str) -> bytes:
-    """Correct a file by hand."""
+    """Edit a file as a user would."""
     text = Path(path).read_text(encoding="utf-8")
     assert old in text
     Path(path).write_text(text.replace(old, new), encoding="utf-8")
@@ -38,14 +38,14 @@ def test_an_output_that_was_corrected_by_hand_is_not_replaced(
 ) -> None:
     words = ("--output", "c.jsonl", "--output", output)
     caption(*words)
-    caption(*words)  # what captioner wrote it replaces
+    caption(*words)  # captioner replaces its own files
     corrected = replace(output, "A photo 12 wide", "My sister Mimi")
     shutil.copy(folder / "4.jpg", folder / "new.jpg")
     seen = fake.seen
     assert caption(*words) == 4
     assert f"{output} was changed after captioner wrote it; rename it" in capsys.readouterr().err
     assert Path(output).read_bytes() == corrected
-    assert fake.seen == seen  # nobody waits for hours to learn it
+    assert fake.seen == seen  # the error comes before the work
     Path(output).rename("mine")
     assert caption(*words) == 1
     assert b"12 wide" in Path(output).read_bytes()
@@ -64,7 +64,7 @@ def test_overwriting_by_name_keeps_a_copy_of_what_somebody_else_wrote(
     assert caption(*words) == 1
     assert Path("c.csv.bak1").read_bytes() == corrected
     assert caption(*words) == 1
-    assert not Path("c.csv.bak2").exists()  # this time it was captioner's own
+    assert not Path("c.csv.bak2").exists()  # this time the file is captioner's own
 
 
 def test_an_output_that_is_edited_while_the_run_works_is_not_replaced(
@@ -149,7 +149,7 @@ def test_other_settings_on_the_same_output_are_not_mixed(
     assert "--existing overwrite" in err
     assert Path("c.jsonl").read_bytes() == before
     assert caption("--output", "c.jsonl", "--existing", "overwrite", *words) == 1
-    assert caption("--output", "c.jsonl", *words) == 1  # and from then on these are its settings
+    assert caption("--output", "c.jsonl", *words) == 1  # from now on, these are the run's settings
 
 
 def test_another_model_is_another_setting_and_the_same_one_elsewhere_is_not(
@@ -211,7 +211,7 @@ def test_journals_of_shards_put_together_are_one(folder: Path, fake: Fake) -> No
 
 
 def exchange(path: Path, width: int, *, seconds: float) -> None:
-    """Put another photo in a photo's place, `seconds` later."""
+    """Replace a photo by another one, `seconds` later."""
     before = path.stat().st_mtime
     Image.new("RGB", (width, 8)).save(path)
     os.utime(path, (before + seconds, before + seconds))
@@ -223,7 +223,7 @@ def test_a_photo_that_was_exchanged_under_its_name_is_done_again_where_it_stood(
     words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar")
     caption(*words)
     exchange(folder / "4.jpg", 99, seconds=60)
-    shutil.copy(folder / "5.jpg", folder / "3.jpg")  # it was broken
+    shutil.copy(folder / "5.jpg", folder / "3.jpg")  # it was damaged
     shutil.copy(folder / "5.jpg", folder / "new.jpg")
     seen = fake.seen
     assert caption(*words) == 0
@@ -264,7 +264,7 @@ def test_exchanged_photos_that_a_killed_run_did_again_are_put_in_place_by_the_ne
     before = Path("c.jsonl").read_bytes()
     caption("--output", "c.jsonl")
     row = records("c.jsonl")[4]
-    Path("c.jsonl").write_bytes(before)  # as if the run had been killed before its end
+    Path("c.jsonl").write_bytes(before)  # as if the run had been killed
     Path("c.jsonl.retry").write_text(json.dumps(row) + "\n" + '{"path": "torn')
     seen = fake.seen
     caption("--output", "c.jsonl")
@@ -281,7 +281,7 @@ def test_a_clusters_records_tell_photos_apart_too(folder: Path, small_checkpoint
         {"path": arrow.array(paths, arrow.binary()), "problem": arrow.nulls(len(paths), arrow.string())}
     )
     prepared = cluster._prepare(block, size=64, directory=str(Path.cwd()), limits=ImageLimits())
-    model = cluster._Model(str(small_checkpoint), "cpu", "en", checkpoint.read(small_checkpoint).decoding)
+    model = cluster._Model(str(small_checkpoint), cluster.Pool(device="cpu"), "en", checkpoint.read(small_checkpoint).decoding)
     found = [json.loads(line) for line in model(prepared)["record"].to_pylist()]
     assert [record["fingerprint"] for record in found] == [record["fingerprint"] for record in records("c.jsonl")]
     assert [record["error"] for record in found] == [record["error"] for record in records("c.jsonl")]
@@ -314,7 +314,7 @@ def test_a_photo_is_the_same_from_wherever_it_is_named(
     )
     monkeypatch.chdir(top)
     assert fake.seen == 10
-    assert records("c.jsonl")[-1]["path"] == str(Path("photos", "new.jpg"))  # relative to where the journal was begun
+    assert records("c.jsonl")[-1]["path"] == str(Path("photos", "new.jpg"))  # relative to where the journal was started
     assert caption("--output", "c.jsonl") == 1
     assert fake.seen == 10
 
@@ -361,7 +361,7 @@ def test_two_photos_from_standard_input_are_two(
         assert main(["caption", "-", "--output", "s.jsonl", "--format", "text"]) == 0
     assert [record["caption"] for record in records("s.jsonl")] == ["A photo 9 wide", "A photo 10 wide"]
     assert all(str(record["path"]).startswith("stdin-") for record in records("s.jsonl"))
-    assert capsys.readouterr().out == "A photo 9 wide\nA photo 10 wide\n"  # the third was the first one again
+    assert capsys.readouterr().out == "A photo 9 wide\nA photo 10 wide\n"  # the third was a duplicate of the first
     pipe(monkeypatch, b"")
     assert main(["caption", "-", "--sidecar"]) == 2
     assert "a photo from standard input has no name for a sidecar" in capsys.readouterr().err

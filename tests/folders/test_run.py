@@ -1,6 +1,4 @@
-"""Captioning folders: never lost, never done twice, whatever happens on the way; by the command line, as users do
-it.
-"""
+"""Folder runs from the command line: no photo is lost or captioned twice, whatever happens during a run."""
 
 import csv
 import json
@@ -148,7 +146,7 @@ def test_every_output_is_made_from_the_journal(folder: Path, fake: Fake) -> None
     assert names("o/c.csv.journal.jsonl") == ALL
     with Path("o/c.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows[0]["caption"] == "'=a A photo 8 wide."  # no spreadsheet takes it for a formula
+    assert rows[0]["caption"] == "'=a A photo 8 wide."  # not a formula to a spreadsheet
     assert rows[3]["error"].startswith("cannot read")
     results = json.loads(Path("o/r.json").read_text())
     assert results[0] == {"image_id": 0, "caption": "=a A photo 8 wide."}

@@ -1,4 +1,4 @@
-"""Captioning folders, broken off: killed, on a full disk, by a second run or by hand."""
+"""Interrupted folder runs: killed, on a full disk, with a concurrent run, or stopped by the user."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def everything() -> list[Path]:
 
 def killed_at_the_sixth_record(*words: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: nothing of theirs is used
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads: the child does not use them
         child = os.fork()
     if child:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -106,7 +106,7 @@ def test_ctrl_c_finishes_what_was_started(
     assert caption("--output", "c.jsonl", "--output", "c.csv", "--batch-size", "2", "--workers", "1") == 130
     done = names("c.jsonl")
     assert done == ALL[: len(done)]
-    assert len(done) in {4, 6}  # the batch in work, and the next one if it waited already
+    assert len(done) in {4, 6}  # the current batch, and the next one if it was already waiting
     assert len(Path("c.csv").read_text().splitlines()) == len(done) + 1
     assert "interrupted" in capsys.readouterr().err
     monkeypatch.setattr(fake, "caption_batch", answer)
@@ -148,9 +148,7 @@ def test_results_that_are_kept_outlive_whoever_reads_along(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_rerun_that_is_killed_at_any_step_ends_as_if_nothing_had_been(folder: Path, fake: Fake) -> None:
-    """Photos are new, broken no more, and exchanged; the kill comes inside each write and before each file takes its
-    place.
-    """
+    """With new, repaired and replaced photos, kill the rerun inside each write and before each file is replaced."""
     words = ("--output", "c.jsonl", "--output", "c.csv", "--sidecar", "--batch-size", "2", "--retry-errors")
     caption(*words)
     for name, width in (("1.jpg", 91), ("3.jpg", 93), ("a.jpg", 100)):
@@ -176,9 +174,7 @@ def test_a_rerun_that_is_killed_at_any_step_ends_as_if_nothing_had_been(folder: 
 
 
 def results() -> dict[Path, bytes]:
-    """What is there besides receipts, of which there may be more than needed, and files that a kill left half
-    written.
-    """
+    """All files except receipts, which may list more than needed, and temporary files left behind by a kill."""
     return {
         path: content for path, content in contents().items() if path.suffix != ".part" and path.name != receipts.NAME
     }
@@ -189,9 +185,7 @@ def contents() -> dict[Path, bytes]:
 
 
 def killed_at_step(step: int, *words: str) -> bool:
-    """Run in a process of its own that dies inside its write of that number, or before it puts that file in its
-    place.
-    """
+    """Run in a subprocess that is killed inside its write of that number, or before it replaces that file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()

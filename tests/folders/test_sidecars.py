@@ -1,4 +1,4 @@
-"""A text file beside each photo: where it stands, and when it is written."""
+"""Sidecars: where they are written, and when."""
 
 import os
 import shutil
@@ -96,10 +96,10 @@ def test_a_receipt_that_a_crash_tore_costs_nothing_but_a_rewrite(folder: Path, f
     fake.word = "picture"
     assert caption("--sidecar", "--existing", "overwrite") == 1
     assert (folder / "1.txt").read_text() == "A picture 9 wide\n"
-    assert (folder / "2.txt").read_text() == "A photo 10 wide\n"  # nobody knows whose it is
+    assert (folder / "2.txt").read_text() == "A photo 10 wide\n"  # its author is unknown
     fake.word = "photograph"
     assert caption("--sidecar", "--existing", "overwrite") == 1
-    assert (folder / "0.txt").read_text() == "A photograph 8 wide\n"  # the line behind the torn one was whole
+    assert (folder / "0.txt").read_text() == "A photograph 8 wide\n"  # the line after the torn one was complete
 
 
 def test_a_sidecar_that_a_crash_left_out_is_made_by_the_next_run(folder: Path, fake: Fake) -> None:
@@ -113,7 +113,7 @@ def test_where_two_photos_have_one_stem_their_whole_names_are_taken(folder: Path
     shutil.copy(folder / "4.jpg", folder / "4.PNG")
     shutil.copy(folder / "5.jpg", folder / "x.jpeg")
     shutil.copy(folder / "5.jpg", folder / "X.webp")
-    assert main(["caption", "photos/4.jpg", "--sidecar"]) == 0  # each photo's is the same, whichever are done together
+    assert main(["caption", "photos/4.jpg", "--sidecar"]) == 0  # independent of the batch
     for shard in ("0/2", "1/2"):
         caption("--sidecar", "--shard", shard)
     assert {path.name for path in folder.glob("*.txt")} == {

@@ -1,4 +1,4 @@
-"""Captions in a SQLite database: an output as the others are, read back, and searched by any program."""
+"""SQLite output: resumed like other outputs, read back, and searchable by any program."""
 
 import shutil
 import sqlite3
@@ -125,7 +125,7 @@ def test_a_table_by_somebody_else_is_read_by_its_columns(tmp_path: Path) -> None
 
 
 class NoFullText(sqlite3.Connection):
-    """A SQLite that was built without FTS5."""
+    """An SQLite library without FTS5."""
 
     def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
         if "fts5" in statement:

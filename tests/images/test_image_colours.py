@@ -1,4 +1,4 @@
-"""Gray, wide, transparent and strange colors become the RGB that people see."""
+"""Gray, wide-gamut, transparent and unusual colors become the RGB that people see."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""A kind of file that is not read is called by its name, and not damaged."""
+"""Unsupported file formats are named, not called damaged."""
 
 import io
 import struct
@@ -95,7 +95,7 @@ def test_tiffs_that_are_not_read(blob, kind: str, capfd: pytest.CaptureFixture[s
 
 
 def test_raw_photos_that_are_tiffs_inside() -> None:
-    """Else the thumbnail, which comes first in them, would be taken for the photo."""
+    """Otherwise the thumbnail, which comes first, would be used instead of the photo."""
     body = bytes(99)
     thumbnail = {254: 1, 256: 8, 257: 4, 258: 8, 259: 1, 262: 1, 273: -1, 277: 1, 278: 4, 279: 32}
     assert open_image(tiff(thumbnail, body)).width == 8
@@ -133,7 +133,7 @@ def test_heif_of_another_codec() -> None:
 
 @pytest.mark.parametrize("brand", [b"heix", b"hevc", b"heim", b"msf1", b"mif1"])
 def test_brands_of_cameras(brand: bytes) -> None:
-    """Canon's and Sony's .HIF, bursts of Apple's."""
+    """Canon's and Sony's .HIF files, and Apple's bursts."""
     blob = encode(RGB, "HEIF")
     assert open_image(blob[:8] + brand + blob[12:]).width == 64
 

@@ -1,4 +1,4 @@
-"""Too big, broken, hostile or no photo at all: one sentence says why not, and nothing else happens."""
+"""Files that are too large, broken, hostile or not photos get one clear error, without side effects."""
 
 import errno
 import io
@@ -85,7 +85,7 @@ def test_a_big_file_is_refused_unread(tmp_path: Path) -> None:
 
 
 def bomb(format: str, width: int, height: int) -> bytes:  # noqa: A002
-    """A small file whose header promises `width` × `height`."""
+    """A small file whose header claims `width` × `height`."""
     small = encode(Image.new("RGB", (64, 64)), format)
     if format == "PNG":
         return png(width, height, 8, 2, [b""])
@@ -106,7 +106,7 @@ def bomb(format: str, width: int, height: int) -> bytes:  # noqa: A002
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("size", [(8100, 8100), (12000, 9000), (16383, 16383)])  # above ours; where Pillow warns; fails
+@pytest.mark.parametrize("size", [(8100, 8100), (12000, 9000), (16383, 16383)])  # ours; Pillow warns; fails
 @pytest.mark.parametrize("warnings_are", ["error", "ignore"])
 def test_bombs_are_refused_before_decoding(
     monkeypatch: pytest.MonkeyPatch,
@@ -133,7 +133,7 @@ def test_a_long_side_is_refused() -> None:
 
 
 def test_the_limit_of_pillow_is_not_ours(capfd: pytest.CaptureFixture[str]) -> None:
-    """Above 89 megapixels Pillow warns, above 179 it refuses; phones take 200."""
+    """Pillow warns above 89 megapixels and refuses above 179; phones take photos of 200."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         photo = open_image(grey_jpeg(16_320, 12_224), draft=288)
@@ -225,7 +225,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     path = tmp_path / "secret.jpg"
     path.write_bytes(b"x")
 
-    def denied(*_: object) -> int:  # the super-user may read everything, so the refusal itself is staged
+    def denied(*_: object) -> int:  # root may read everything, so the error is simulated
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(os, "open", denied)
@@ -367,7 +367,7 @@ def test_rubbish_is_an_image_error_or_a_photo(format: str, warnings_are: str) ->
             if case % 3 == 0:
                 del broken[chance.randrange(len(broken)) :]
             for _ in range(chance.choice((1, 2, 8, 30)) if case % 3 else 0):
-                # Half of the hits in the first bytes, where the lengths and offsets are.
+                # Half of the changes in the first bytes, which hold lengths and offsets.
                 where = chance.randrange(len(broken) if chance.random() < 0.5 else 200)
                 broken[where] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
             try:

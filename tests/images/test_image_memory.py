@@ -1,4 +1,4 @@
-"""Memory while photos are decoded: bounded for one, shared by several, and missed in one sentence."""
+"""Memory while decoding photos: bounded for one, shared by several, and one error message if there is too little."""
 
 import io
 import subprocess
@@ -56,7 +56,7 @@ def test_big_files_are_in_memory_one_by_one() -> None:
     overlaps: set[tuple[int, ...]] = set()
 
     def work(size: int) -> None:
-        # The last needs more than there is, and gets it when it is alone with its file.
+        # The last one exceeds the limit, and is decoded once no other photo is.
         with budget.file(size) as held, budget.hold(size * 2 - held, held=held):
             inside.append(size)
             time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Metadata of any size, and broken in any way, cost no photo, print nothing and change no verdict."""
+"""Large or broken metadata never prevent a photo from being read, print nothing and change no error."""
 
 import io
 import os
@@ -20,7 +20,7 @@ SMALL = Image.fromarray(photographs.chelsea()).resize((60, 40))
 
 @pytest.fixture(params=["error", "always"], autouse=True)
 def quiet(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]):
-    """Every test here runs with warnings as errors and with all shown, and prints nothing."""
+    """Every test here runs with all warnings enabled and as errors, and must print nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter(request.param)
         yield
@@ -103,7 +103,7 @@ def test_a_png_without_the_end_of_its_pixels(mode: str) -> None:
     image = SMALL.convert("L").convert(mode) if mode == "I;16" else SMALL.convert(mode)
     blob = encode(image, "PNG")
     wanted = pixels(open_image(blob))
-    for cut in (13, 16, 18, 20):  # of the checksums, and of what zlib counts
+    for cut in (13, 16, 18, 20):  # of the checksums and of zlib's
         np.testing.assert_array_equal(pixels(open_image(blob[:-cut])), wanted)
     for part in (0.5, 0.8):
         assert "truncated" in refusal(blob[: int(len(blob) * part)])
@@ -142,7 +142,7 @@ def test_segments_of_jpeg(body: bytes) -> None:
 
 
 def test_what_follows_a_jpeg_is_not_looked_at() -> None:
-    """Motion photos end with a video, in which anything may be, the sign of a scan as well."""
+    """Motion photos end with a video, which may contain any bytes, including the marker of a scan."""
     for options in ({}, {"progressive": True}):
         blob = encode(SMALL, "JPEG", **options)
         wanted = pixels(open_image(blob))
@@ -177,7 +177,7 @@ def test_chunks_of_webp(name: bytes, body: bytes) -> None:
 
 
 def with_tag(blob: bytes, tag: int, kind: int, count: int, value: int) -> bytes:
-    """A little-endian TIFF with a tag more in a new directory at its end."""
+    """A little-endian TIFF with an additional tag in a new directory at its end."""
     start = int.from_bytes(blob[4:8], "little")
     number = int.from_bytes(blob[start : start + 2], "little")
     entries = [blob[start + 2 + 12 * n : start + 14 + 12 * n] for n in range(number)]

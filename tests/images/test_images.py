@@ -1,4 +1,4 @@
-"""Real photographs in every format, however they lie: what comes out is right."""
+"""Real photographs in every format and orientation are read correctly."""
 
 import io
 import struct
@@ -89,7 +89,7 @@ def test_an_image_of_the_user_is_not_changed(astronaut: Image.Image) -> None:
         before, info = given.tobytes(), dict(given.info)
         open_image(given)
         assert (given.mode, given.size, given.tobytes(), given.info) == (mode, astronaut.size, before, info)
-        given.info.clear()  # so that nothing needs to be turned
+        given.info.clear()  # so that no rotation is needed
         given.getexif().clear()
         info = {}
         photo = open_image(given)

@@ -1,4 +1,4 @@
-"""Encoders, attention, decoder: shapes, sharing, and agreement of training with search."""
+"""Encoders, attention, decoder: shapes, shared computation, and teacher forcing that agrees with decoding."""
 
 from typing import get_args
 
@@ -170,7 +170,7 @@ def test_attention_looks_at_the_vector_that_answers(attention: AttentionKind) ->
     assert read.shape == (B, K, 8)
     assert weights.shape == (B, K, N)
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, K))
-    assert not torch.allclose(weights[:, 0], weights[:, 1])  # another question, another answer
+    assert not torch.allclose(weights[:, 0], weights[:, 1])  # another query, other weights
 
 
 def test_without_attention_every_query_reads_the_mean() -> None:

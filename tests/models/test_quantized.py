@@ -1,4 +1,4 @@
-"""Int8 inference says nearly what float32 says, whatever stands beside a photo in its batch, and loads less."""
+"""Int8 inference is close to float32, independent of the batch, and imports less."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def test_grids_and_captions_are_close_to_those_of_float32(models: dict[str, Capt
     words = [text[0].rstrip(".").lower().split() for text in texts]
     assert all(len(one) > 3 for one in words)
     found = {name: np.ravel(one.log_probs(photos, texts)) for name, one in models.items()}
-    assert np.abs(found["int8"] - found["float32"]).max() < 2.5  # of some -10
+    assert np.abs(found["int8"] - found["float32"]).max() < 2.5  # of about -10
 
 
 @needs_int8
@@ -50,7 +50,7 @@ def test_the_photos_of_a_batch_do_not_change_each_other(models: dict[str, Captio
     together = models["int8"].caption_batch(photos)
     for photo, caption in zip(photos, together, strict=True):
         alone = models["int8"].caption_batch([photo])[0]
-        assert (alone.text, alone.log_prob) == (caption.text, caption.log_prob)  # to the last bit
+        assert (alone.text, alone.log_prob) == (caption.text, caption.log_prob)  # bit for bit
 
 
 @needs_int8
@@ -70,7 +70,7 @@ def test_bytes_hold_zero_exactly_and_cut_what_is_out_of_range() -> None:
     values = affine.quantize(torch.tensor([0.0, -1.0, 3.0, 50.0, -50.0]))
     assert values.dtype == torch.uint8
     assert values.tolist() == [affine.zero, 0, 255, 255, 0]
-    assert Affine.over(2, 3).zero == 0  # widened to hold 0
+    assert Affine.over(2, 3).zero == 0  # with 0
 
 
 @needs_int8
@@ -132,12 +132,12 @@ def test_the_trainer_measures_ranges_on_training_photos(tmp_path: Path) -> None:
     assert set(read.ranges) == set(checkpoint.read("photo-en").ranges)
     least, greatest = read.ranges["decoder.cells.0.state"]
     assert -1 <= least < 0 < greatest <= 1  # an LSTM's output
-    assert all(low >= -0.2785 for name, (low, _) in read.ranges.items() if name.endswith("block.3.0"))  # SiLU's least
+    assert all(low >= -0.2785 for name, (low, _) in read.ranges.items() if name.endswith("block.3.0"))  # SiLU's minimum
     assert checkpoint.digest(read) != before
 
 
 def _with_ranges(path: Path, ranges: object) -> None:
-    """The embedded model with other ranges."""
+    """Copy the embedded model, with other ranges."""
     source = checkpoint.find("photo-en")
     for name in ("vocabulary.json", "model.safetensors"):
         shutil.copy(source / name, path / name)

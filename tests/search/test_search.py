@@ -35,7 +35,7 @@ Find = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Find:
-    """Runs the verb in a folder with captions; gives the exit code, standard output and standard error."""
+    """Run `captioner search` in a folder with captions; returns the exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     datasets.write(PHOTOS, "c.jsonl")
 
@@ -66,7 +66,7 @@ def test_every_format_is_searched(name: str, find: Find) -> None:
     code, out, err = find("dog", "sleeping", "beach", name)
     assert code == 0
     assert {path.removeprefix("folder/") for path in paths(out)} == {"a.jpg", "c c/d.jpg", "b.jpg"}
-    assert err == "captioner: no caption has all of dog, sleeping, beach; these have some of them\n"
+    assert err == "captioner: no caption has all of dog, sleeping, beach; showing captions with some of them\n"
     code, out, err = find("the dog on the beaches", name)
     assert (code, err) == (0, "")
     expected = ["a.jpg"] if name == "results.json" else ["a.jpg", "c c/d.jpg"]
@@ -77,7 +77,7 @@ def test_the_caption_that_stands_counts_more_than_the_others(find: Find) -> None
     assert find("beach", "c.jsonl")[1] == "a.jpg\tTwo dogs run along the beach.\nc c/d.jpg\tA man walks his dog.\n"
     _, out, err = find("beach", "c.jsonl", "--limit", "1", "--format", "jsonl")
     assert json.loads(out) == {"path": "a.jpg", "caption": CAPTIONS["a.jpg"][0], "captions": CAPTIONS["a.jpg"]}
-    assert err == "captioner: the best 1 of 2; --limit 2 shows all\n"
+    assert err == "captioner: showing the best 1 of 2; --limit 2 shows all\n"
     Path("found.jsonl").write_text(out, encoding="utf-8")
     assert paths(find("dogs", "found.jsonl")[1]) == ["a.jpg"]  # what is printed can be searched again
 
@@ -99,7 +99,7 @@ def test_the_caption_that_stands_counts_more_than_the_others(find: Find) -> None
         ("dog.", ["a.jpg", "c c/d.jpg"]),
         ("'; DROP TABLE captions; --", ["b.jpg"]),
         ("\udcff dog", ["a.jpg", "c c/d.jpg"]),
-        ("on", ["b.jpg"]),  # a function word counts where there is nothing else
+        ("on", ["b.jpg"]),  # a function word counts if it is alone
         ("犬 dog", ["a.jpg", "c c/d.jpg"]),
         ("☕ dog", ["a.jpg", "c c/d.jpg"]),
     ],
@@ -130,14 +130,14 @@ def test_nothing_found_is_one_sentence(find: Find) -> None:
     ("name", "content", "message"),
     [
         ("no.jsonl", None, "no.jsonl cannot be read: No such file or directory."),
-        ("e.jsonl", b"", "e.jsonl holds no captioned photos."),
+        ("e.jsonl", b"", "e.jsonl contains no captioned photos."),
         ("e.csv", b"", "e.csv: the first line is ''; expected file,caption"),
-        ("e.json", b"", "e.json ends too early, as if truncated"),
+        ("e.json", b"", "e.json is truncated (line 1, column 1)."),
         ("e.sqlite", b"", "e.sqlite is empty."),
         ("x.sqlite", b"path,caption\n", "x.sqlite is not an SQLite database."),
         ("x.jsonl", b"\xff\xfe\x00", "x.jsonl is not UTF-16 text"),
         ("photo.jpg", b"\xff\xd8\xff", "photo.jpg is not UTF-8 text"),
-        ("empty", b"/", "empty holds no captions; looked for"),
+        ("empty", b"/", "empty contains no captions; expected one of captions.csv,"),
     ],
 )
 def test_what_is_no_file_of_captions_is_named(name: str, content: bytes | None, message: str, find: Find) -> None:
@@ -156,7 +156,7 @@ def test_entries_that_are_wrong_are_left_out(find: Find) -> None:
         file.write('{"path": "torn')
     code, out, err = find("dog", "c.jsonl")
     assert (code, len(paths(out))) == (0, 2)
-    assert err.startswith("captioner: 1 entries were left out; the first: c.jsonl, line 5 is not a JSON object")
+    assert err.startswith("captioner: unreadable entries skipped: 1; first: c.jsonl, line 5 is not a JSON object")
 
 
 def test_a_sqlite_without_full_text_search_is_one_sentence(find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_a_database_without_our_index_is_indexed(find: Find) -> None:
 
 
 class Page(HTMLParser):
-    """The pictures, links and texts of a page."""
+    """Collects the thumbnails, links and text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ def test_a_contact_sheet_is_one_page_by_itself(find: Find, photos: dict[str, Pat
     shutil.copy(photos["rocket"], "c c/d.jpg")
     Path("out").mkdir()
     code, out, err = find("dog", "c.jsonl", "--html", "out/dogs.html")
-    assert (code, out, err) == (0, "", "captioner: out/dogs.html shows 2 of 2\n")
+    assert (code, out, err) == (0, "", "captioner: out/dogs.html shows 2 of 2 photos\n")
     html = Path("out/dogs.html").read_text(encoding="utf-8")
     page = Page(html)
     assert [Path("out", unquote(link)).resolve() for link in page.links] == [
@@ -256,7 +256,7 @@ def test_a_contact_sheet_escapes_and_names_what_is_missing(find: Find) -> None:
     Path("broken.jpg").write_bytes(b"broken")
     code, _, err = find("<b>dog</b>", "c.jsonl", "--html", "dogs.html")
     assert code == 0
-    assert "dogs.html shows 4 of 4, 3 of them without a picture (the first: " in err
+    assert "dogs.html shows 4 of 4 photos, 3 of them without a thumbnail (first: " in err
     page = Page(Path("dogs.html").read_text(encoding="utf-8"))
     assert not page.tags & {"script", "b"}
     assert '<script>alert("dog")</script>' in page.text
@@ -268,7 +268,7 @@ def test_a_contact_sheet_escapes_and_names_what_is_missing(find: Find) -> None:
 
 def test_a_page_of_somebody_else_is_not_replaced(find: Find) -> None:
     Path("mine.html").write_text("my own", encoding="utf-8")
-    message = "captioner: mine.html exists and is not as captioner wrote it; give another name, or rename it.\n"
+    message = "captioner: mine.html exists and was not written by captioner, or was changed since; give another name.\n"
     assert find("dog", "c.jsonl", "--html", "mine.html") == (4, "", message)
     assert Path("mine.html").read_text(encoding="utf-8") == "my own"
     for query in ("dog", "cat"):  # captioner's own is replaced
@@ -279,7 +279,7 @@ def test_a_page_of_somebody_else_is_not_replaced(find: Find) -> None:
     assert find("dog", "c.jsonl", "--html", "no/sheet.html") == (
         4,
         "",
-        "captioner: no/sheet.html: cannot be written (there is no such directory).\n",
+        "captioner: no/sheet.html: cannot be written (no such directory).\n",
     )
     assert find("unicorn", "c.jsonl", "--html", "new.html")[0] == 1
     assert not Path("new.html").exists()
@@ -295,5 +295,5 @@ def test_photos_are_found_beside_the_captions_here_or_where_they_are_said_to_be(
     Path("more").mkdir()
     shutil.copy("a.jpg", "more/b.jpg")
     assert paths(find("cat", "elsewhere/c.jsonl", "--photos", "more")[1]) == ["more/b.jpg"]
-    assert paths(find("man", "elsewhere/c.jsonl")[1]) == ["c c/d.jpg"]  # missing: as the captions have it
+    assert paths(find("man", "elsewhere/c.jsonl")[1]) == ["c c/d.jpg"]  # missing photos: the path in the captions file
     assert find("cat", "elsewhere/c.jsonl", "--photos", "nowhere")[0] == 2

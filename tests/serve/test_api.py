@@ -1,4 +1,4 @@
-"""The application by itself, where a server would not say what went wrong."""
+"""The application without a server, which would hide exceptions."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from captioner.serve.api import create_app
 
 
 class Broken(Captioner):
-    """A model with a mistake in it."""
+    """A model with a bug."""
 
     def caption(self, *_: Any, **__: Any) -> Caption:
         raise ZeroDivisionError
@@ -33,7 +33,7 @@ def test_a_mistake_of_ours_is_one_sentence_and_is_not_hidden(small_checkpoint: P
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/caption", "query_string": b"", "headers": []}
-    with pytest.raises(ZeroDivisionError):  # which the server writes into its log
+    with pytest.raises(ZeroDivisionError):  # the server logs it
         asyncio.run(asyncio.wait_for(app(scope, receive, send), 20))
     assert sent[0]["status"] == 500
     answer = json.loads(b"".join(message["body"] for message in sent[1:]))

@@ -1,4 +1,4 @@
-"""The desk: how many photos, how many bytes, how much time."""
+"""The desk limits the number of photos, their bytes and their time."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ def test_work_that_takes_too_long_is_refused_and_keeps_its_place_until_it_ends()
         assert refused.value.status == 503
         assert refused.value.headers == {"Retry-After": "2"}
         with desk.place() as second, pytest.raises(RefusalError, match="not captioned within"):
-            await second.do(lambda: None)  # its turn does not come; its place is free again
+            await second.do(lambda: None)  # never started; its place is released
         with desk.place(), pytest.raises(RefusalError, match="too many photos"), desk.place():
             pass
         ending.set()

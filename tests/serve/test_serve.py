@@ -32,7 +32,7 @@ Image.effect_noise((64, 64), 99).save(PNG, "PNG")
 
 
 class Service:
-    """A server, and requests to it."""
+    """A running server, and requests to it."""
 
     def __init__(self, server: Server) -> None:
         self.url, self.pid = server.url, server.pid
@@ -40,7 +40,7 @@ class Service:
     def ask(
         self, path: str = "/caption", body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """The status of an answer, its JSON, and its headers."""
+        """Send a request; returns the status, the JSON and the headers of the response."""
         request = urllib.request.Request(self.url + path, body, headers or {})
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
@@ -50,7 +50,7 @@ class Service:
 
     @contextlib.contextmanager
     def begun(self, head: str, some: bytes) -> Iterator[socket.socket]:
-        """A request that has sent its head and the beginning of its body."""
+        """Open a connection and send the headers and the beginning of a body."""
         with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=60) as connection:
             connection.sendall(f"POST /caption HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode() + some)
             yield connection
@@ -58,7 +58,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(photos: dict[str, Path]) -> Iterator[Service]:
-    """A server; a photo that is on its way when the server is told to end gets its caption."""
+    """A server; a photo that is being uploaded at shutdown still gets its caption."""
     content = photos["chelsea"].read_bytes()
     with serving() as server:
         started = Service(server)
@@ -75,14 +75,14 @@ def service(photos: dict[str, Path]) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[Service]:
-    """A server that takes one photo at once, for two seconds at most, from those who know the token."""
+    """A server with one worker, a timeout of two seconds, and a token."""
     words = ("--workers", "1", "--queue", "0", "--timeout", "2")
     with serving(*words, number=signal.SIGINT, CAPTIONER_TOKEN="open-sesame") as server:
         yield Service(server)
 
 
 def answer_of(connection: socket.socket) -> bytes:
-    """An answer, which ends as JSON does."""
+    """Read a response up to the end of its JSON."""
     answer = b""
     while not answer.endswith(b"}") and (part := connection.recv(4096)):
         answer += part
@@ -90,7 +90,7 @@ def answer_of(connection: socket.socket) -> bytes:
 
 
 def form(**files: tuple[str, bytes]) -> tuple[bytes, dict[str, str]]:
-    """A form's body and its type; a file without a name is a field."""
+    """The body and headers of a form; a file without a name becomes a field."""
     parts = []
     for name, (file, content) in files.items():
         called = f'; filename="{file}"' if file else ""
@@ -115,7 +115,7 @@ def test_the_record_is_that_of_json_lines(
     for kind in (RAW, {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": ""}):
         status, raw, _ = service.ask("/caption?num_captions=2", content, kind)
         assert (status, raw) == (200, {**record, "path": "-"})
-    numbers = {"log_prob", "confidence", "captions"}  # which differ in the fourth decimal between machines' threads
+    numbers = {"log_prob", "confidence", "captions"}  # they differ in the fourth decimal with the number of threads
     assert {**record, "path": ""} | dict.fromkeys(numbers) == {**expected, "path": ""} | dict.fromkeys(numbers)
     assert record["log_prob"] == pytest.approx(expected["log_prob"], abs=2e-4)
     assert set(CaptionedRecord.model_fields) == set(COLUMNS)
@@ -161,7 +161,13 @@ def test_health(service: Service) -> None:
     ("path", "body", "headers", "status", "sentence"),
     [
         ("", b"", RAW, 400, "the photo is empty (0 bytes)."),
-        ("", b"%PDF-1.4 ...", RAW, 415, "cannot read the image: it is not a photo in a known format but a PDF"),
+        (
+            "",
+            b"%PDF-1.4 ...",
+            RAW,
+            415,
+            "cannot read the image: it is not a photo in a known format, but a PDF document",
+        ),
         (
             "",
             b'{"url": "http://x/a.jpg"}',
@@ -176,7 +182,7 @@ def test_health(service: Service) -> None:
             PNG.getvalue()[:200],
             RAW,
             422,
-            "cannot read the image: it is damaged, incomplete or unreadable",
+            "cannot read the image: it is damaged or incomplete",
         ),
         ("?lang=de", b"x", RAW, 422, "option 'lang' is unknown; known: language, num_captions."),
         ("?language=xx", b"x", RAW, 422, "language 'xx' is unknown; known: en, de, fr, cs."),
@@ -204,14 +210,14 @@ def test_a_mistake_is_one_sentence(
     code, answer, _ = service.ask(f"/caption{path}", body, headers)
     assert (code, list(answer)) == (status, ["error"])
     assert sentence in answer["error"]
-    assert time.monotonic() - begun < 1.9  # nothing is waited for that does not come
+    assert time.monotonic() - begun < 1.9  # the response does not wait for a body that never comes
 
 
 def test_a_body_that_says_it_is_too_big_is_not_read(service: Service) -> None:
     with service.begun(f"Content-Length: {2 * 10**9}", b"") as connection:
         answer = answer_of(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"bigger than the 30 MB allowed" in answer
+    assert b"larger than the limit of 30 MB" in answer
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "multipart/form-data; boundary=x"])
@@ -249,7 +255,7 @@ def test_where_there_is_no_room_the_client_is_told_when_to_try_again(narrow: Ser
     token = "Authorization: Bearer open-sesame"
     with narrow.begun(f"Content-Length: 100\r\n{token}", b"x") as slow:
         status = 0
-        while status != 503:  # until the first one is at the desk
+        while status != 503:  # until the first request has taken its place
             assert not select.select([slow], [], [], 0)[0]
             status, answer, headers = narrow.ask("/caption", b"x", {"Authorization": "Bearer open-sesame"})
         assert (answer, headers["retry-after"]) == ({"error": "too many photos at once; try again in a moment."}, "2")
@@ -257,7 +263,7 @@ def test_where_there_is_no_room_the_client_is_told_when_to_try_again(narrow: Ser
     assert answered.startswith(b"HTTP/1.1 408 ")
     assert b"the photo did not arrive within 2 seconds." in answered
     with narrow.begun(f"Content-Length: 100\r\n{token}", b"x"):
-        pass  # a client that goes away gives its place back
+        pass  # a client that disconnects releases its place
     deadline = time.monotonic() + 10
     while narrow.ask("/caption", b"", {"Authorization": "Bearer open-sesame"})[0] != 400:
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""English as people write it: articles by sound, words that are not repeated."""
+"""English as people write it: articles by pronunciation, no repeated words."""
 
 import pytest
 

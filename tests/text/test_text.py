@@ -1,4 +1,4 @@
-"""The tokeniser against hand-written cases, sentences, and the vocabulary's strictness."""
+"""The tokenizer on hand-written cases, sentences, and validation of vocabularies."""
 
 import dataclasses
 import gzip
@@ -14,7 +14,7 @@ import pytest
 from captioner.errors import CaptionerError, ModelError, UsageError
 from captioner.text import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Tokenizer, Vocabulary, ptb_tokenize, split_sentences
 
-# Sentences of our own; the tokens are what COCO's tokeniser gives (test_cases_agree_with_coco holds them to it).
+# Original sentences with the tokens that COCO's tokenizer gives (checked by test_cases_agree_with_coco).
 CASES = {
     # plain words and the punctuation that is dropped
     "A dog runs.": "a dog runs",
@@ -47,7 +47,7 @@ CASES = {
     "They can't, won't and shan't": "they ca n't wo n't and sha n't",
     "Isn't it? It ISN'T": "is n't it it is n't",
     "does n't stand apart": "does n't stand apart",
-    # words that come apart
+    # words that are split
     "He cannot see": "he can not see",
     "Cannot stop": "can not stop",
     "Kids gonna play, wanna swim": "kids gon na play wan na swim",
@@ -160,7 +160,7 @@ def test_tokens_are_stable_words_without_white_space() -> None:
     "part", ["a", "a-", "1,", "a+", "<a", "a'", "n't ", " ", ". ", "a/", "@a", "a@", "A&", "a b", "e\u0301"]
 )
 def test_long_texts_come_to_an_end(part: str) -> None:
-    """A pattern that tries every split would take hours."""
+    """A regular expression that backtracks over every split would take hours."""
     assert "".join(ptb_tokenize(part * 100_000 + "?x")).endswith("x")
 
 
@@ -338,7 +338,7 @@ def test_vocabulary_is_immutable_and_shared_by_threads() -> None:
         ["A dog runs.a cat"],
         [""],
         ["a" * 300_000],
-        ["A dog." + "." * 300_000 + "x"],  # long, and done at once
+        ["A dog." + "." * 300_000 + "x"],  # long input, yet fast
         ["Mr. " * 100_000 + "Smith"],
     ],
 )

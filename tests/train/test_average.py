@@ -1,4 +1,4 @@
-"""The mean of several checkpoints: of every weight, and only where there is one."""
+"""Checkpoint averaging: every weight is averaged, and incompatible checkpoints are refused."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from train.__main__ import main
 
 @pytest.fixture
 def twins(small_checkpoint: Path, tmp_path: Path) -> list[Path]:
-    """A checkpoint, and one of the same network whose weights are three times as large."""
+    """Two checkpoints of the same network; the weights of the second are three times as large."""
     other = tmp_path / "other"
     other.mkdir()
     for file in small_checkpoint.iterdir():

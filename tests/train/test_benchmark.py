@@ -1,11 +1,11 @@
-"""The benchmark: what it compares must be the same work, and its table must say what was measured. No figure is judged
-here.
-"""
+"""The benchmark compares implementations that do the same work, and its table says what was measured."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from captioner.errors import CaptionerError, UsageError
 from captioner.images import open_image
 from captioner.predict import Captioner
 from train.__main__ import main
-from train.benchmark import everything, gpu, ours, peers, processes, table
+from train.benchmark import everything, gpu, ours, peers, processes, table, versions
 from train.benchmark.everything import Plan
 from train.benchmark.photos import find_photos, make_photos
 
@@ -87,17 +87,41 @@ def test_without_transformers_one_sentence_says_what_to_do(
 
 
 def test_captions_of_the_fast_path_are_those_of_the_plain_one(photos: dict[str, Path]) -> None:
-    fast = Captioner.load(device="cpu")
-    paths = list(photos.values()) * 2  # more than one handful, more than one batch
+    fast = Captioner.load(device="cpu", precision="float32")
+    paths = list(photos.values()) * 2  # more than one encoder batch, more than one batch
     _, records = ours.describe(fast, paths, batch_size=6)
-    found = ours.same_captions(records)
+    found = ours.same_captions(fast, records)
     assert found["captions_compared"] == len(paths)
-    assert found["captions_different"] == 0
+    assert found["captions_different"] == found["captions_unlike_float32"] == 0
     assert found["log_prob_distance"] < 1e-3
-    wrong = [*records[1:], records[0]]
-    assert ours.same_captions([ours.replace(one, path=two.path) for one, two in zip(records, wrong, strict=True)])[
-        "captions_different"
-    ] == len(paths)
+    wrong = [ours.replace(one, path=two.path) for one, two in zip(records, [*records[1:], records[0]], strict=True)]
+    found = ours.same_captions(fast, wrong)
+    assert found["captions_different"] == found["captions_unlike_float32"] == len(paths)
+
+
+def test_the_batch_changes_no_caption_in_the_default_precision(photos: dict[str, Path]) -> None:
+    model = Captioner.load(device="cpu")
+    _, records = ours.describe(model, list(photos.values()), batch_size=3)
+    assert ours.same_captions(model, records)["captions_different"] == 0
+
+
+@linux
+def test_another_checkout_is_measured_beside_this_one(
+    few: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "memory", lambda *_, root, **__: {"peak_rss_over_imports_mb": len(str(root))})
+    with pytest.raises(UsageError, match=r"--before .*: not a checkout of captioner"):
+        versions.compare(tmp_path, few, tmp_path, rounds=1)
+    other, scratch = tmp_path / "other", tmp_path / "scratch"
+    scratch.mkdir()
+    shutil.copytree(processes.ROOT / "captioner", other / "captioner")
+    found = versions.compare(other, few, scratch, rounds=1, large_photos=1)
+    assert set(found) == {"before", "now"}
+    assert all(value > 0 for rows in found.values() for value in rows.values())
+    assert found["now"].keys() == versions.ROWS.keys()
+    lines = table.versions_to_table(found).splitlines()
+    assert len(lines) == len(versions.ROWS) + 2
+    assert len({len(line) for line in lines}) == 1
 
 
 def test_handfuls_give_the_grids_of_one_batch(small_checkpoint: Path, photos: dict[str, Path]) -> None:
@@ -132,7 +156,7 @@ def test_operations_are_counted(photos: dict[str, Path]) -> None:
 
 
 def test_a_gpu_is_measured_by_precision_and_batch(few: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the processor, which has the same precisions."""
+    """On the CPU, which supports the same precisions."""
     batches = []
     caption_batch = Captioner.caption_batch
 
@@ -162,8 +186,8 @@ def test_everything_is_measured_once(
     fakes: dict[str, Callable[[], Any]] = {name: lambda: peer for name in names}
     monkeypatch.setattr(everything, "_peers", lambda: fakes)
     monkeypatch.setattr(everything.peers, "transformers", lambda: None)
-    monkeypatch.setattr(processes, "seconds", lambda words: 2.0 if "captioner" in words else 1.0)
-    monkeypatch.setattr(processes, "run", lambda words: f"{300 + 10 * len(words)}\n")
+    monkeypatch.setattr(processes, "seconds", lambda words, **_: 2.0 if "captioner" in words else 1.0)
+    monkeypatch.setattr(processes, "run", lambda words, **_: SimpleNamespace(stderr=f"{300 + 10 * len(words)}\n"))
     monkeypatch.setattr(everything, "QUICK", PLAN)
     file, picture = tmp_path / "b.json", tmp_path / "g.png"
     assert (
@@ -191,7 +215,7 @@ def test_the_table_says_how_far_a_goal_is() -> None:
 
 @linux
 def test_a_new_process_tells_its_own_memory() -> None:
-    assert 5 < float(processes.run(["-c", f"import sys; {processes.PEAK}"])) < 100
+    assert 5 < float(processes.run(["-c", f"import sys; {processes.PEAK}"]).stderr) < 100
     with pytest.raises(processes.subprocess.CalledProcessError):
         processes.run(["-c", "raise SystemExit(3)"])
 

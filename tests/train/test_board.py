@@ -1,4 +1,4 @@
-"""What TensorBoard gets to see of a run."""
+"""The TensorBoard logs of a run."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""The picture of a run's curves."""
+"""The plot of a run's curves."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ EPOCH = {"phase": "decoder", "epoch": 1, "step": 60, "loss": 3.5, "Bleu_4": 0.18
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """The logs of two phases, made up; the last line is being written."""
+    """Made-up logs of two phases; the last line is incomplete."""
     steps = [
         {"step": n, "loss": 4 / n**0.1, "norm": 1 + n % 7, "rate": 1 - n / 120, "seconds": 0.1} for n in range(1, 121)
     ]
@@ -40,7 +40,7 @@ def test_curves_are_drawn_beside_the_logs(run: Path, capsys: pytest.CaptureFixtu
 
 
 def test_each_panel_shows_its_values(run: Path) -> None:
-    """Another value in a log changes the quarter of the picture that is about it, and no other."""
+    """Another value in a log changes its quarter of the plot, and no other."""
     before = picture(run)
     log = (run / "steps.jsonl").read_text()
     for key, rows, columns in (("loss", 0, 0), ("norm", 1, 0), ("rate", 1, 1)):

@@ -1,4 +1,4 @@
-"""Models that write from right to left: how they are read, trained and taught."""
+"""Models that generate from right to left: loading, training and distillation."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ WIDE = DecodingOptions(beam_size=5, num_captions=5, max_length=7, no_repeat_ngra
 
 @pytest.fixture
 def backwards(small_checkpoint: Path) -> Path:
-    """The small model with other weights, which are taken for those of one that writes from right to left."""
+    """The small model with other weights, configured to generate from right to left."""
     path = small_checkpoint.with_name("backwards")
     shutil.copytree(small_checkpoint, path)
     config = json.loads((path / checkpoint.CONFIG).read_text())

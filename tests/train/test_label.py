@@ -1,4 +1,4 @@
-"""Captions for photos that have none, by several models together."""
+"""Captions by an ensemble of models for photos without captions."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What training makes smaller, against sums done by hand; and the reward, against what must win."""
+"""Losses, checked against hand calculations, and the reward, checked against captions that must win."""
 
 from itertools import pairwise
 
@@ -82,7 +82,7 @@ def test_scheduled_sampling_changes_what_is_read_not_what_is_asked() -> None:
 def test_the_attention_penalty_is_least_where_every_cell_is_looked_at_once() -> None:
     tokens = torch.tensor([[[BOS, 5, 6, EOS], [BOS, 5, EOS, PAD]]])  # three real steps and two
     even = torch.full((1, 2, 3, 2), 0.5)
-    # First caption: every cell 1.5 times, (1 − 1.5)² · 2; second: the step on the filling does not count, so 0.
+    # First caption: every cell 1.5 times, (1 − 1.5)² · 2; second: the step on padding does not count, so 0.
     assert attention_penalty(even, tokens).item() == pytest.approx((2 * 0.25 + 0) / 2)
     stuck = torch.tensor([1.0, 0.0]).expand(1, 2, 3, 2)
     assert attention_penalty(stuck, tokens).item() == pytest.approx(((4 + 1) + (1 + 1)) / 2)
@@ -100,7 +100,7 @@ def critic() -> SelfCritic:
 
 def test_the_reward_prefers_whole_sentences_about_the_right_photo() -> None:
     samples = torch.tensor([[ids("a dog runs on grass"), ids("a cat on a sofa"), ids("a dog runs on")]])
-    samples[0, 2, 5:] = PAD  # cut off in the middle: no end
+    samples[0, 2, 5:] = PAD  # cut off: no <eos>
     rewards, facts = critic().reward([0], samples)
     right, wrong, cut = rewards[0].tolist()
     assert right > cut > wrong
@@ -120,7 +120,7 @@ def test_bleu_is_added_to_the_reward_as_often_as_asked() -> None:
     samples = torch.tensor([[ids("a dog runs on grass"), ids("a cat on a sofa")]])
     alone, facts = critic().reward([0], samples)
     both, more = SelfCritic(REFERENCES, VOCABULARY, max_length=6, bleu_weight=2).reward([0], samples)
-    assert (both - alone)[0].tolist() == pytest.approx([2, 0], abs=1e-3)  # a reference, and no pair of words in common
+    assert (both - alone)[0].tolist() == pytest.approx([2, 0], abs=1e-3)  # a reference; no common bigrams
     assert more["bleu"] == pytest.approx(0.5, abs=1e-3)
     assert more["reward"] == facts["reward"]
 

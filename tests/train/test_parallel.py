@@ -1,4 +1,4 @@
-"""Two processes that train together take the same steps as one."""
+"""Training with two processes takes the same steps as with one."""
 
 import json
 import os
@@ -51,7 +51,7 @@ warmup = 1
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -> list[str]:
-    """How to train on five photos, with captions of different lengths; the last batch of a pass is of one photo."""
+    """Settings for five photos with captions of different lengths; the last batch of a pass has one photo."""
     root = tmp_path_factory.mktemp("data")
     (root / "images").mkdir()
     records = []
@@ -66,7 +66,7 @@ def command(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Path]) -
     (root / "recipe.toml").write_text(RECIPE)
     torch.manual_seed(0)
     network = torchvision.models.mobilenet_v2(weights=None).train()
-    for _ in range(20):  # statistics that fit, without which nothing comes through so many layers
+    for _ in range(20):  # statistics of real activations; with others, no signal passes through that many layers
         network(torch.randn(8, 3, 64, 64))
     save_file(network.state_dict(), root / "weights.safetensors")
     places = (f"data.root={root}", f"data.cache={root / 'cache'}", f"encoder.weights={root / 'weights.safetensors'}")
@@ -107,7 +107,7 @@ def assert_same(ours: Path, theirs: Path) -> None:
             assert [our[key] for key in keys] == pytest.approx([their[key] for key in keys], abs=1e-5)
     weights = load_file(theirs / "state.safetensors")
     for name, value in load_file(ours / "state.safetensors").items():
-        # A bias of the keys adds the same to all scores, which changes nothing: Adam makes steps out of rounding
+        # A bias of the keys adds a constant to all scores, which has no effect: Adam's steps there are rounding
         # errors.
         if name.startswith("model.") and not name.endswith("attention.key.bias"):
             assert torch.allclose(value, weights[name], atol=1e-4), name

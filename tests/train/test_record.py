@@ -1,4 +1,4 @@
-"""A checkpoint's scores, written into it by a command."""
+"""`train record` writes a checkpoint's scores."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ NEW = ["| Flickr8k test, 10 | 1 | 2 | 3 | 4 | 5 | 6 |", "| *95 % interval* | 1â€
 
 @pytest.fixture
 def annotations(tmp_path: Path, photos: dict[str, Path]) -> list[str]:
-    """What `captioner evaluate` is to be told."""
+    """Arguments for `captioner evaluate`."""
     said = {"coffee": ("a cup of coffee", "coffee on a table"), "rocket": ("a rocket", "the rocket is ready")}
     data = {
         "images": [{"id": number, "file_name": photos[name].name} for number, name in enumerate(said)],
@@ -36,7 +36,7 @@ def test_what_evaluate_finds_is_written_into_the_checkpoint_and_its_card(
     found = json.loads(capsys.readouterr().out)
     readme = tmp_path / "README.md"
     readme.write_text("# here\n\n" + "\n".join(HEADER) + "\n| Other, 3 | 0 | 0 | 0 | 0 | 0 | 0 |\n\nMore.\n")
-    for _ in range(2):  # a second time nothing is there twice
+    for _ in range(2):  # a second run duplicates nothing
         assert main(["record", "--also", str(readme), str(small_checkpoint), "Two photos", *annotations]) == 0
     scores = checkpoint.read(small_checkpoint).scores
     assert scores["validation"] == {"Bleu_4": 0.1}

@@ -1,15 +1,15 @@
-"""Who may import whom within `train`; read from the source, as tests/test_architecture.py does for the library."""
+"""Import rules within `train`, read from the source, as in tests/test_architecture.py for the library."""
 
 from tests.test_architecture import FILES, imports, module_name
 
 ROOMS = {"photos": {"sentences"}, "sentences": {"photos"}, "objectives": {"photos", "sentences", "study", "benchmark"}}
-"""Room → rooms that it must not know."""
+"""Package → packages that it must not import."""
 
 MODULES = {name: path for path in FILES if (name := module_name(path)).startswith("train")}
 
 
 def below(name: str) -> set[str]:
-    """The modules of `train` that a module imports, under TYPE_CHECKING and in functions as well."""
+    """The modules of `train` that a module imports, including imports under TYPE_CHECKING and in functions."""
     found = set()
     for target in imports(MODULES[name].read_text(encoding="utf-8")):
         found |= {target if target in MODULES else target.rpartition(".")[0]} & set(MODULES)

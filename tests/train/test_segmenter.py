@@ -1,4 +1,4 @@
-"""Pieces of words with merges left out at random."""
+"""Subwords with randomly dropped merges (BPE dropout)."""
 
 import random
 

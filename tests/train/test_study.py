@@ -1,4 +1,4 @@
-"""The studies of the notes' claims: each runs, and what they are made of does what it says."""
+"""The studies: each one runs, and its parts do what they say."""
 
 import json
 import math
@@ -125,7 +125,7 @@ def test_a_table_shows_mean_and_deviation() -> None:
 
 
 def test_the_regulariser_is_what_its_equation_says() -> None:
-    """Two steps of a network of one unit: the gradient that passes is (1 - h²) w of what arrives."""
+    """Two steps of a network with one unit: each step multiplies the gradient by (1 - h²) w."""
     matrix = torch.tensor([[-1.5]], dtype=torch.float64)
     states = [torch.zeros(2, 1).double(), torch.tensor([[0.5], [-0.8]], dtype=torch.float64)]
     arriving = tuple(torch.tensor([[2.0], [-3.0]]).double() for _ in states)
@@ -161,7 +161,7 @@ def test_a_gradient_that_has_vanished_does_not_spoil_the_regulariser() -> None:
 
 
 def test_norms_by_lag_follow_the_matrix() -> None:
-    """With the identity as recurrent matrix and nothing read, a step leaves a gradient as it is."""
+    """With an identity recurrent matrix and no input, a step does not change the gradient."""
     network = gradients.fresh("rnn", 0)
     with torch.no_grad():
         for value in network.parameters():
@@ -264,7 +264,7 @@ def test_with_its_own_words_as_target_running_free_costs_nothing(scenes: caption
         log_probs[..., : UNK + 1] = -math.inf
         tokens.append(log_probs.argmax(-1))
     with torch.no_grad():
-        decoder.classify.bias[: UNK + 1] = -1e4  # so that it writes words only, as the targets do
+        decoder.classify.bias[: UNK + 1] = -1e4  # so that it generates only words, as in the targets
         own = torch.stack(tokens, 2)
         forced = captions.cross_entropy(decoder, vectors, own)[0].value
         torch.testing.assert_close(forcing.free_loss(decoder, vectors, own), forced)

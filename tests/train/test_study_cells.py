@@ -1,4 +1,4 @@
-"""What the studies of memory, pixels, characters and attention are made of, against numbers worked out by hand."""
+"""The networks of the studies of memory, pixels, characters and attention, checked against hand calculations."""
 
 import math
 from itertools import pairwise
@@ -23,7 +23,7 @@ def fill(module: nn.Module, value: float = 0.0) -> None:
 
 
 def check_gradients(module: nn.Module, inputs: Tensor) -> bool:
-    """Numerical against analytical gradients by the inputs and every parameter, in float64."""
+    """Compare numerical and analytical gradients of the inputs and all parameters, in float64."""
     module = module.double()
     names, values = zip(*module.named_parameters(), strict=True)
 
@@ -87,9 +87,7 @@ def test_the_machine_has_right_gradients() -> None:
 def test_a_row_lstm_reads_a_row_and_the_state_above() -> None:
     layer = RowLSTM(1, 1)
     fill(layer)
-    with (
-        torch.no_grad()
-    ):  # gates are half open; the content is the pixel itself and what was said above and to the left
+    with torch.no_grad():  # gates are half open; the content is the pixel itself and the outputs above and to the left
         layer.input_to_state.weight[3, 0, 0, 1] = 1
         layer.input_to_state.weight[3, 0, 0, 2] = 99  # behind the mask
         layer.state_to_state.weight[3, 0, 0] = 1
@@ -195,7 +193,7 @@ def test_the_lstm_has_about_as_many_parameters_as_the_machine() -> None:
 def test_the_same_seed_gives_the_same_network(name: str) -> None:
     trained = []
     for seed in (3, 3, 4):
-        torch.rand(1)  # whatever was drawn before
+        torch.rand(1)  # independent of earlier draws
         network = memory.fit(name, memory.TASKS["recall"], seed, TINY)
         trained.append(nn.utils.parameters_to_vector(network.parameters()))
     assert torch.equal(trained[0], trained[1])

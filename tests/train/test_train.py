@@ -1,4 +1,4 @@
-"""Training: what a run leaves behind, and what its settings change."""
+"""Training: the files of a run, and the effects of settings."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ def test_a_run_goes_on_only_with_what_it_began_with(
     ours = tmp_path / "data"
     shutil.copytree(data, ours)
     assert fit(ours, tmp_path / "out") == 0
-    (ours / "weights.safetensors").unlink()  # no longer needed: the state has them
+    (ours / "weights.safetensors").unlink()  # no longer needed: they are part of the state
     ours = ours.rename(tmp_path / "moved")
     for photo in (ours / "images").iterdir():
         os.utime(photo, (0, 0))
@@ -95,7 +95,7 @@ def test_a_run_goes_on_from_a_checkpoint_with_further_photos_and_words(
 
 def test_each_objective_logs_what_it_is_about(refined_run: Path) -> None:
     assert [epoch["phase"] for epoch in epochs(refined_run)] == ["text", "blocks", "reward"]
-    # Four texts in fives, seven photos (two of them the further ones) in threes, twice.
+    # Batches of five texts (of four) and three photos (of seven, two of them further ones), two passes.
     assert ["reward" in step and "broken_off" in step for step in steps(refined_run)] == [False] * 4 + [True] * 3
 
 
@@ -151,7 +151,7 @@ def test_teachers_change_what_is_learned_with_and_without_their_own_grids(
     assert [epoch["phase"] for epoch in epochs(tmp_path / "taught")] == ["decoder", "joint"]
     assert steps(tmp_path / "taught")[0]["loss"] != steps(run)[0]["loss"]
     assert str(data) not in (tmp_path / "taught" / "best" / "config.json").read_text()
-    assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 0  # its words are its teachers'
+    assert fit(data, tmp_path / "other", *teach, "--set", "data.min_count=3") == 0  # the vocabulary is the teachers'
     words = [captioner.load(one / "best", device="cpu").checkpoint.vocabulary for one in (run, tmp_path / "other")]
     assert words[0] == words[1]
     teach[1] = f'distillation.teachers=["{run / "best"}", "photo-en"]'

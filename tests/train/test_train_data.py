@@ -1,4 +1,4 @@
-"""What training is made of: weights to begin with, batches, views of photos, captions as ids, rates."""
+"""Parts of training: initial weights, batches, augmentation, captions as ids, learning rates."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Mistakes in a run's data and settings cost nothing but a sentence."""
+"""Mistakes in a run's data and settings are reported in one sentence."""
 
 import errno
 import gzip
@@ -90,7 +90,7 @@ def test_photos_may_be_in_another_folder(data: Path, tmp_path: Path, capsys: pyt
     assert fit(data, tmp_path / "out", *root, "--set", f"data.images={data / 'images'}") == 0
     config = json.loads((tmp_path / "out" / "best" / "config.json").read_text())
     assert config["training"]["photos"] == 2
-    assert "images" not in config["training"]["config"]["data"]  # a place on this machine, which may change
+    assert "images" not in config["training"]["config"]["data"]  # a path on this machine, which may change
 
 
 @pytest.mark.parametrize(

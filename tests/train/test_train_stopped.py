@@ -1,4 +1,4 @@
-"""A run that is killed, interrupted or finished without a break gives the same result."""
+"""A run gives the same result whether or not it was killed or interrupted."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_every_objective_goes_on_as_if_nothing_had_been(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_kill_leaves_what_was_copied(run: Path, data: Path, copies: Path, tmp_path: Path) -> None:
-    """The tests above resume copies of one run; these runs were really killed."""
+    """The tests above resume copies of one run; here, runs are really killed."""
     kill_runs(data, tmp_path, KILLED, recipe="recipe.toml")
     for moment in KILLED:
         killed, copied = tmp_path / moment, copies / moment
@@ -213,9 +213,7 @@ def test_a_process_that_is_ended_between_steps_leaves_no_torn_file(data: Path, t
 
 
 def files(directory: Path) -> set[str]:
-    """Their paths within it, without what is random in the names of those that are being written, and TensorBoard's,
-    which have the time.
-    """
+    """Relative paths of the files, without the random parts of temporary names and TensorBoard's timestamps."""
     paths = [path.relative_to(directory) for path in directory.rglob("*") if path.parent.name != "board"]
     return {re.sub(r"\.\w{8}\.part$", ".part", path.as_posix()) for path in paths}
 

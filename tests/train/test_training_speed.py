@@ -1,4 +1,4 @@
-"""The benchmark of a training step: what it compares must be the same work. Nothing here measures time."""
+"""The benchmark of a training step: the implementations compared must do the same work. Nothing here measures time."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def test_ways_that_share_a_batch_learn_the_same(trial: Callable[[str, Sizes], Tr
 def test_single_captions_are_those_of_the_batch(trial: Callable[[str, Sizes], Trial]) -> None:
     one = dataclasses.replace(SIZES, captions=1)
     shared, single = trial("shared", one), trial("single", one)
-    for group in single.optimizer.param_groups:  # no step between the captions, which would change the next loss
+    for group in single.optimizer.param_groups:  # no step between captions, which would change the next loss
         group["lr"] = 0.0
     assert shared.run() == pytest.approx(single.run(), abs=1e-6)
     assert len(single.parts) == shared.captions == 3

@@ -1,4 +1,4 @@
-"""The transformer that the translator is compared with: it fits where the recurrent networks do, and it learns."""
+"""The transformer that the translator is compared with: it has the same interfaces, and it learns."""
 
 import json
 from pathlib import Path

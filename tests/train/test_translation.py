@@ -1,4 +1,4 @@
-"""Training a translator: its data, its runs, and how good it is said to be."""
+"""Training a translator: data, runs, and BLEU."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def test_a_run_goes_on_from_a_model_with_further_pairs(learned: Path, tmp_path: 
     groups = feed.groups("0/0")
     assert sorted(number for group in groups for number in group) == list(range(15))
     shapes = [tuple(feed.batch(group, 0).tokens.shape[:2]) for group in groups]
-    assert sorted(shapes) == [(1, 1), *[(2, 2)] * 5, (4, 1)]  # as many translations in each, of one kind
+    assert sorted(shapes) == [(1, 1), *[(2, 2)] * 5, (4, 1)]  # the same number of translations in each, of one language
     assert shapes != sorted(shapes)
     run.directory.mkdir()
     run.fit()
@@ -88,7 +88,7 @@ def test_german_captions_get_an_english(learned: Path, tmp_path: Path, capsys: p
     run.directory.mkdir()
     run.start()
     run.fit()
-    write_pairs(tmp_path / "task1")  # a photo a line again
+    write_pairs(tmp_path / "task1")  # one photo per line again
     write_descriptions(tmp_path / "task2", {"train": [*GERMAN, "Ohne Übersetzung."], "val": ["Nein."]})
     photos = tmp_path / "captions.json"
     photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
@@ -126,7 +126,7 @@ def test_english_captions_get_translations(learned: Path, tmp_path: Path, capsys
     (tmp_path / "task1").mkdir()
     write_pairs(tmp_path / "task1")
     captions = [f"A dog sees {n} balls." for n in range(10)]
-    captions[4] = "a man climbs a rock"  # but for case and full stop, people have translated it
+    captions[4] = "a man climbs a rock"  # translated by people, apart from case and full stop
     write_descriptions(tmp_path / "task2", {"train": captions, "test_2016": ["No."]}, "en")
     photos = tmp_path / "captions.json"
     photos.write_text(json.dumps([{"file": "3_a.jpg", "split": "test", "captions": ["A dog."]}]))
@@ -175,7 +175,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pyt
         run.start()
         if name == "stopped":
             monkeypatch.setattr(run, "_validate", iter([{"Bleu_4": 0.0}]).__next__)
-            with pytest.raises(StopIteration):  # in the second pass, whose state is not saved
+            with pytest.raises(StopIteration):  # in the second pass, before its state is saved
                 run.fit()
             run = Training(Translating(settings(tmp_path, epochs=3, batch_size=4)), tmp_path / name)
             run.resume()

@@ -1,4 +1,4 @@
-"""Words that a translation copies: which they are, and that they come back where they belong."""
+"""Words that a translation copies: which words they are, and where they end up in the translation."""
 
 from typing import cast
 
@@ -35,12 +35,12 @@ def subwords() -> Subwords:
         ("A bus at 12:30, line 402.", ["12:30", "402"]),
         ("A man reads the Anderson news.", ["Anderson"]),
         ("The Anderson officer.", ["Anderson"]),
-        ("Anderson reads.", []),  # the first word has a capital anyway
-        ("A DOG SAT ON ANDERSON", []),  # where all is in capitals, they tell nothing
+        ("Anderson reads.", []),  # the first word is capitalized anyway
+        ("A DOG SAT ON ANDERSON", []),  # in a sentence in capitals, they have no meaning
         ("Two Young Girls Play Outside", []),
-        ("A man in New York.", []),  # the vocabulary holds them
+        ("A man in New York.", []),  # in the vocabulary
         ("A T-shirt.", []),
-        ("A 3-year-old on the 2nd rock.", []),  # figures within a word are the language's business
+        ("A 3-year-old on the 2nd rock.", []),  # digits within a word are left to the model
         ("A dog 🐕 and 你好!", ["🐕", "你好"]),
         ("A «dog» runs.", ["«dog»"]),
         ("12 12 12", ["12", "12", "12"]),
@@ -99,7 +99,7 @@ def test_a_translation_copies(translator: Translator, sentence: str, number: str
 
 
 class Eager:
-    """A decoder that would write nothing but unknown tokens, and then the end."""
+    """A decoder that generates only unknown tokens and then the end."""
 
     def init_state(self, vectors: Vectors) -> "Eager":
         return self

@@ -1,6 +1,4 @@
-"""The translator: learned by heart it answers exactly, padding changes nothing, and every input gets an answer or a
-sentence.
-"""
+"""The translator: an overfitted model is exact, padding has no effect, and every input gets a result or an error."""
 
 import io
 import json
@@ -53,7 +51,7 @@ def test_padding_changes_no_vector() -> None:
     assert torch.allclose(alone.values[0], among.values[0, :3], atol=1e-6)
     assert among.padding is not None
     assert among.padding.tolist() == [[False] * 3 + [True] * 2, [False] * 5]
-    assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # it reads backwards
+    assert not torch.allclose(among.values[0, 0], encoder(torch.tensor([[4, 5, 7]])).values[0, 0])  # bidirectional
 
 
 def test_attention_is_between_whole_words(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,9 +170,9 @@ def test_a_language_has_a_token_that_text_cannot_spell() -> None:
 
 
 def test_a_checkpoint_is_what_it_says(learned: Path, small_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="a translator, which reads sentences and not photos"):
+    with pytest.raises(ModelError, match="this is a translator, which does not read photos"):
         captioner.load(learned)
-    with pytest.raises(ModelError, match="a captioner, which reads photos and not sentences"):
+    with pytest.raises(ModelError, match="this is a captioner, which does not read sentences"):
         captioner.load_translator("de", small_checkpoint)
     for name, sentence in (("target.model", "the file is missing"), ("source.model", "not a sentencepiece model")):
         broken = tmp_path / name

@@ -1,4 +1,4 @@
-"""A visit to the page, without the page: limits, queue, attention pictures, exports, scores."""
+"""A visit without the page: limits, queue, attention maps, exports, scores."""
 
 import csv
 import dataclasses
@@ -76,7 +76,7 @@ def test_nothing_of_a_photo_stays_but_its_small_copies(small_checkpoint: Path, p
     model = Captioner.load(small_checkpoint, device="cpu")
     described = describe(model, "rocket.jpg", photos["rocket"].read_bytes(), Plan("small", "en", DecodingOptions()))
     found, ahead = {}, [described]
-    while ahead:  # all that it refers to, directly or not
+    while ahead:  # everything it refers to, directly or indirectly
         one = ahead.pop()
         if id(one) not in found and not isinstance(one, type):
             found[id(one)] = one
@@ -208,7 +208,7 @@ told = sys.argv[1] == "told" and give_back_large_blocks()
 libc.free(libc.malloc(20_000_000))
 before = libc.mallinfo().e
 block = libc.malloc(4_000_000)
-print(told, libc.mallinfo().e - before > 0)  # in a mapping of its own, which goes when it is freed
+print(told, libc.mallinfo().e - before > 0)  # in a separate mapping, which is released when it is freed
 """
 
 

@@ -1,4 +1,4 @@
-"""What the page says about a caption: how sure the model is, which words are doubtful, which area matters."""
+"""What the page says about a caption: confidence in words, uncertain words, and the area that matters."""
 
 import io
 import math
@@ -122,7 +122,7 @@ def test_suggestions_differ_in_more_than_small_words(one: str, other: str, diffe
 
 
 def drops(**cells: float) -> tuple[float, ...]:
-    """A grid of small drops, but for cells such as r2c3."""
+    """A grid of small drops in probability, except in the named cells, such as r2c3."""
     grid = np.full((7, 7), 0.1)
     for cell, drop in cells.items():
         grid[int(cell[1]), int(cell[3])] = drop
@@ -142,7 +142,7 @@ def test_no_area_stands_out_where_little_changes_or_everything_does() -> None:
 
 
 def test_covering_finds_what_the_caption_is_about() -> None:
-    """A red spot in an even field: what is blurred elsewhere changes nothing at all."""
+    """A red spot on a uniform background: blurring any other area has no effect."""
     image = Image.new("RGB", (448, 448), (90, 140, 90))
     image.paste((250, 20, 20), (272, 144, 304, 176))  # within the cell of row 2, column 4
     data = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The work of a visit: whatever its visitor does meanwhile, every photo is captioned once and none is lost."""
+"""The work of a visit: every photo is captioned exactly once, whatever the user does in the meantime."""
 
 import dataclasses
 import gc
@@ -33,7 +33,7 @@ def visit(small_checkpoint: Path) -> Visit:
 
 
 class Files:
-    """Small photos that wait; their bytes come only when `let` says how many may be read."""
+    """Small photos whose bytes can be read only after `let` has allowed it."""
 
     def __init__(self, count: int, *, closed: bool = False) -> None:
         self.forgotten: list[str] = []
@@ -169,7 +169,7 @@ def test_a_redo_in_another_language_that_fails_or_is_canceled_leaves_the_old_lan
     visit.add(Files(2).files)
     idle(visit)
     before = visit.state().photos
-    german = dataclasses.replace(PLAN, language="xx")  # which no translator knows
+    german = dataclasses.replace(PLAN, language="xx")  # not a supported language
     visit.use(german)
     assert visit.plan == german
     idle(visit)

@@ -17,6 +17,7 @@ from captioner.folders.batch import processors
 from captioner.predict import Captioner
 from train.benchmark import gpu, ours, peers, processes
 from train.benchmark.photos import find_photos
+from train.benchmark.versions import compare as compare_versions
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,23 @@ QUICK = Plan(photos=40, peer_photos=2, rounds=1, memory=(40,), growth=16, second
 LONG = Plan(memory=(1_000, 10_000))
 
 
-def run(plan: Plan, directory: Path | None = None, *, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def run(
+    plan: Plan,
+    directory: Path | None = None,
+    *,
+    before: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """Measure everything.
 
     Args:
         plan: how much.
         directory: of photos; None makes some.
+        before: another checkout, measured beside this one.
         say: takes a line that tells what is measured now.
 
     Raises:
-        UsageError: a package or photos are missing, or this is not Linux.
+        UsageError: a package, photos or the other checkout are missing, or this is not Linux.
     """
     if not Path("/proc/self/status").exists():
         raise UsageError("the benchmark reads memory from /proc, which only Linux has.")
@@ -61,8 +69,13 @@ def run(plan: Plan, directory: Path | None = None, *, say: Callable[[str], None]
     begun = time.perf_counter()
     with TemporaryDirectory() as scratch:
         photos = find_photos(directory, plan.photos, Path(scratch))
+        versions = {}
+        if before:
+            say("both versions")
+            (place := Path(scratch) / "versions").mkdir()
+            versions = {"versions": compare_versions(before, photos, place, rounds=plan.rounds)}
         say("starts and memory")
-        result: dict[str, Any] = {"photos": len(photos)}
+        result: dict[str, Any] = {"photos": len(photos)} | versions
         result |= processes.start_times(photos[0].resolve(), rounds=plan.rounds)
         result |= processes.memory(photos, Path(scratch) / "names.txt", counts=plan.memory)
         result |= processes.installed_sizes()
@@ -80,13 +93,14 @@ def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dic
     say("limits")
     result |= ours.encoder_limit(model, prepared[:32], seconds=plan.seconds)
     result |= ours.work(model, prepared) | ours.reading(model, photos[:64])
-    result["matmul_gflops"] = peak = ours.matmul_peak()
+    result["precision"] = model.precision
+    result["matmul_gflops"] = peak = ours.int8_peak() if model.precision == "int8" else ours.matmul_peak()
     say("latency")
     result |= ours.latency(model, photos[:100])
     say("growth")
     result["growth"] = ours.growth(model, photos, most=min(plan.growth, len(photos)))
     say("the plain way")
-    result |= ours.same_captions(records)
+    result |= ours.same_captions(model, records)
     sentences = [record.caption.split() for record in records[: plan.peer_photos] if record.caption]
     result["caption_tokens"] = length = round(sum(map(len, sentences)) / len(sentences))
     result |= compare(_peers(), photos[: plan.peer_photos], length, speed, say)

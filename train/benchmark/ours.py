@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from captioner import checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.decoding import DecodingOptions
 from captioner.folders.batch import Record, caption_photos
 from captioner.inference import generate
+from captioner.models.quantized import QuantizedLinear
 from captioner.predict import Captioner, PreparedPhoto
 
 OPTIONS = DecodingOptions(beam_size=3)
@@ -98,15 +98,23 @@ def matmul_peak(
     return best
 
 
+def int8_peak(size: int = 1024) -> float:
+    """The most billion operations per second of a product of int8 matrices of this size, the best of a few."""
+    linear, rows = QuantizedLinear(nn.Linear(size, size), (-1, 1)), torch.rand(size, size)
+    with torch.inference_mode():
+        return 2 * size**3 / _best(lambda: linear(rows), 8) / 1e9
+
+
 def work(model: Captioner, photos: Sequence[PreparedPhoto]) -> dict[str, float]:
     """Floating-point operations a photo (two for a multiply-add) and milliseconds a photo of each stage, one after the
     other.
     """
     with torch.inference_mode():
+        plain = load_model(model.checkpoint)  # products that are packed or in int8 are not counted
         with FlopCounterMode(display=False) as encoder:
-            vectors = model._encode(photos)
+            vectors = plain.encoder(model._images(photos))
         with FlopCounterMode(display=False) as decoder:
-            generate(load_model(model.checkpoint).decoder, vectors, OPTIONS)  # packed products are not counted
+            generate(plain.decoder, vectors, OPTIONS)
         count = len(photos)
         return {
             "encoder_gflop": encoder.get_total_flops() / count / 1e9,
@@ -145,17 +153,26 @@ def latency(model: Captioner, photos: Sequence[Path]) -> dict[str, float]:
     return found
 
 
-def same_captions(records: Sequence[Record]) -> dict[str, float]:
-    """How many captions differ from those of the plain way: nothing folded, one photo at a time, float32."""
-    read = checkpoint.read()
+def same_captions(model: Captioner, records: Sequence[Record]) -> dict[str, float]:
+    """How many captions differ from those of one photo at a time, and from those of the plain way: float32, with
+    nothing folded or packed.
+    """
+    read = model.checkpoint
     plain = Captioner(load_model(read), read, device=torch.device("cpu"))
-    different, distance = 0, 0.0
+    alone, unlike, distance = 0, 0, 0.0
     for record in records:
-        caption = plain.caption(record.path, OPTIONS)
-        different += caption.text != record.caption
+        photo = plain.prepare(record.path)
+        alone += model.caption_batch([photo], OPTIONS)[0].text != record.caption
+        caption = plain.caption_batch([photo], OPTIONS)[0]
+        unlike += caption.text != record.caption
         if caption.text == record.caption and record.log_prob is not None:
             distance = max(distance, abs(caption.log_prob - record.log_prob))
-    return {"captions_compared": len(records), "captions_different": different, "log_prob_distance": distance}
+    return {
+        "captions_compared": len(records),
+        "captions_different": alone,
+        "captions_unlike_float32": unlike,
+        "log_prob_distance": distance,
+    }
 
 
 def growth(model: Captioner, photos: Sequence[Path], *, most: int) -> dict[str, dict[int, float]]:

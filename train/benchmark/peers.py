@@ -21,7 +21,7 @@ from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.interfaces import Vectors
 
 Describe = Callable[[Sequence[Path], int], int]
-"""Caption photos, each in so many tokens; returns how many sentences of that length came."""
+"""Caption photos, each in that many tokens; returns how many sentences of that length came."""
 
 BATCH = 8
 BEAMS = 3
@@ -113,7 +113,7 @@ def resnet101_tutorial(*, size: int = 256, beams: int = 5, vocabulary: int = 949
     image = ImageConfig(size=size)
     model = EncoderDecoder(ModelConfig(encoder=ImageEncoderConfig(backbone="resnet101"), decoder=decoder, image=image))
     model.requires_grad_(False).eval()
-    plain = ImageConfig(size=size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # the encoder itself normalises
+    plain = ImageConfig(size=size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # the encoder itself normalizes
 
     def describe(paths: Sequence[Path], length: int) -> int:
         options = DecodingOptions(beam_size=beams, min_length=length, max_length=length, no_repeat_ngram=0)

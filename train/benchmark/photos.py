@@ -2,7 +2,11 @@
 
 import importlib.util
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from captioner.errors import UsageError
 from captioner.folders.finding import Photos
@@ -10,6 +14,7 @@ from captioner.images import open_image
 
 SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 SIZE = (341, 256)
+LARGE = (4000, 3000)
 
 
 def find_photos(directory: Path | None, count: int, scratch: Path) -> list[Path]:
@@ -49,3 +54,12 @@ def make_photos(directory: Path, count: int) -> list[Path]:
         image.resize(SIZE, box=(left, top, min(left + width, image.width), min(top + height, image.height))).save(path)
         paths.append(path)
     return paths
+
+
+def make_large(photos: Sequence[Path], directory: Path, count: int) -> None:
+    """JPEG files of 12 megapixels, as large as those of phones: photos scaled up, with the noise of a sensor."""
+    noise = np.random.default_rng(0).normal(0, 6, (LARGE[1], LARGE[0], 1))
+    for number, path in zip(range(count), itertools.cycle(photos), strict=False):
+        image = np.asarray(open_image(path).image.resize(LARGE), dtype=np.float32)
+        noisy = (image + np.roll(noise, 31 * number, axis=1)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(directory / f"{number:05}.jpg", quality=90)

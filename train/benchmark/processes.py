@@ -12,28 +12,27 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 IMPORTS = "import torch, torchvision"
-PEAK = "import train.benchmark.processes as p; print(p.peak_memory(), file=sys.stderr)"
+PEAK = f"sys.path.append({str(ROOT)!r}); import train.benchmark.processes as p; print(p.peak_memory(), file=sys.stderr)"
 
 
-def seconds(words: Sequence[str]) -> float:
-    """Wall time of a Python process, its start and end included."""
+def seconds(words: Sequence[str], *, root: Path = ROOT) -> float:
+    """Wall time of a Python process, including start and exit."""
     begun = time.perf_counter()
-    run(words)
+    run(words, root=root)
     return time.perf_counter() - begun
 
 
-def run(words: Sequence[str]) -> str:
-    """Run Python with these arguments in the project's root; returns what it writes to standard error."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
+def run(words: Sequence[str], *, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """Run Python with these arguments, importing from a checkout; returns the process with its output."""
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
         [sys.executable, *words],
+        cwd=root,
         env=os.environ | {"PYTHONPATH": path},
         check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
-    return done.stderr
 
 
 def peak_memory() -> float:
@@ -61,21 +60,22 @@ def start_times(photo: Path, *, rounds: int) -> dict[str, float]:
     return times | {"cold_start_ratio": times["cold_start_s"] / times["imports_s"]}
 
 
-def memory(photos: Sequence[Path], names: Path, *, counts: Sequence[int]) -> dict[str, float]:
-    """Peak memory in MB of `captioner caption` for so many photos, all its threads included, above that of the imports.
+def memory(photos: Sequence[Path], names: Path, *, counts: Sequence[int], root: Path = ROOT) -> dict[str, float]:
+    """Peak memory in MB of `captioner caption` for N photos, all its threads included, above that of the imports.
 
     Args:
         photos: named again and again until there are enough.
         names: a file that may be written.
+        root: the checkout that is measured.
         counts: numbers of photos; the first gives `peak_rss_over_imports_mb`, each `peak_rss_over_imports_mb_N`.
     """
-    imports = float(run(["-c", f"import sys; {IMPORTS}; {PEAK}"]))
+    imports = float(run(["-c", f"import sys; {IMPORTS}; {PEAK}"], root=root).stderr)
     found = {"imports_rss_mb": imports}
     code = f"import sys; from captioner.cli import main; main(['caption', '--files-from', sys.argv[1]]); {PEAK}"
     for count in counts:
         lines = [str(photos[number % len(photos)].resolve()) for number in range(count)]
         names.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        over = float(run(["-c", code, str(names)]).splitlines()[-1]) - imports
+        over = float(run(["-c", code, str(names)], root=root).stderr.splitlines()[-1]) - imports
         found.setdefault("peak_rss_over_imports_mb", over)
         found[f"peak_rss_over_imports_mb_{count}"] = over
     return found

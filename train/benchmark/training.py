@@ -115,7 +115,7 @@ def compare(threads: int) -> dict[str, Any]:
         raise UsageError("the benchmark reads memory from /proc, which only Linux has.")
     # Memory first: a new process inherits the highest mark of the one that starts it, which is still low.
     code = "import sys; from train.benchmark.training import memory; print(memory({!r}, {}), file=sys.stderr)"
-    used = {name: float(processes.run(["-c", code.format(name, threads)]).splitlines()[-1]) for name in VARIANTS}
+    used = {name: float(processes.run(["-c", code.format(name, threads)]).stderr.splitlines()[-1]) for name in VARIANTS}
     torch.set_num_threads(threads)
     speed = measure(checkpoint.read().config.decoder, Sizes())
     return {

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--photos", type=Path, metavar="DIR", help="directory of JPEG files (default: 500 generated photos)"
     )
+    parser.add_argument(
+        "--before", type=Path, metavar="CHECKOUT", help="also measure another checkout, such as a git worktree"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measurements as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also plot how time grows")
     size = parser.add_mutually_exclusive_group()
@@ -50,8 +53,8 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("--threads does nothing without --training; leave it out.")
     if options.threads is not None and options.threads < 1:
         raise UsageError(f"--threads {options.threads}: at least 1 is needed.")
-    if options.training and (options.photos or options.plot):
-        raise UsageError("--training measures neither photos nor growth; leave --photos and --plot out.")
+    if options.training and (options.photos or options.plot or options.before):
+        raise UsageError("--training measures only a training step; leave --photos, --plot and --before out.")
     require_place(options.json, options.plot)
     from train.benchmark import everything, table, training
     from train.drawing import require_matplotlib
@@ -63,8 +66,15 @@ def run(options: argparse.Namespace) -> None:
         print(training.to_table(result))
     else:
         plan = everything.QUICK if options.quick else everything.LONG if options.long else everything.Plan()
-        result = everything.run(plan, options.photos, say=lambda line: print(f"measuring: {line}", file=sys.stderr))
+        result = everything.run(
+            plan,
+            options.photos,
+            before=options.before,
+            say=lambda line: print(f"measuring: {line}", file=sys.stderr),
+        )
         print(table.to_table(result))
+        if options.before:
+            print("\n" + table.versions_to_table(result["versions"]))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.plot:
