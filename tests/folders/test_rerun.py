@@ -281,7 +281,9 @@ def test_a_clusters_records_tell_photos_apart_too(folder: Path, small_checkpoint
         {"path": arrow.array(paths, arrow.binary()), "problem": arrow.nulls(len(paths), arrow.string())}
     )
     prepared = cluster._prepare(block, size=64, directory=str(Path.cwd()), limits=ImageLimits())
-    model = cluster._Model(str(small_checkpoint), cluster.Pool(device="cpu"), "en", checkpoint.read(small_checkpoint).decoding)
+    model = cluster._Model(
+        str(small_checkpoint), cluster.Pool(device="cpu"), "en", checkpoint.read(small_checkpoint).decoding
+    )
     found = [json.loads(line) for line in model(prepared)["record"].to_pylist()]
     assert [record["fingerprint"] for record in found] == [record["fingerprint"] for record in records("c.jsonl")]
     assert [record["error"] for record in found] == [record["error"] for record in records("c.jsonl")]
