@@ -20,7 +20,7 @@ LIBRARY = {
         "datasets",
         "translation",
         "predict",
-        "inference",
+        "models",
         "checkpoint",
         "decoding",
         "images",

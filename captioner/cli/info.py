@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioner.cli.output import write_line
@@ -73,10 +74,16 @@ def describe(model: str | None) -> dict[str, Any]:
 
 
 def _precision(read: "Checkpoint") -> str:
-    """The arithmetic that `auto` chooses on this computer."""
-    from captioner.inference import find_device, find_precision
+    """The arithmetic that `auto` chooses on the CPU of this computer."""
+    if not read.ranges:
+        return "float32"
+    try:  # not by PyTorch, which takes a second to import
+        vnni = "avx512_vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:  # not Linux
+        from captioner.models.quantized import is_supported
 
-    return find_precision("auto", find_device("auto"), prepared=bool(read.ranges))
+        vnni = is_supported()
+    return "int8" if vnni else "float32"
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -16,6 +16,7 @@ from torch import nn
 
 from captioner import checkpoint
 from captioner.checkpoint.weights import load_model
+from captioner.cli import main as captioner_command
 from captioner.errors import ModelError, UsageError
 from captioner.inference import find_precision
 from captioner.models.quantized import Affine, QuantizedLinear, QuantizedLSTMCell, is_supported
@@ -98,6 +99,11 @@ def test_precision_is_chosen_by_name_and_refused_in_a_sentence() -> None:
         find_precision("int8", CPU, prepared=False)
     with pytest.raises(UsageError, match="VNNI"):
         find_precision("int8", torch.device("meta"), prepared=True)
+
+
+def test_info_names_the_precision_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert captioner_command(["info", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["precision"] == Captioner.load("photo-en", device="cpu").precision
 
 
 def test_ranges_that_are_no_ranges_are_a_damaged_checkpoint(tmp_path: Path) -> None:
