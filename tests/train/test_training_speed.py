@@ -74,6 +74,6 @@ def test_mistakes_are_told_before_anything_is_measured(
     assert main(["benchmark", "--threads", "2"]) == 2
     assert "--threads does nothing without --training" in capsys.readouterr().err
     assert main(["benchmark", "--training", "--photos", str(tmp_path)]) == 2
-    assert "--training measures neither photos nor growth" in capsys.readouterr().err
+    assert "--training measures only a training step" in capsys.readouterr().err
     assert main(["benchmark", "--training", "--json", str(tmp_path / "none" / "speed.json")]) == 4
     assert "speed.json: cannot be written (no such directory)" in capsys.readouterr().err
