@@ -60,6 +60,17 @@ def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Pat
     assert max(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(",")) < 60
 
 
+@pytest.mark.parametrize("visit", [{"viewport": PHONE}], indirect=True, ids=["phone"])
+def test_a_file_to_evaluate_is_selected_and_shown_on_a_phone(visit: "playwright_api.Page") -> None:
+    visit.goto(f"{visit.url}evaluate")
+    picker = visit.locator(".st-key-annotations")
+    label = "label => getComputedStyle(label, '::after').content"
+    assert picker.locator("button p").evaluate(label) == '"Select file"'
+    file = {"name": "references.json", "mimeType": "application/json", "buffer": b"{}"}
+    picker.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
+    picker.get_by_text("references.json").wait_for()
+
+
 def test_the_report_fits_a_phone(browser: "playwright_api.Browser") -> None:
     page = browser.new_page(viewport=PHONE)
     page.set_content(files_of(outcome())["report.html"])
