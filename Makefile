@@ -17,7 +17,8 @@ help:
 	@echo "make load     50 visitors at once, of the page and of captioner serve: waiting times and memory (Linux)"
 	@echo "make study    try what the lecture notes claim, in three minutes"
 	@echo "make bench    captioning beside other models and the machine's limits (Linux, about 10 minutes);"
-	@echo "              PHOTOS=DIR takes your JPEG files, JSON=FILE writes what was measured"
+	@echo "              PHOTOS=DIR takes your JPEG files, JSON=FILE writes what was measured,"
+	@echo "              BEFORE=CHECKOUT also measures another version"
 	@echo "make format   format the code"
 	@echo "make clean    delete .venv and everything computed"
 
@@ -60,7 +61,7 @@ study: .venv/dev
 	$(BIN)/python -m train study all --quick
 
 bench: .venv/dev
-	$(BIN)/python -m train benchmark $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(JSON),--json "$(JSON)")
+	$(BIN)/python -m train benchmark $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(BEFORE),--before "$(BEFORE)") $(if $(JSON),--json "$(JSON)")
 
 clean:
 	rm -rf .venv cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
