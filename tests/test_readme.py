@@ -56,11 +56,16 @@ def test_every_command_parses(program: str, least: int) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if "python" in dict(blocks)])
-def test_the_python_examples_run(page: str, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_examples_print_sentences(
+    page: str, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(photos["chelsea"].parent)
     for kind, text in BLOCKS[page]:
         if kind == "python":
             exec(compile(text, page, "exec"), {})
+            printed = capsys.readouterr().out.splitlines()
+            assert len(printed) >= text.count("print(") > 0
+            assert all(re.search(r"\w+( \w+)+\.", line) for line in printed)
 
 
 def test_the_readme_has_examples() -> None:
