@@ -147,7 +147,7 @@ def rows(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
 
 def record(row: sqlite3.Row) -> dict[str, Any]:
     """A row of the table, without NULLs; `captions` is decoded if it is valid JSON."""
-    found = {name: row[name] for name in row.keys() if row[name] is not None}  # noqa: SIM118 - iterating a Row gives its values
+    found = {name: value for name, value in zip(row.keys(), row, strict=True) if value is not None}
     with contextlib.suppress(KeyError, TypeError, ValueError, RecursionError):
         found["captions"] = json.loads(found["captions"])
     return found

@@ -24,9 +24,8 @@ class Sidecars:
     """Where sidecars are, and which of them captioner wrote.
 
     Attributes:
-        name: template of the file name: `{stem}` is the photo's name without suffix, `{name}` the whole name, which
-            also replaces `{stem}` where several photos of a folder share a stem.
-        directory: root of the sidecars' tree; None puts each beside its photo.
+        name: see `Beside`.
+        directory: see `Beside`.
         add: where to add captions to existing texts of other authors; None keeps such texts unchanged.
         receipts: identify the files that captioner wrote.
         problems: one message per text to which no caption could be added.

@@ -16,7 +16,12 @@ _LENGTHS = 9, 13, 18, 30  # possible numbers of bits for a side
 _RATIOS = (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)  # of width to height
 
 
-def read(data: bytes, limits: ImageLimits, draft: int | None, held: int) -> tuple[bytes | Image.Image, tuple[int, int]]:  # noqa: ARG001
+def read(
+    data: bytes,
+    limits: ImageLimits,
+    draft: int | None,  # noqa: ARG001
+    held: int,
+) -> tuple[bytes | Image.Image, tuple[int, int]]:
     """Read a JPEG XL file; see `captioner.images.raw.read`.
 
     Returns:

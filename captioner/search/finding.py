@@ -124,4 +124,5 @@ def locate(path: str, captions: Path, folder: Path | None = None) -> Path | None
     """
     top = captions if captions.is_dir() else captions.parent
     folders = [folder] if folder else [*(top / name for name in _FOLDERS_OF_PHOTOS), Path()]
-    return next((place / path for place in folders if os.path.isfile(place / path)), None)  # noqa: PTH113 - accepts any name
+    # Path.is_file raises an error for names that no file can have.
+    return next((place / path for place in folders if os.path.isfile(place / path)), None)  # noqa: PTH113
