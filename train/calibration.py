@@ -1,6 +1,5 @@
 """Calibrate a model's confidence on validation photos; see `captioner.confidence`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.checkpoint import CONFIG
 from captioner.confidence import (
     SIGNALS_OF_PICTURE,
     SIGNALS_OF_SEARCH,
@@ -23,7 +21,6 @@ from captioner.confidence import (
 from captioner.config import to_mapping
 from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.reliability import close_to_people, expected_calibration_error, roc_area
-from captioner.files import replacing
 from captioner.images import to_pixels
 from captioner.predict import Captioner, PreparedPhoto
 from captioner.text import ptb_tokenize
@@ -69,10 +66,7 @@ def calibrate(name: str, data: DataSettings) -> Calibration:
     model = Captioner.load(name)
     sets = [_measure(model, photos) for photos in _photos(model, data)]
     calibration = fit(sets, _pictures_of_nothing(model.checkpoint.config.image.size))
-    path = checkpoint.find(name) / CONFIG
-    config = json.loads(path.read_text(encoding="utf-8")) | {"confidence": to_mapping(calibration)}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    checkpoint.update(checkpoint.find(name), "confidence", to_mapping(calibration))
     return calibration
 
 

@@ -1,6 +1,5 @@
 """Measure the input ranges that int8 inference needs (see `captioner.models.quantized`)."""
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,10 +12,8 @@ from torchvision.ops import SqueezeExcitation
 from tqdm import tqdm
 
 from captioner import checkpoint, datasets
-from captioner.checkpoint import CONFIG
 from captioner.checkpoint.weights import load_model
 from captioner.errors import UsageError
-from captioner.files import replacing
 from captioner.predict import Captioner, PreparedPhoto
 from train.photos.places import find_place
 from train.photos.splits import divide
@@ -51,10 +48,7 @@ def quantize(name: str, data: Sequence[Path], *, photos: int) -> dict[str, tuple
     model.encoder.settle()
     captioner = Captioner(model, read, device=next(model.parameters()).device)
     found = _measure(model, captioner, [captioner.prepare(path) for one in data for path in _draw(one, photos)])
-    path = read.path / CONFIG
-    config = json.loads(path.read_text(encoding="utf-8")) | {"ranges": found}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    checkpoint.update(read.path, "ranges", found)
     return found
 
 

@@ -1,6 +1,5 @@
 """Write scores into a checkpoint's `config.json` and model card, so that no figure is typed by hand."""
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.checkpoint import CARD, CONFIG
+from captioner.checkpoint import CARD
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.evaluation.evaluate import EvaluationOptions, evaluate
@@ -77,9 +76,8 @@ def record(
 
 def record_scores(directory: Path, name: str, scores: Mapping[str, float]) -> None:
     """Write scores in [0, 1] into a checkpoint's `config.json`, replacing those with the same name."""
-    config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    config["scores"][name] = {measure: round(value, 6) for measure, value in scores.items()}
-    _write(directory / CONFIG, json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    rounded = {measure: round(value, 6) for measure, value in scores.items()}
+    checkpoint.update(directory, "scores", {**checkpoint.read_any(directory).scores, name: rounded})
 
 
 def rows(name: str, outcome: Outcome) -> list[str]:

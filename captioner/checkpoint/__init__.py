@@ -31,7 +31,7 @@ from captioner.checkpoint.reading import (
     translates,
     weight_shapes,
 )
-from captioner.checkpoint.writing import save
+from captioner.checkpoint.writing import save, update
 
 __all__ = [
     "CARD",
@@ -59,5 +59,6 @@ __all__ = [
     "read_translator",
     "save",
     "translates",
+    "update",
     "weight_shapes",
 ]

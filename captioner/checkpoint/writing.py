@@ -76,5 +76,16 @@ def save(
         raise OutputError(f"{path}: the checkpoint cannot be written ({problem.strerror or problem}).") from None
 
 
+def update(path: Path, section: str, value: Any) -> None:
+    """Replace one section of a checkpoint's `config.json`, atomically.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    config = json.loads((path / CONFIG).read_text(encoding="utf-8")) | {section: value}
+    with replacing(path / CONFIG) as temporary:
+        temporary.write_bytes(_to_json(config))
+
+
 def _to_json(data: Any) -> bytes:
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

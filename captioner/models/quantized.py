@@ -244,7 +244,7 @@ class QuantizedImageEncoder(nn.Module):
         """The network's blocks from first to last."""
         return self.stages
 
-    def settle(self, ranges: Ranges | None = None) -> None:
+    def settle(self) -> None:
         """Do nothing: the weights are already packed for inference."""
 
     def forward(self, images: Tensor) -> Vectors:
@@ -285,10 +285,9 @@ def _block(
 
 def _take(weights: dict[str, Tensor], place: str, *, stride: int = 1, swish: bool = True, groups: int = 1) -> Layer:
     """Remove a convolution and its batch normalization from the weights, and fold them into one layer."""
-    weight, (scale, shift, mean, variance) = (
-        weights.pop(f"{place}.0.weight"),
-        [weights.pop(f"{place}.1.{name}") for name in ("weight", "bias", "running_mean", "running_var")],
-    )
+    weight = weights.pop(f"{place}.0.weight")
+    norm = "weight", "bias", "running_mean", "running_var"
+    scale, shift, mean, variance = (weights.pop(f"{place}.1.{name}") for name in norm)
     factor = scale / (variance + EPSILON).sqrt()
     return Layer(weight * factor.view(-1, 1, 1, 1), shift - mean * factor, stride, swish, groups)
 
@@ -328,9 +327,9 @@ class QuantizedLSTMCell(nn.Module):
         sums = _product(inputs, self.inputs, self.from_inputs)
         sums += _product(hidden, self.state, self.from_state)
         size = hidden.shape[1]
-        keep, forget, show = sums[:, : 3 * size].sigmoid().chunk(3, 1)
-        cell = forget * cell + keep * sums[:, 3 * size :].tanh()
-        return show * cell.tanh(), cell
+        input_gate, forget_gate, output_gate = sums[:, : 3 * size].sigmoid().chunk(3, 1)
+        cell = forget_gate * cell + input_gate * sums[:, 3 * size :].tanh()
+        return output_gate * cell.tanh(), cell
 
 
 def _packed(weight: Tensor, bias: Tensor | None) -> Any:
