@@ -203,6 +203,12 @@ class Captioner:
         return cls(model, read, device=place, precision=chosen, language=language)
 
     @property
+    def precision_setting(self) -> str:
+        """The value of `precision` that loads this model: `auto`, unless float32 was asked for where int8 is faster."""
+        auto = self.precision == find_precision("auto", self._device, prepared=bool(self.checkpoint.ranges))
+        return "auto" if auto else self.precision
+
+    @property
     def decoding(self) -> DecodingOptions:
         """The checkpoint's default decoding options."""
         return self.checkpoint.decoding
@@ -294,8 +300,7 @@ class Captioner:
     def _search(
         self, photos: Sequence[PreparedPhoto], options: DecodingOptions
     ) -> tuple[Vectors, list[list[Hypothesis]]]:
-        vectors = self._encode(photos)
-        constraints = word_constraints(options, self.checkpoint.vocabulary)
+        vectors, constraints = self._encode(photos), word_constraints(options, self.checkpoint.vocabulary)
         found = generate(self._model.decoder, vectors, options, constraints=constraints)
         if not all(found):
             raise ModelError(f"{self.checkpoint.path}: the model produced NaN; the checkpoint is probably corrupt.")

@@ -206,7 +206,7 @@ class _Work:
         return {
             "model": self.read.path.name,
             "weights": checkpoint.digest(self.read),
-            "precision": self.model.precision if self.model else self.options.precision,
+            "precision": self.model.precision_setting if self.model else self.options.precision,
             "language": self.language,
             "translator": checkpoint.digest(checkpoint.read_translator()) if translated else None,
             "prefix": self.options.prefix,

@@ -78,6 +78,18 @@ def test_a_loaded_model_captions_and_keeps_its_language(
         caption_folder(model, photos["coffee"], FolderOptions(language="de"))
 
 
+def test_a_loaded_model_resumes_what_its_name_began_and_no_other_precision(
+    small_checkpoint: Path, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "c.jsonl"
+    assert caption_folder(small_checkpoint, photos["coffee"], output=output).counts.captioned == 1
+    model = captioner.load(small_checkpoint, device="cpu")
+    result = caption_folder(model, [photos["coffee"], photos["rocket"]], output=output)
+    assert (result.counts.captioned, result.counts.skipped) == (1, 1)
+    with pytest.raises(UsageError, match="precision 'auto', not 'float32'"):
+        caption_folder(small_checkpoint, photos["coffee"], FolderOptions(precision="float32"), output=output)
+
+
 def test_where_there_is_no_photo_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     with pytest.raises(UsageError, match=r"no photos found; 1 folder not searched"):
