@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.app.browsing import MARKS, caption, download, finish, playwright_api, press, rows, upload
+from tests.app.browsing import MARKS, caption, download, finish, playwright_api, press, rows, settle, upload
 
 pytestmark = MARKS
 
@@ -141,9 +141,12 @@ def test_whatever_is_clicked_meanwhile_each_photo_is_in_the_table_once(
     visit.keyboard.press("Escape")
     visit.get_by_role("link", name="Caption").click()
     visit.get_by_role("heading", name=f"{number} photos").wait_for()
-    pause = visit.get_by_role("button", name="Continue", exact=True)
-    if pause.is_visible():
-        pause.click()
+    settle(visit)
+    paused = visit.get_by_role("button", name="Continue", exact=True)
+    # Not is_visible alone: the page may not have answered the last click on Pause yet.
+    visit.get_by_text("All photos have captions.").or_(paused).first.wait_for()
+    if paused.is_visible():
+        paused.click()
     finish(visit)
     assert [row["file"] for row in rows(visit)] == [f"{number}.jpg" for number in range(number)]
     assert len({row["language"] for row in rows(visit)}) == 1
