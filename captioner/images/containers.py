@@ -6,8 +6,10 @@ turns warnings into errors. So decoders never see them. Like browsers, captioner
 not from XMP (HEIF and AVIF decoders also apply their own boxes).
 """
 
+import operator
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +28,7 @@ class Bare:
         begun: whether at least the beginning of a JPEG's last scan is present.
         key: the transparent color of a PNG with 16 bits per channel.
         size: width and height if the decoder allocates memory when it is created, or if it trusts another size.
+        animated: whether the file may have more frames than `data`.
     """
 
     data: bytes
@@ -35,14 +38,22 @@ class Bare:
     begun: bool = True
     key: tuple[int, int, int] | None = None
     size: tuple[int, int] | None = None
+    animated: bool = False
 
 
-def bare(kind: str, data: bytes) -> Bare:
-    """Strip a file of the format `kind`. From the first structural error on, the data is kept as it is."""
-    strip = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "AVIF": _boxed, "HEIF": _boxed}.get(
-        kind
-    )
-    return strip(data) if strip else Bare(data=data)
+def bare(kind: str, data: bytes, *, frames: int = 1) -> Bare:
+    """Strip a file of the format `kind`. From the first structural error on, the data is kept as it is.
+
+    Args:
+        kind: name of the format.
+        data: the file.
+        frames: maximum number of frames to keep of a PNG, WebP or GIF animation.
+    """
+    animated = {"PNG": _png, "WEBP": _webp, "GIF": _gif}
+    if kind in animated:
+        return animated[kind](data, frames)
+    still = {"JPEG": _jpeg, "BMP": _bmp, "AVIF": _boxed, "HEIF": _boxed}
+    return still[kind](data) if kind in still else Bare(data=data)
 
 
 def orientation(exif: bytes) -> int:
@@ -143,9 +154,12 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4) + name + body + zlib.crc32(name + body).to_bytes(4)
 
 
-def _png(data: bytes) -> Bare:
+_APNG_CHUNKS = frozenset((b"acTL", b"fcTL", b"fdAT"))
+
+
+def _png(data: bytes, frames: int) -> Bare:
     kept: list[bytes] = []
-    exif, header, key = b"", b"", None
+    exif, header, key, animated, count = b"", b"", None, False, 0
     start, at = 0, 8  # start of the next part to keep, and of a chunk
     while at + 8 <= len(data):
         name, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
@@ -153,11 +167,15 @@ def _png(data: bytes) -> Bare:
             raise RefusedError("it is a PNG optimized by Xcode for iPhones, which is not supported; use the original")
         if not name.isalpha() or name == b"IEND" or end > len(data):
             break
+        count += name == b"fcTL"
+        if count > frames > 1:
+            break
         if name == b"IHDR":
             header = data[at + 8 : end - 4]
-        elif name not in {b"PLTE", b"IDAT"}:
+        elif name not in {b"PLTE", b"IDAT"} and not (frames > 1 and name in _APNG_CHUNKS):
             kept.append(data[start:at])
             start = end
+            animated = animated or name == b"acTL"
             body = data[at + 8 : end - 4] if name in {b"tRNS", b"eXIf"} else b""
             if body and zlib.crc32(name + body).to_bytes(4) == data[end - 4 : end]:
                 exif = body if name == b"eXIf" else exif
@@ -169,7 +187,7 @@ def _png(data: bytes) -> Bare:
     if data[at + 4 : at + 8] == b"IDAT":  # cut off
         kept.append(_chunk(b"IDAT", data[at + 8 :]))
     kept.append(_chunk(b"IEND", b""))
-    return Bare(data=b"".join(kept), exif=exif, key=key, complete=complete)
+    return Bare(data=b"".join(kept), exif=exif, key=key, complete=complete, animated=animated)
 
 
 def png_share(data: bytes) -> float:
@@ -208,24 +226,30 @@ def _transparency(header: bytes, body: bytes) -> tuple[bytes, tuple[int, int, in
 _WEBP_CHUNKS = frozenset((b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"))
 
 
-def _webp(data: bytes) -> Bare:
-    kept: dict[bytes, bytes] = {}  # the first chunk of each name; in an animation, its first frame
-    exif = b""
+def _webp(data: bytes, frames: int) -> Bare:
+    kept: list[bytes] = []  # the first chunk of each name, and the first frames
+    exif, counts = b"", Counter[bytes]()
     sizes: list[tuple[int, int]] = []
     at = 12
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         end = at + 8 + size + size % 2
-        if name in _WEBP_CHUNKS and name not in kept:
+        counts[name] += 1
+        if name in _WEBP_CHUNKS and counts[name] <= (frames if name == b"ANMF" else 1):
             sizes += _webp_size(name, data[at + 8 : at + 18])
-            kept[name] = data[at:end]
+            kept.append(data[at:end])
             if name == b"VP8X" and size >= 10:  # keep only the flags for alpha and animation
-                kept[name] = data[at : at + 8] + bytes([data[at + 8] & 0x12]) + data[at + 9 : end]
+                kept[-1] = data[at : at + 8] + bytes([data[at + 8] & 0x12]) + data[at + 9 : end]
         elif name == b"EXIF":
             exif = data[at + 8 : at + 8 + size]
         at = end
-    body = b"WEBP" + b"".join(kept.values())
-    return Bare(data=b"RIFF" + len(body).to_bytes(4, "little") + body, exif=exif, size=next(iter(sizes), None))
+    body = b"WEBP" + b"".join(kept)
+    return Bare(
+        data=b"RIFF" + len(body).to_bytes(4, "little") + body,
+        exif=exif,
+        size=next(iter(sizes), None),
+        animated=counts[b"ANMF"] > frames,
+    )
 
 
 def _webp_size(name: bytes, body: bytes) -> list[tuple[int, int]]:
@@ -240,26 +264,54 @@ def _webp_size(name: bytes, body: bytes) -> list[tuple[int, int]]:
     return []
 
 
-def _gif(data: bytes) -> Bare:
-    """The first frame, with the canvas enlarged to it, as Pillow does, though it checks a limit of its own."""
+def _gif(data: bytes, frames: int) -> Bare:
+    """Enlarge the canvas to the first frame, as Pillow does, though it checks a limit of its own.
+
+    With `frames` above 1, later frames that exceed the canvas end the file, because Pillow would enlarge it again.
+    """
     at = 13 + (3 << (data[10] & 7) + 1 if data[10:11] and data[10] & 0x80 else 0)
     kept = [data[13:at]]
     while data[at : at + 1] == b"!":
-        end = at + 2
-        while end < len(data) and data[end]:
-            end += data[end] + 1
+        end = _blocks_end(data, at + 2)
         if data[at + 1 : at + 3] == b"\xf9\x04":  # transparency, and disposal before the next frame
             kept = [kept[0], data[at : at + 3] + bytes([data[at + 3] & 1]) + data[at + 4 : end + 1]]
         at = end + 1
     if data[at : at + 1] != b"," or len(data) < at + 10:
         return Bare(data=data)
-    left, top, width, height = (int.from_bytes(data[at + n : at + n + 2], "little") for n in (1, 3, 5, 7))
     canvas = [int.from_bytes(data[n : n + 2], "little") for n in (6, 8)]
-    sides = max(canvas[0], left + width), max(canvas[1], top + height)
+    sides = [max(pair) for pair in zip(canvas, _gif_sides(data, at), strict=True)]
     if max(sides) > 65_535:
         raise RefusedError("its first frame exceeds the GIF's size limits; download or copy it again")
     head = data[:6] + b"".join(side.to_bytes(2, "little") for side in sides) + data[10:13]
-    return Bare(data=b"".join([head, *kept, data[at:]]))
+    stop = _gif_stop(data, at, sides, frames)
+    rest = data[at:stop] if frames > 1 else data[at:]
+    return Bare(data=b"".join([head, *kept, rest]), animated=stop + 1 < len(data))
+
+
+def _gif_stop(data: bytes, at: int, canvas: list[int], frames: int) -> int:
+    """The end of the last of the first `frames` frames that lie within the canvas; the first frame starts at `at`."""
+    stop = at
+    for _ in range(frames):
+        while data[at : at + 1] == b"!":
+            at = _blocks_end(data, at + 2) + 1
+        if data[at : at + 1] != b"," or any(map(operator.gt, _gif_sides(data, at), canvas)):
+            break
+        flags = int.from_bytes(data[at + 9 : at + 10])
+        at = stop = _blocks_end(data, at + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)) + 1
+    return stop
+
+
+def _gif_sides(data: bytes, at: int) -> tuple[int, int]:
+    """The canvas that the frame with its descriptor at `at` needs."""
+    left, top, width, height = (int.from_bytes(data[at + n : at + n + 2], "little") for n in (1, 3, 5, 7))
+    return left + width, top + height
+
+
+def _blocks_end(data: bytes, at: int) -> int:
+    """The position of the empty block that ends a sequence of GIF's blocks."""
+    while at < len(data) and data[at]:
+        at += data[at] + 1
+    return at
 
 
 def _bmp(data: bytes) -> Bare:
@@ -293,7 +345,8 @@ def _boxed(data: bytes) -> Bare:
                     if unread and not types & {b"hvc1", b"av01"}:
                         what = f"HEIF file with an unsupported encoding ({unread[0]})"
                         raise RefusedError(f"it is a {what}; save it again as JPEG or PNG")
-                    return Bare(data=data[:first] + data[first:last].replace(b"Exif", b"none") + data[last:])
+                    data = data[:first] + data[first:last].replace(b"Exif", b"none") + data[last:]
+                    return Bare(data=data, animated=data[8:12] == b"avis")
     return Bare(data=data)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import random
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops
@@ -43,7 +45,8 @@ _BIG = 16_000_000
 # Measured bytes per pixel while decoding, with and without alpha; other formats take what their mode takes. HEIC takes
 # 7 as written by phones.
 _DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5), "JPEG 2000": (28, 21)}
-_MOST_PAGES = 10  # of a TIFF that begins with empty pages
+_MOST_PAGES = 10  # that are looked at after an empty one
+_ANIMATED = 30  # bytes per pixel while decoding an animation: a decoder's canvases and three pictures
 _WORKING = 32_000_000  # bytes needed to convert strips
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
@@ -85,12 +88,21 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True)
 class _Encoded:
-    """A file of a known format without metadata; `directory` is set for TIFF."""
+    """A file of a known format without metadata.
+
+    Attributes:
+        kind: the format.
+        file: the file; of an animation, the part that its first frame needs.
+        container: what is known about the file.
+        directory: the current page of a TIFF.
+        original: the unmodified file if it may be animated; otherwise empty.
+    """
 
     kind: str
     file: io.BytesIO
     container: Bare
     directory: Directory | None = None
+    original: bytes = b""
 
     def open(self) -> ImageFile:
         """Read the header without decoding pixels."""
@@ -113,8 +125,8 @@ def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
 def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: int = 0) -> Photo:
     """Decode a file; the caller already holds `held` bytes of `DECODING`.
 
-    Of a TIFF with several pages, this is the first page that is not of a single color, because scans may begin with
-    empty pages.
+    Of several pages or frames, this is the first that is not of a single color, because scans may begin with empty
+    pages, and animations may fade in.
 
     Raises:
         RefusedError: the file is rejected for a known reason.
@@ -125,23 +137,43 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
     except OtherReaderError as other:
         return _read_by(other, file.getvalue(), limits, draft, held)
     del file  # the stripped data is a copy
-    first = photo = _decode(encoded, limits, draft, held)
-    for _ in range(_MOST_PAGES):
-        directory = encoded.directory
-        if not directory or (photo is first and not directory.following) or not _is_blank(photo.image):
-            return photo
-        if not directory.following:
-            break
-        try:
-            encoded = replace(encoded, directory=turn_to(encoded.file, directory.following))
-            photo = _decode(encoded, limits, draft, held)
-        except Exception:  # a damaged page does not affect the pages before it
-            break
+    first = _decode(encoded, limits, draft, held)
+    several = encoded.original or (encoded.directory and encoded.directory.following)
+    if not several or not _is_blank(first.image):
+        return first
+    later = _frames(encoded, limits, held) if encoded.original else _pages(encoded, limits, draft, held)
+    with suppress(Exception):  # a damaged page or frame does not affect those before it
+        return next((photo for photo in islice(later, _MOST_PAGES) if not _is_blank(photo.image)), first)
     return first
 
 
 def _is_blank(image: Image.Image) -> bool:
     return image.getcolors(1) is not None
+
+
+def _pages(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int) -> Iterator[Photo]:
+    """Decode the pages of a TIFF after the first."""
+    while encoded.directory and encoded.directory.following:
+        encoded = replace(encoded, directory=turn_to(encoded.file, encoded.directory.following))
+        yield _decode(encoded, limits, draft, held)
+
+
+def _frames(encoded: _Encoded, limits: ImageLimits, held: int) -> Iterator[Photo]:
+    """Decode the frames of an animation after the first, if they are small: each is drawn on those before it."""
+    container = encoded.container
+    if encoded.kind != "AVIF":
+        container = bare(encoded.kind, encoded.original, frames=_MOST_PAGES + 1)
+    image = replace(encoded, file=io.BytesIO(container.data)).open()
+    pixels = image.width * image.height
+    cost = _ANIMATED * pixels
+    limits.check_memory(cost)
+    if pixels > _BIG:
+        return
+    with DECODING.hold(cost, held=held):
+        for frame in range(1, _MOST_PAGES + 1):
+            image.seek(frame)
+            image.load()
+            yield _upright(to_rgb(image.copy()), _orientation(encoded, image), image.size)
 
 
 def _decode(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int) -> Photo:
@@ -203,8 +235,10 @@ def _encoded(file: io.BytesIO) -> _Encoded:
         directory = clean(file)
         silence_libtiff()
         return _Encoded(kind=kind, file=file, container=Bare(data=b""), directory=directory)
-    container = (jpeg2000.bare if kind == "JPEG 2000" else partial(bare, kind))(file.getvalue())
-    return _Encoded(kind=kind, file=io.BytesIO(container.data), container=container)
+    data = file.getvalue()
+    container = jpeg2000.bare(data) if kind == "JPEG 2000" else bare(kind, data)
+    original = data if container.animated else b""
+    return _Encoded(kind=kind, file=io.BytesIO(container.data), container=container, original=original)
 
 
 def _check_effort(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
@@ -248,7 +282,7 @@ def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: 
     cost += int(encoded.container.coefficients * size[0] * size[1])
     if encoded.directory:
         cost += encoded.directory.strip
-    return cost + len(encoded.file.getvalue()) + min(_WORKING, 16 * pixels)
+    return cost + len(encoded.file.getvalue()) + len(encoded.original) + min(_WORKING, 16 * pixels)
 
 
 def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: int | None, reduce: int) -> Image.Image:

@@ -131,6 +131,42 @@ def test_hostile_jpeg_2000(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err == ""
 
 
+def looks_like(picture: Image.Image, other: Image.Image) -> bool:
+    """Whether two pictures are the same, except for what palettes and lossy formats change."""
+    difference = np.asarray(picture, dtype=int) - np.asarray(other.resize(picture.size), dtype=int)
+    return bool(np.abs(difference).mean() < 12)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_an_empty_first_frame_of_an_animation_is_skipped(kind: str) -> None:
+    half = LEFT_RED.resize(RGB.size)
+    black, *grays = (Image.new("RGB", RGB.size, (15 * gray,) * 3) for gray in range(12))  # equal ones would be merged
+
+    def frames(*images: Image.Image) -> bytes:
+        copies = [image.copy() for image in images]
+        return encode(copies[0], kind, save_all=True, append_images=copies[1:], duration=50)
+
+    assert looks_like(open_image(frames(black, RGB, half)).image, RGB)
+    assert looks_like(open_image(frames(black, grays[9], half, RGB)).image, half)
+    assert looks_like(open_image(frames(half, RGB)).image, half)
+    assert looks_like(open_image(frames(black, grays[9])).image, black)
+    assert looks_like(open_image(frames(black, *grays[:9], half)).image, half)
+    assert looks_like(open_image(frames(black, *grays, half)).image, black)  # no endless search
+    if kind != "AVIF":  # whose table of frames is in its last bytes
+        damaged = bytearray(frames(black, RGB))
+        damaged[-200:-100] = bytes(100)
+        assert open_image(bytes(damaged)).image.size == RGB.size
+
+
+def test_later_frames_of_a_gif_stay_within_its_canvas(recwarn: pytest.WarningsRecorder) -> None:
+    black = Image.new("RGB", RGB.size)
+    blob = bytearray(encode(black, "GIF", save_all=True, append_images=[RGB.copy()]))
+    second = blob.rindex(b"\x2c\0\0\0\0" + RGB.width.to_bytes(2, "little"))
+    blob[second + 5 : second + 9] = b"\xff" * 4
+    assert looks_like(open_image(bytes(blob)).image, black)
+    assert not recwarn
+
+
 @pytest.mark.parametrize("big", [False, True])
 def test_an_empty_first_page_of_a_tiff_is_skipped(big: bool) -> None:
     white = Image.new("RGB", (40, 30), "white")
