@@ -1,7 +1,8 @@
 """The sources of photos: uploads (selected, dropped, or pasted), folders, the camera, and samples.
 
 A file widget returns a copy of an upload, and Streamlit keeps two more: one in its upload manager and one in the
-widget's state. To save memory, waiting files are kept only in the upload manager.
+widget's state. To save memory, waiting files share the bytes of the upload manager. They need not ask it for them
+later, because the browser may have deleted the upload there: uploads.js does so before it sends a file again.
 """
 
 from functools import partial
@@ -12,7 +13,6 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from captioner import ImageError
 from captioner.visit.photos import HARD_SAMPLE, SUFFIXES, samples, small_copy
 from captioner.visit.work import Incoming
 
@@ -97,16 +97,14 @@ def _uploaded(files: "list[UploadedFile]", *, key: str) -> list[Incoming]:
         return []
     del st.session_state[key]
     manager, session = context.uploaded_file_mgr, context.session_id
-
-    def read(file: str) -> bytes:
-        for record in manager.get_files(session, [file]):
-            return record.data
-        raise ImageError("The uploaded file was lost. Add the photo again.")
+    kept = {record.file_id: record.data for record in manager.get_files(session, [file.file_id for file in files])}
 
     def forget(file: str) -> None:
         if isinstance(manager, MemoryUploadedFileManager):
             manager.remove_file(session, file)
 
-    return [
-        Incoming(file.name, file.size, partial(read, file.file_id), partial(forget, file.file_id)) for file in files
-    ]
+    found = []
+    for file in files:
+        data = kept[file.file_id] if file.file_id in kept else file.getvalue()
+        found.append(Incoming(file.name, file.size, partial(bytes, data), partial(forget, file.file_id)))
+    return found

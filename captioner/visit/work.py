@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file waiting for its caption. Its bytes are read when its turn comes and released afterwards."""
+    """A file waiting for its caption; `forget` releases the memory that others hold for it."""
 
     name: str
     size: int

@@ -93,6 +93,22 @@ def test_what_waits_is_in_memory_once_and_is_let_go_after_its_caption(
     assert uploads() == ([], [])
 
 
+def test_a_photo_is_captioned_even_if_the_browser_deletes_its_upload_meanwhile(
+    page: AppTest, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deleted(*arguments: object) -> object:
+        for manager in gc.get_objects():
+            if type(manager) is MemoryUploadedFileManager:
+                manager.file_storage.clear()
+        return describe(*arguments)  # type: ignore[arg-type]
+
+    describe = work.describe
+    monkeypatch.setattr(work, "describe", deleted)
+    bring(page, photos["chelsea"], photos["rocket"])
+    assert [tile["name"] for tile in tiles(page)] == ["chelsea.png", "rocket.jpg"]
+    assert album(page)["refused"] == []
+
+
 def test_what_is_no_photo_is_named_and_the_others_go_on(
     page: AppTest, photos: dict[str, Path], model: captioner.Captioner
 ) -> None:
