@@ -210,6 +210,17 @@ def test_what_needs_no_model_does_not_wait_for_torch(words: list[str], tmp_path:
     assert done.returncode == 0
 
 
+def test_the_exit_does_not_wait_for_garbage_collection() -> None:
+    code = """import atexit, gc, sys; from captioner.cli import run
+atexit.register(lambda: print(len(gc.get_objects())))
+sys.exit(run())"""
+    words = [sys.executable, "-c", code, "--version"]
+    done = subprocess.run(words, capture_output=True, check=True, text=True)
+    version, left = done.stdout.splitlines()
+    assert version.endswith(__version__)
+    assert int(left) < 1000
+
+
 def test_whoever_wants_to_train_is_told_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "fit", "x.toml"]) == 2
     assert main(["--help"]) == 0
