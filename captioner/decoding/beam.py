@@ -1,6 +1,7 @@
 """Beam search, batched over inputs (photos or sentences) and over beams."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,82 +44,108 @@ def beam_search(
     Returns:
         For each input, the best hypotheses, best first: at most `num_captions`, fewer if the search found fewer.
     """
-    search = _Search(batch_size, options, eos, torch.device(device))
+    search = _Search(batch_size, options, eos)
     tokens = torch.full((batch_size, 1), bos, device=device)
     never = torch.tensor(sorted(banned), dtype=torch.long, device=device)
     constraints = [*of_options(options, eos), *constraints]
     for length in range(options.max_length + 1):
         log_probs, state = step(tokens, state)
         log_probs = log_probs.index_fill(2, never, IMPOSSIBLE)  # a copy: the output of `step` stays unchanged
+        photos, before = torch.tensor(search.photos, device=device), search.tokens(device)
         for constraint in constraints:
-            constraint(log_probs, search.tokens, search.photos)
+            constraint(log_probs, before, photos)
         if length == options.max_length:
             search.close(log_probs[..., eos])
             break
-        chosen = search.advance(log_probs)
-        if chosen is None:
+        rows = search.advance(log_probs)
+        if not rows:
             break
-        rows, beams, tokens = chosen
-        state = state.select(rows, beams)
+        origins, tokens = search.extensions(device)
+        state = state.select(torch.tensor(rows, device=device), origins)
     return search.best()
 
 
-class _Search:
-    """The live beams of all unfinished inputs, and the hypotheses found for every input.
+class _Beam(NamedTuple):
+    """A sentence that is being searched.
 
-    Inputs are called photos here. A photo's row in the tensors changes as finished photos leave the batch.
+    Attributes:
+        log_prob: its log-probability; IMPOSSIBLE for a placeholder, because all photos need the same number of beams.
+        origin: the beam of the previous step that it extends.
+        tokens: its tokens.
+        steps: the log-probability of each token.
     """
 
-    def __init__(self, batch_size: int, options: DecodingOptions, eos: int, device: torch.device) -> None:
+    log_prob: float = 0.0
+    origin: int = 0
+    tokens: tuple[int, ...] = ()
+    steps: tuple[float, ...] = ()
+
+
+class _Candidate(NamedTuple):
+    """A possible next token of a photo: the log-probabilities of the whole sentence and of the token.
+
+    `index` is beam · V + token.
+    """
+
+    log_prob: float
+    index: int
+    step: float
+
+
+class _Search:
+    """The beams of all unfinished inputs, and the hypotheses found for every input.
+
+    Inputs are called photos here. A photo's row in the tensors changes as finished photos leave the batch. Beams are
+    Python objects, because operations on small tensors take longer; only scores over the vocabulary are tensors.
+    """
+
+    def __init__(self, batch_size: int, options: DecodingOptions, eos: int) -> None:
         self.options = options
         self.eos = eos
-        self.photos = torch.arange(batch_size, device=device)  # (B,), index of each row's photo
-        self.tokens = torch.empty(batch_size, 1, 0, dtype=torch.long, device=device)  # (B, K, T)
-        self.steps = torch.empty(batch_size, 1, 0, device=device)  # (B, K, T), the log-probability of each token
-        self.log_probs = torch.zeros(batch_size, 1, device=device)  # (B, K), IMPOSSIBLE where a beam has ended
-        self.found: list[list[Hypothesis]] = [[] for _ in range(batch_size)]  # per photo, hypotheses that left the beam
+        self.photos = list(range(batch_size))  # the index of each row's photo
+        self.beams = [[_Beam()] for _ in self.photos]  # K in each row
+        self.found: list[list[Hypothesis]] = [[] for _ in self.photos]  # per photo, hypotheses that left the beam
 
-    def penalty(self, length: int) -> float:
-        """The divisor of the log-probability of a sentence of `length` tokens, including `<eos>`."""
-        return float(((5 + length) / 6) ** self.options.length_penalty)
+    def tokens(self, device: "torch.device | str") -> Tensor:
+        """The tokens of all beams, (B, K, T)."""
+        tokens = [[beam.tokens for beam in beams] for beams in self.beams]
+        return torch.tensor(tokens, dtype=torch.long, device=device)
 
-    def advance(self, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+    def extensions(self, device: "torch.device | str") -> tuple[Tensor, Tensor]:
+        """The origins and the last tokens of all beams, both (B, K)."""
+        pairs = [[(beam.origin, beam.tokens[-1]) for beam in beams] for beams in self.beams]
+        origins, tokens = torch.tensor(pairs, device=device).unbind(2)
+        return origins, tokens
+
+    def advance(self, log_probs: Tensor) -> list[int]:
         """Extend the beams of every photo by its best continuations.
 
         Args:
             log_probs: (B, K, V), log-probabilities of the next token.
 
         Returns:
-            Rows (B',), beams (B', K') and tokens (B', K') to continue with; None if none are left.
+            The rows that continue; the others leave the batch.
         """
-        vocabulary = log_probs.shape[2]
-        totals = (self.log_probs[..., None] + log_probs).flatten(1)  # (B, K · V)
-        values, indices = _best(totals, min(self.options.beam_size, totals.shape[1]))
-        # Each finished hypothesis has taken one of the photo's places in the beam.
-        ended = torch.tensor([len(self.found[photo]) for photo in self.photos.tolist()], device=values.device)
-        stuck = (values[:, :1] == IMPOSSIBLE) & (ended == 0)[:, None]
-        self._collect_live(stuck)
-        places = torch.arange(values.shape[1], device=values.device)
-        values = values.masked_fill(places >= (self.options.beam_size - ended)[:, None], IMPOSSIBLE)
-        beams, tokens = indices // vocabulary, indices % vocabulary
-        steps = log_probs.flatten(1).gather(1, indices)
-        ends = (tokens == self.eos) & (values > IMPOSSIBLE)
-        self._collect(ends, beams, values, steps)
-        values = values.masked_fill(ends, IMPOSSIBLE)
-        rows = self._undecided(values)
-        beams, tokens = beams[rows], tokens[rows]
-        self.photos = self.photos[rows]
-        self.tokens = torch.cat([self.tokens[rows[:, None], beams], tokens[..., None]], 2)
-        self.steps = torch.cat([self.steps[rows[:, None], beams], steps[rows][..., None]], 2)
-        self.log_probs = values[rows]
-        return (rows, beams, tokens) if len(rows) else None
+        rows, extended = [], []
+        for row, candidates in enumerate(self._candidates(log_probs)):
+            beams = self._extend(row, candidates, log_probs.shape[2])
+            if beams and not self._is_decided(self.photos[row], beams[0].log_prob):
+                rows.append(row)
+                extended.append(beams)
+        self.photos = [self.photos[row] for row in rows]
+        most = max(map(len, extended), default=0)
+        self.beams = [[*beams, *[beams[0]._replace(log_prob=IMPOSSIBLE)] * (most - len(beams))] for beams in extended]
+        return rows
 
     def close(self, end: Tensor) -> None:
         """Collect the beams that reached `max_length`; `end` (B, K) is the log-probability of `<eos>` there."""
-        beams = torch.arange(end.shape[1], device=end.device).expand_as(end)
-        totals = self.log_probs + end
-        self._collect(totals > IMPOSSIBLE, beams, totals, end)
-        self._collect_live(totals == IMPOSSIBLE)
+        totals = (self._log_probs(end) + end).tolist()
+        for row, (values, steps) in enumerate(zip(totals, end.tolist(), strict=True)):
+            for beam, log_prob, step in zip(self.beams[row], values, steps, strict=True):
+                if log_prob > IMPOSSIBLE:
+                    self._collect(row, beam._replace(log_prob=log_prob, steps=(*beam.steps, step)), finished=True)
+                else:
+                    self._collect(row, beam)
 
     def best(self) -> list[list[Hypothesis]]:
         """The best hypotheses of every photo, best first; finished ones rank above those that were cut off."""
@@ -127,59 +154,61 @@ class _Search:
             for found in self.found
         ]
 
-    def _collect_live(self, which: Tensor) -> None:
-        """Collect live beams at `which` (B, K) as unfinished hypotheses, because they cannot be continued."""
-        beams = torch.arange(self.log_probs.shape[1], device=which.device).expand_as(self.log_probs)
-        self._collect(which & (self.log_probs > IMPOSSIBLE), beams, self.log_probs)
+    def _log_probs(self, like: Tensor) -> Tensor:
+        """The log-probabilities of all beams, (B, K)."""
+        return like.new_tensor([[beam.log_prob for beam in beams] for beams in self.beams])
 
-    def _collect(self, which: Tensor, beams: Tensor, values: Tensor, end: Tensor | None = None) -> None:
-        """Collect hypotheses.
+    def _candidates(self, log_probs: Tensor) -> list[list[_Candidate]]:
+        """The best continuations of each photo, best first: as many as the beam size, if there are as many.
 
-        Args:
-            which: (B, K), True for hypotheses to collect.
-            beams: (B, K), the beam that each extends.
-            values: (B, K), their log-probabilities.
-            end: (B, K), log-probabilities of their `<eos>`; None if they are unfinished.
+        Ties go to the lower index.
         """
-        rows, places = which.nonzero(as_tuple=True)
-        if not len(rows):
-            return
-        chosen = beams[rows, places]
-        steps = self.steps[rows, chosen]
-        if end is not None:
-            steps = torch.cat([steps, end[rows, places][:, None]], 1)
-        columns = (self.photos[rows], self.tokens[rows, chosen], values[rows, places], steps)
-        divisor = self.penalty(steps.shape[1])
-        for photo, tokens, log_prob, each in zip(*(column.tolist() for column in columns), strict=True):
-            found = Hypothesis(tuple(tokens), log_prob, log_prob / divisor, end is not None, tuple(each))
-            self.found[photo].append(found)
+        scores = (self._log_probs(log_probs)[..., None] + log_probs).flatten(1)  # (B, K · V)
+        size = self.options.beam_size
+        values, indices = scores.topk(min(size + 1, scores.shape[1]), dim=1)
+        # Which of several equal values `topk` returns is undefined. That matters only if the last two here are equal.
+        last, others = values[:, size - 1 : size], values[:, size:]
+        if bool(((others == last) & (others > IMPOSSIBLE)).any()):
+            values, indices = (part[:, :size] for part in scores.sort(dim=1, descending=True, stable=True))
+        steps = log_probs.flatten(1).gather(1, indices)
+        rows = zip(values.tolist(), indices.tolist(), steps.tolist(), strict=True)
+        found = [[_Candidate(*one) for one in zip(*row, strict=True)][:size] for row in rows]
+        return [sorted(row, key=lambda one: (-one.log_prob, one.index)) for row in found]
 
-    def _undecided(self, values: Tensor) -> Tensor:
-        """Rows of the photos for which a live beam, with log-probabilities `values` (B, K), can still reach the best.
+    def _extend(self, row: int, candidates: Sequence[_Candidate], vocabulary: int) -> list[_Beam]:
+        """The beams of a photo after this step, best first; those that end are collected."""
+        beams, found = self.beams[row], self.found[self.photos[row]]
+        if candidates[0].log_prob == IMPOSSIBLE and not found:  # no token is possible: the sentences are cut off here
+            for beam in beams:
+                self._collect(row, beam)
+            return []
+        extended = []
+        # Each finished hypothesis has taken one of the photo's places in the beam.
+        for log_prob, index, step in candidates[: self.options.beam_size - len(found)]:
+            origin, token = divmod(index, vocabulary)
+            tokens, steps = beams[origin].tokens, (*beams[origin].steps, step)
+            if log_prob > IMPOSSIBLE and token == self.eos:
+                self._collect(row, _Beam(log_prob, origin, tokens, steps), finished=True)
+            elif log_prob > IMPOSSIBLE:
+                extended.append(_Beam(log_prob, origin, (*tokens, token), steps))
+        return extended
+
+    def _collect(self, row: int, beam: _Beam, *, finished: bool = False) -> None:
+        """Collect a hypothesis, unless the beam is a placeholder; the last step of finished ones is that of `<eos>`."""
+        if beam.log_prob > IMPOSSIBLE:
+            score = beam.log_prob / self._penalty(len(beam.steps))
+            self.found[self.photos[row]].append(Hypothesis(beam.tokens, beam.log_prob, score, finished, beam.steps))
+
+    def _is_decided(self, photo: int, log_prob: float) -> bool:
+        """Whether beams with at most this log-probability can no longer reach the best hypotheses of a photo.
 
         Log-probabilities only decrease, so the current one divided by the largest length penalty is an upper bound on
         the beam's final score.
         """
-        reachable = (values.max(1).values / self.penalty(self.options.max_length + 1)).tolist()
-        keep = []
-        for row, photo in enumerate(self.photos.tolist()):
-            scores = sorted((one.score for one in self.found[photo]), reverse=True)
-            wanted = self.options.num_captions
-            decided = len(scores) >= wanted and reachable[row] <= scores[wanted - 1]
-            if reachable[row] > IMPOSSIBLE and not decided:
-                keep.append(row)
-        return torch.tensor(keep, dtype=torch.long, device=values.device)
+        scores = sorted((one.score for one in self.found[photo]), reverse=True)
+        wanted = self.options.num_captions
+        return len(scores) >= wanted and log_prob / self._penalty(self.options.max_length + 1) <= scores[wanted - 1]
 
-
-def _best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Values and indices of the `count` largest scores per row (B, M), largest first; ties go to the lower index."""
-    values, indices = scores.topk(min(count + 1, scores.shape[1]), dim=1)
-    # Which of several equal values `topk` returns is undefined. That matters only if the last two here are equal.
-    last, others = values[:, count - 1], values[:, count:]
-    if bool(((others == last[:, None]) & (others > IMPOSSIBLE)).any()):
-        values, indices = (part[:, :count] for part in scores.sort(dim=1, descending=True, stable=True))
-        return values, indices
-    values, indices = values[:, :count], indices[:, :count]
-    indices, order = indices.sort(dim=1)
-    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return values, indices.gather(1, order)
+    def _penalty(self, length: int) -> float:
+        """The divisor of the log-probability of a sentence of `length` tokens, including `<eos>`."""
+        return float(((5 + length) / 6) ** self.options.length_penalty)
