@@ -63,7 +63,7 @@ def calibrate(name: str, data: DataSettings) -> Calibration:
         UsageError: there are no validation photos, or one of them has a single caption.
         ModelError: there is no such checkpoint.
     """
-    model = Captioner.load(name)
+    model = Captioner.load(name, precision="float32")  # the same signals on all processors
     sets = [_measure(model, photos) for photos in _photos(model, data)]
     calibration = fit(sets, _pictures_of_nothing(model.checkpoint.config.image.size))
     checkpoint.update(checkpoint.find(name), "confidence", to_mapping(calibration))

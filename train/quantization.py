@@ -20,6 +20,8 @@ from train.photos.splits import divide
 
 INSIDE = 0.9999
 """Quantile of the values that ends a range: coarser steps for all values cost more than clipping the largest ones."""
+OF_STEPS = 0.99
+"""Share of the decoder's steps whose values a range covers; with all steps, ranges would grow with more photos."""
 AT_ONCE = 8
 SAMPLED = 7  # every seventh value is measured
 
@@ -83,10 +85,12 @@ def _measure(model: nn.Module, captioner: Captioner, photos: Sequence[PreparedPh
     for start in tqdm(range(0, len(photos), AT_ONCE), "photos", unit="batch"):
         captioner.caption_batch(photos[start : start + AT_ONCE])
     # Batches of photos have similar ranges, so the encoder's are averaged. Steps of the decoder differ and have few
-    # values, so its ranges cover all steps.
+    # values, so its ranges cover almost all steps.
     ranges = {}
     for name, found in seen.items():
         lows, highs = np.array(found).T
-        bounds = (lows.mean(), highs.mean()) if name.startswith("encoder") else (lows.min(), highs.max())
+        bounds = np.quantile(lows, 1 - OF_STEPS), np.quantile(highs, OF_STEPS)
+        if name.startswith("encoder"):
+            bounds = lows.mean(), highs.mean()
         ranges[name] = (round(float(bounds[0]), 5), round(float(bounds[1]), 5))
     return ranges
