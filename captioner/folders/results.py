@@ -21,16 +21,12 @@ ROWS_A_PART = 100_000
 """Records per file in a Parquet folder."""
 
 
-def _nothing() -> None:
-    """What most kinds of output need besides Python."""
-
-
 class Kind(NamedTuple):
     """An output format: its writer, its name for users, and a check that this installation can write it."""
 
     write: Callable[[Path, Iterable[Row], Receipts], None]
     label: str
-    require: Callable[[], None] = _nothing
+    require: Callable[[], None] = lambda: None
 
 
 def kind(path: Path) -> str:
