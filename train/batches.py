@@ -29,11 +29,8 @@ class Batch:
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
     """A copy of a batch with its tensors on the given device."""
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(device)
-
-    return Batch(move(batch.inputs), move(batch.tokens), batch.photos, tuple(map(move, batch.taught)))
+    taught = tuple(grids.to(device) for grids in batch.taught)
+    return Batch(batch.inputs.to(device), batch.tokens.to(device), batch.photos, taught)
 
 
 def encode(tokens: Sequence[str], vocabulary: Vocabulary, max_length: int) -> list[int]:

@@ -148,9 +148,8 @@ class Training:
         at, phase = self.at, work.phase
         groups = work.feed.groups(f"{at.phase}/{at.epoch}")
         self.model.train()
-        for part in (
-            self.model.encoder.blocks.modules()
-        ):  # batches are too small for their statistics; keep the pretrained ones
+        # Batches are too small for their statistics; keep the pretrained ones.
+        for part in self.model.encoder.blocks.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {at.epoch + 1}/{phase.epochs}"

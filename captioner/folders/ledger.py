@@ -119,9 +119,8 @@ class Ledger:
                 with replacing(self.path) as temporary:
                     write_rows(temporary, Journal(self._now.path))
                 self._now.path.unlink()
-                _beside(self.path, "retry").unlink(
-                    missing_ok=True
-                )  # its records would replace records that no longer exist
+                # Its records would replace records that no longer exist.
+                _beside(self.path, "retry").unlink(missing_ok=True)
         except OSError as problem:
             raise self._not_written(problem) from None
 

@@ -69,15 +69,12 @@ class Encoder(Module, Protocol):
     @property
     def blocks(self) -> nn.ModuleList:
         """The network's blocks from first to last; fine-tuning may be limited to the last of them."""
-        ...
 
     def settle(self) -> None:
         """Rearrange the weights for fast inference; afterwards they can be neither trained nor moved."""
-        ...
 
     def __call__(self, inputs: Tensor, /) -> Vectors:
         """Encode a batch."""
-        ...
 
 
 class Decoder(Module, Protocol):
@@ -88,7 +85,6 @@ class Decoder(Module, Protocol):
 
     def init_state(self, vectors: Vectors, /) -> Any:
         """Start one sentence (K = 1) for each of the B sets of vectors."""
-        ...
 
     def step(self, tokens: Tensor, state: Any, /) -> tuple[Tensor, Any]:
         """Advance every sentence by one token, `tokens` (B, K).
@@ -96,15 +92,12 @@ class Decoder(Module, Protocol):
         Returns:
             Log-probabilities of the next token, (B, K, V), float32, and the new state.
         """
-        ...
 
     def settle(self, ranges: Ranges | None = None) -> None:
         """Rearrange the weights for fast inference: in int8 where `ranges` has the range of their inputs.
 
         After this, the weights can be neither trained nor moved to another device.
         """
-        ...
 
     def __call__(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None, /) -> Forced:
         """Compute the logits of sentences (B, K, T) that start with `<bos>`, at all or only the `wanted` positions."""
-        ...
