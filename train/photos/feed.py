@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
+from captioner.inference import pad
 from captioner.models.interfaces import Encoder
-from train.batches import Batch, batches, pad
+from train.batches import Batch, batches
 from train.objectives import OBJECTIVES, PhaseSettings
 from train.photos.augmentation import crops, jitter
 from train.photos.config import TrainConfig
