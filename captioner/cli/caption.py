@@ -18,9 +18,10 @@ from captioner.cli.options import (
     positive,
 )
 from captioner.cli.output import abandon_output, one_line, write_line
-from captioner.cli.progress import Progress, count, say
+from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
 from captioner.folders import results
+from captioner.folders.finding import count
 from captioner.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -200,10 +201,9 @@ def _check(options: argparse.Namespace) -> None:
         and options.engine == "ray",
         "--ray-address requires --engine ray.": bool(options.ray_address) and options.engine != "ray",
     }
-    for message, holds in wrong.items():
+    for message, holds in (wrong | metadata.mistakes(options)).items():
         if holds:
             raise UsageError(message)
-    metadata.check(options)
 
 
 def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "FolderOptions":

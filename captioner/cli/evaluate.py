@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import require_place, write_line
-from captioner.cli.progress import count, say
+from captioner.cli.progress import say
 from captioner.decoding.options import FLAGS
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_files
+from captioner.folders.finding import count
 
 if TYPE_CHECKING:
     from captioner.datasets import CaptionedPhotos

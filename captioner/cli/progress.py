@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from captioner.folders.finding import count
+
 if TYPE_CHECKING:
     from captioner.folders.run import Counts
 
@@ -16,11 +18,6 @@ SHOWN_FAILURES = 5
 def say(message: str) -> None:
     """Print a message on standard error."""
     print(f"captioner: {message}", file=sys.stderr)
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun: 1 photo, 1,000 photos."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 class Progress:
@@ -46,10 +43,6 @@ class Progress:
         self._clock = clock
         self._failures: list[str] = []
         self._bar = tqdm(total=total, unit="photo", disable=not bar)
-        self.start()
-
-    def start(self) -> None:
-        """Restart the clock: photos per second are counted from here, without the preparation."""
         self._begin = self._last = self._clock()
 
     def update(self, error: str | None) -> None:
