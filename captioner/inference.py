@@ -18,6 +18,8 @@ from captioner.text.english import REPEATABLE
 
 Precision = Literal["int8", "float32"]
 PRECISIONS = "auto", "int8", "float32"
+_OTHERS = 4
+"""Number of alternatives to each token."""
 
 
 def find_device(name: str) -> torch.device:
@@ -132,24 +134,22 @@ def attention_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[
     return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
 
 
-def guesses_of(
-    forced: Forced, hypotheses: Sequence[Hypothesis], *, count: int = 4
-) -> list[list[tuple[float, list[tuple[int, float]]]]]:
+def guesses_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[tuple[float, list[tuple[int, float]]]]]:
     """The log-probability of each token of the hypotheses given to `reread`, and the most probable other tokens.
 
     Returns:
-        For each sentence and token, its log-probability, and at most `count` other ids with their probabilities.
+        For each sentence and token, its log-probability, and at most four other ids with their probabilities.
     """
     said = forced.logits[:, 0].float().log_softmax(-1)  # (B, T, V)
     shares = said.exp()
     shares[..., [PAD, BOS, EOS, UNK]] = 0
-    best, ids = shares.topk(min(count + 1, shares.shape[-1]), dim=-1)
+    best, ids = shares.topk(min(_OTHERS + 1, shares.shape[-1]), dim=-1)
     found = []
     for row, one in enumerate(hypotheses):
         some = []
         for place, token in enumerate(one.tokens):
             pairs = zip(ids[row, place].tolist(), best[row, place].tolist(), strict=True)
-            some.append((float(said[row, place, token]), [pair for pair in pairs if pair[0] != token][:count]))
+            some.append((float(said[row, place, token]), [pair for pair in pairs if pair[0] != token][:_OTHERS]))
         found.append(some)
     return found
 
