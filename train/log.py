@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioner.errors import CaptionerError
-from captioner.files import replacing
+from captioner.files import write_files
 from captioner.predict import Caption
 from train.board import Board
 from train.curves import EPOCHS, STEPS, draw_curves
@@ -66,5 +66,4 @@ def _cut(path: Path, lines: int) -> None:
     """Keep only the first lines of a log."""
     if path.is_file():
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-        with replacing(path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
+        write_files(path.parent, {path.name: "".join(kept)})

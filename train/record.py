@@ -13,7 +13,7 @@ from captioner.errors import UsageError
 from captioner.evaluation.evaluate import EvaluationOptions, evaluate
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.scores import LABELS
-from captioner.files import replacing
+from captioner.files import write_files
 
 HEADER = [f"| photos | {' | '.join(LABELS.values())} |", "|---" * (1 + len(LABELS)) + "|"]
 _INTERVAL = "| *95 % interval* |"
@@ -70,7 +70,7 @@ def record(
     record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):
         text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
-        _write(card, with_rows(text, name, rows(name, outcome)))
+        write_files(card.parent, {card.name: with_rows(text, name, rows(name, outcome))})
     return outcome
 
 
@@ -106,8 +106,3 @@ def with_rows(card: str, name: str, new: Sequence[str]) -> str:
     behind = old + int(old < end)
     behind += int(behind < end and lines[behind].startswith(_INTERVAL))
     return "\n".join([*lines[:old], *new, *lines[behind:]]) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
