@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from captioner.evaluation import charts
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.per_image import to_csv
 from captioner.evaluation.scores import LABELS, METRICS
+from captioner.pages import render
 
 PAGE, SCORES, RESULTS, PER_IMAGE, HISTOGRAM = (
     "report.html",
@@ -69,14 +69,12 @@ def report_files(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, str]:
 
 
 def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: Thumbnail) -> str:
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    template = files("captioner.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     cider = outcome.scores.per_image[:, _CIDER]
     commonest = Counter(outcome.captions[photo.id] for photo in outcome.photos).most_common(5)
-    return environment.from_string(template).render(
+    return render(
+        "evaluation/report.html",
         figures=figures,
         metrics=METRICS,
         labels=LABELS,
