@@ -97,6 +97,13 @@ def test_a_doubtful_first_word_keeps_its_capital_and_a_repeated_one_is_passed_ov
     assert doubts(caption()) == []
 
 
+def test_the_article_before_an_alternative_follows_its_sound() -> None:
+    tokens = ("an", "apple", "lies", "there")
+    words = guess(0.2, unicorn=0.3, hourglass=0.3)
+    found = doubts(caption("An apple lies there.", tokens=tokens, guesses=(guess(0.9), words, guess(0.9), guess(0.9))))
+    assert found[0].others == {"unicorn": "A unicorn lies there.", "hourglass": "An hourglass lies there."}
+
+
 def test_the_models_own_probabilities_come_with_a_caption(photos: dict[str, Path]) -> None:
     found = captioner.load().caption(photos["chelsea"], attention=True)
     assert found.guesses is not None
