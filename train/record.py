@@ -1,13 +1,11 @@
 """Write scores into a checkpoint's `config.json` and model card, so that no figure is typed by hand."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from captioner import checkpoint
 from captioner.checkpoint import CARD
+from captioner.cli.progress import evaluation_bar
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.evaluation.evaluate import EvaluationOptions, evaluate
@@ -52,20 +50,9 @@ def record(
         if not file.is_file():
             raise UsageError(f"--also {file}: no such file.")
     directory = checkpoint.read(model).path
-    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, wanted: int) -> None:
-            bar.total = wanted
-            bar.update(done - bar.n)
-
+    with evaluation_bar() as progress:
         outcome = evaluate(
-            model,
-            photos,
-            options,
-            images=images,
-            device=device,
-            batch_size=batch_size,
-            progress=progress,
+            model, photos, options, images=images, device=device, batch_size=batch_size, progress=progress
         )
     record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,20 @@ SHOWN_FAILURES = 5
 def say(message: str) -> None:
     """Print a message on standard error."""
     print(f"captioner: {message}", file=sys.stderr)
+
+
+@contextmanager
+def evaluation_bar() -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar on a terminal; yields the `progress` of `captioner.evaluation.evaluate.evaluate`."""
+    from tqdm import tqdm
+
+    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
+
+        def show(done: int, wanted: int) -> None:
+            bar.total = wanted
+            bar.update(done - bar.n)
+
+        yield show
 
 
 class Progress:
