@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 import stat
@@ -108,6 +109,11 @@ def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
         with contextlib.suppress(FileNotFoundError):  # another process has removed it
             if time.time() - torn.stat().st_mtime >= age:
                 torn.unlink()
+
+
+def json_text(data: object) -> str:
+    """Data as the text of an indented JSON file, with accents as they are."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:

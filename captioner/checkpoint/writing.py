@@ -9,7 +9,7 @@ from captioner.checkpoint.reading import CARD, CONFIG, FORMAT, OUTPUT, SOURCE, T
 from captioner.config import to_mapping
 from captioner.decoding.options import DecodingOptions
 from captioner.errors import OutputError
-from captioner.files import replacing
+from captioner.files import json_text, replacing
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def save(
     if model.config.decoder.tie_weights:
         del weights[OUTPUT]  # tied to the embedding; `load_model` restores it
     text = (
-        {VOCABULARY: _to_json(vocabulary.to_json())}
+        {VOCABULARY: json_text(vocabulary.to_json()).encode()}
         if isinstance(vocabulary, Vocabulary)
         else dict(zip((SOURCE, TARGET), (subwords.model for subwords in vocabulary), strict=True))
     )
@@ -67,7 +67,7 @@ def save(
         for name, content in {
             WEIGHTS: to_bytes(weights),
             **text,
-            CONFIG: _to_json(config),
+            CONFIG: json_text(config).encode(),
             CARD: card.encode(),
         }.items():
             with replacing(path / name) as temporary:
@@ -84,8 +84,4 @@ def update(path: Path, section: str, value: Any) -> None:
     """
     config = json.loads((path / CONFIG).read_text(encoding="utf-8")) | {section: value}
     with replacing(path / CONFIG) as temporary:
-        temporary.write_bytes(_to_json(config))
-
-
-def _to_json(data: Any) -> bytes:
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+        temporary.write_bytes(json_text(config).encode())

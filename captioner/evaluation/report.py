@@ -7,7 +7,6 @@ per_image.csv         one row per photo
 cider_histogram.svg   the histogram of the page
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from captioner.evaluation import charts
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.per_image import to_csv
 from captioner.evaluation.scores import LABELS, METRICS
+from captioner.files import json_text
 from captioner.pages import render
 
 PAGE, SCORES, RESULTS, PER_IMAGE, HISTOGRAM = (
@@ -61,8 +61,8 @@ def report_files(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, str]:
     results = to_results({photo.id: outcome.captions[photo.id] for photo in outcome.photos})
     return {
         PAGE: _page(outcome, figures, histogram, thumbnail),
-        SCORES: _to_json(figures),
-        RESULTS: _to_json(results),
+        SCORES: json_text(figures),
+        RESULTS: json_text(results),
         PER_IMAGE: to_csv(outcome),
         HISTOGRAM: charts.standalone(histogram),
     }
@@ -175,7 +175,3 @@ def _flat(settings: Any, prefix: str = "") -> list[tuple[str, object]]:
         elif value is not None:
             rows.append((f"{prefix}{name}", value))
     return rows
-
-
-def _to_json(data: object) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"

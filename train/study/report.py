@@ -1,6 +1,6 @@
 """Write the result of a study: table, plot, numbers, and a page for docs/study."""
 
-import json
+import io
 import math
 import statistics
 import textwrap
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import torch
 
-from captioner.errors import OutputError
-from captioner.files import replacing
+from captioner.files import json_text, write_files
 from train.drawing import require_matplotlib
 from train.study.catalogue import Study, load
 from train.study.setting import Entry, Finding, Setting
@@ -72,17 +71,10 @@ def write(study: Study, finding: Finding, setting: Setting, directory: Path) -> 
         "rows": finding.rows,
         "seen": finding.seen,
     }
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        text = to_page(study, finding, setting, command) + _remarks(page)
-        with replacing(picture) as temporary:
-            finding.figure.savefig(temporary, format="png")
-        with replacing(numbers) as temporary:
-            temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        with replacing(page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise OutputError(f"{directory}: the study cannot be written to this directory ({problem.strerror}).") from None
+    drawn = io.BytesIO()
+    finding.figure.savefig(drawn, format="png")
+    text = to_page(study, finding, setting, command) + _remarks(page)
+    write_files(directory, {picture.name: drawn.getvalue(), numbers.name: json_text(data), page.name: text})
     return [picture, numbers, page]
 
 
