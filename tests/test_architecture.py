@@ -55,7 +55,7 @@ LIBRARY = {
         "errors",
         "_version",
     },
-    "captioner.search": {"pages", "datasets", "folders", "database", "errors"},
+    "captioner.search": {"pages", "datasets", "folders", "database", "files", "errors"},
     "captioner.folders": {
         "predict",
         "checkpoint",

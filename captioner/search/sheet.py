@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from captioner.errors import ImageError, OutputError
+from captioner.files import output_errors
 from captioner.folders.receipts import Receipts
 from captioner.pages import render, thumbnail
 from captioner.search.finding import Hit, Hits
@@ -56,11 +57,8 @@ def write_sheet(page: Path, query: str, found: Hits, where: Callable[[Hit], Path
     with ThreadPoolExecutor() as readers:
         tiles = list(readers.map(lambda hit: _tile(hit, where(hit), page), found.hits[:MOST]))
     html = render("search/sheet.html", query=query, found=found, tiles=tiles)
-    try:
-        with receipts.writing(page) as temporary:
-            temporary.write_bytes(html.encode(errors="backslashreplace"))
-    except OSError as problem:
-        raise OutputError(f"{page}: cannot be written ({problem.strerror or problem}).") from None
+    with output_errors(page), receipts.writing(page) as temporary:
+        temporary.write_bytes(html.encode(errors="backslashreplace"))
     return tiles
 
 

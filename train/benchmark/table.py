@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captioner.errors import OutputError
+from captioner.files import output_errors
 from train.benchmark.gpu import PRECISIONS
 from train.benchmark.versions import ROWS
 
@@ -102,7 +102,5 @@ def draw_growth(growth: Mapping[str, Mapping[int, float]], path: Path) -> None:
         axes.plot(list(times), list(times.values()), marker="o", color="#2f6f8f")
         axes.set(xlabel=name, ylabel="seconds", ylim=(0, None), xlim=(0, None))
         axes.grid(alpha=0.3)
-    try:
+    with output_errors(path):
         figure.savefig(path, dpi=120, metadata={"Software": None})
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
