@@ -5,17 +5,18 @@ and add its configuration to `captioner.config`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from torch import Tensor, nn
 
+T = TypeVar("T")
 Ranges = Mapping[str, tuple[float, float]]
 """Module name → minimum and maximum of its input. An LSTM cell has two entries, `NAME.inputs` and `NAME.state`."""
 
 
-def within(part: str, ranges: Ranges) -> Ranges:
-    """Select the ranges of a submodule, by their names within it."""
-    return {name.removeprefix(f"{part}."): one for name, one in ranges.items() if name.startswith(f"{part}.")}
+def within(part: str, named: Mapping[str, T]) -> dict[str, T]:
+    """Select what belongs to a submodule, such as its ranges or weights, by the names within it."""
+    return {name.removeprefix(f"{part}."): one for name, one in named.items() if name.startswith(f"{part}.")}
 
 
 class Vectors(NamedTuple):
