@@ -2,9 +2,11 @@
 
 import os
 import threading
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from captioner.errors import CaptionerError
 from captioner.visit.gate import Gate
 from captioner.visit.memory import give_back_large_blocks
 from captioner.visit.photos import languages, models
@@ -44,12 +46,8 @@ def load_ahead(name: str) -> None:
     """Load a model in the background while the visitor selects photos. Errors are reported when it is used."""
 
     def load() -> None:
-        from captioner import CaptionerError
-
-        try:
+        with suppress(CaptionerError):
             load_model(name)
-        except CaptionerError:
-            return
 
     threading.Thread(target=load, daemon=True).start()
 
