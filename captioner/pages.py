@@ -1,8 +1,7 @@
-"""What the HTML pages of this package have in common: templates, and thumbnails that are embedded in a page."""
+"""What the HTML pages of this package have in common: templates based on base.html, and embedded thumbnails."""
 
 import base64
 import io
-from importlib.resources import files
 
 from captioner.images import Source, open_image
 
@@ -14,11 +13,16 @@ def render(template: str, **values: object) -> str:
         template: path of the template in this package.
         values: the template's variables.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    text = files("captioner").joinpath(template).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(text).render(values)
+    environment = Environment(
+        loader=PackageLoader("captioner", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
 
 
 def thumbnail(photo: Source, side: int) -> str:
