@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from captioner.errors import CaptionerError
 from captioner.visit.gate import Gate
 from captioner.visit.memory import give_back_large_blocks
-from captioner.visit.photos import languages, models
+from captioner.visit.photos import models
 
 if TYPE_CHECKING:
     from captioner import Captioner, DecodingOptions
@@ -20,12 +20,6 @@ _LOADING = threading.Lock()
 def offered_models() -> dict[str, str]:
     """Display name → argument for `captioner.load`."""
     return models(os.environ, separator=os.pathsep)
-
-
-@cache
-def offered_languages() -> dict[str, str]:
-    """Native name of a language → two-letter code."""
-    return languages()
 
 
 def load_model(name: str) -> "Captioner":
