@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.confidence import (
-    SIGNALS_OF_PICTURE,
-    SIGNALS_OF_SEARCH,
-    Calibration,
-    Logistic,
-    signals_of_picture,
-)
+from captioner.confidence import SIGNALS_OF_PICTURE, SIGNALS_OF_SEARCH, Calibration, Logistic, signals_of_picture
 from captioner.config import to_mapping
 from captioner.evaluation.reliability import close_to_people, expected_calibration_error, roc_area
 from captioner.images import to_pixels

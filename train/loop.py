@@ -22,13 +22,7 @@ from train.log import Log
 from train.objectives import PhaseSettings
 from train.objectives.cross_entropy import Loss
 from train.objectives.objective import Objective
-from train.optimizer import (
-    build_optimizer,
-    exponential_average,
-    learning_rate,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from train.optimizer import build_optimizer, exponential_average, learning_rate, optimizer_tensors, restore_optimizer
 from train.parallel import Team
 from train.state import as_part, load_state, save_state
 from train.task import Feed, Task

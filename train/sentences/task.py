@@ -29,13 +29,7 @@ from train.objectives import PhaseSettings
 from train.objectives.captions import Captions
 from train.objectives.objective import Objective
 from train.sentences.config import PairSettings, TranslationConfig
-from train.sentences.pairs import (
-    held_out_photos,
-    read_further_pairs,
-    read_pairs,
-    with_copied_number,
-    with_copied_words,
-)
+from train.sentences.pairs import held_out_photos, read_further_pairs, read_pairs, with_copied_number, with_copied_words
 from train.sentences.segmenter import Segmenter
 from train.start import load_start
 from train.task import Encode, hash_of
