@@ -11,7 +11,6 @@ flickr8k      Flickr8k's text files, in a directory
 sidecars      a text file beside each photo, in the directory of the photos
 """
 
-import io
 import json
 import os
 import tempfile
@@ -77,10 +76,8 @@ def _imagefolder(photos: Sequence[CaptionedPhoto]) -> _Files:
 
 def _table(photos: Sequence[CaptionedPhoto], columns: tuple[str, str, str]) -> str:
     used = columns if any(photo.split for photo in photos) else columns[:2]
-    out = io.StringIO(newline="")
     values = ((photo.file, caption, photo.split) for photo in photos for caption in photo.captions)
-    spreadsheet.write_rows(out, used, (dict(zip(columns, row, strict=True)) for row in values))
-    return "\ufeff" + out.getvalue()
+    return spreadsheet.to_text(used, (dict(zip(columns, row, strict=True)) for row in values))
 
 
 def _json_lines(photos: Sequence[CaptionedPhoto]) -> _Files:
