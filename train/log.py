@@ -36,7 +36,7 @@ class Log:
     def step(self, record: Mapping[str, Any]) -> None:
         """Log a step."""
         self._steps.write(json.dumps(record) + "\n")
-        self._board.step(record)
+        self._board.scalars("step", record)
 
     def flush(self) -> None:
         """Write all logged steps to disk, before a state that depends on them is saved."""
@@ -49,7 +49,7 @@ class Log:
         self.flush()
         with (self._directory / EPOCHS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        self._board.epoch(record)
+        self._board.scalars("epoch", record)
         self._board.samples(record["step"], pixels, captions)
         try:
             draw_curves(self._directory)
