@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.checkpoint.reading import CARD, CONFIG, FORMAT, OUTPUT, SOURCE, TARGET, VOCABULARY, WEIGHTS
 from captioner.config import to_mapping
 from captioner.decoding.options import DecodingOptions
-from captioner.errors import OutputError
-from captioner.files import json_text, replacing
+from captioner.files import json_text, output_errors, replacing
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def save(
         "scores": scores,
         "training": training,
     }
-    try:
+    with output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         for name, content in {
             WEIGHTS: to_bytes(weights),
@@ -72,8 +71,6 @@ def save(
         }.items():
             with replacing(path / name) as temporary:
                 temporary.write_bytes(content)
-    except OSError as problem:
-        raise OutputError(f"{path}: the checkpoint cannot be written ({problem.strerror or problem}).") from None
 
 
 def update(path: Path, section: str, value: Any) -> None:
