@@ -2,12 +2,12 @@
 
 import streamlit as st
 from album import draw_album
-from resources import load_ahead, load_model, offered_languages, photo_gate
+from resources import load_ahead, load_model, photo_gate
 from settings import ask_plan, show_language
 from sources import ask_for_photos, ask_for_uploads, ask_for_way, offer_samples
 
 from captioner import CaptionerError
-from captioner.visit.photos import Plan, samples
+from captioner.visit.photos import Plan, languages, samples
 from captioner.visit.state import State
 from captioner.visit.visit import MAX_FILES, Visit
 from captioner.visit.work import Incoming
@@ -104,7 +104,7 @@ def the_visit(plan: Plan) -> Visit:
 
 def show(visit: Visit, state: State) -> None:
     """Draw the album, and redraw it periodically while there is work."""
-    names = {letters: name for name, letters in offered_languages().items()}
+    names = {letters: name for name, letters in languages().items()}
     drawn = outline(state)
 
     @st.fragment(run_every=_POLL if state.busy else None)

@@ -2,12 +2,14 @@
 
 import os
 import threading
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from captioner.errors import CaptionerError
 from captioner.visit.gate import Gate
 from captioner.visit.memory import give_back_large_blocks
-from captioner.visit.photos import languages, models
+from captioner.visit.photos import models
 
 if TYPE_CHECKING:
     from captioner import Captioner, DecodingOptions
@@ -18,12 +20,6 @@ _LOADING = threading.Lock()
 def offered_models() -> dict[str, str]:
     """Display name → argument for `captioner.load`."""
     return models(os.environ, separator=os.pathsep)
-
-
-@cache
-def offered_languages() -> dict[str, str]:
-    """Native name of a language → two-letter code."""
-    return languages()
 
 
 def load_model(name: str) -> "Captioner":
@@ -44,12 +40,8 @@ def load_ahead(name: str) -> None:
     """Load a model in the background while the visitor selects photos. Errors are reported when it is used."""
 
     def load() -> None:
-        from captioner import CaptionerError
-
-        try:
+        with suppress(CaptionerError):
             load_model(name)
-        except CaptionerError:
-            return
 
     threading.Thread(target=load, daemon=True).start()
 

@@ -3,9 +3,9 @@
 import dataclasses
 
 import streamlit as st
-from resources import decoding_defaults, offered_languages, offered_models
+from resources import decoding_defaults, offered_models
 
-from captioner.visit.photos import Plan
+from captioner.visit.photos import Plan, languages
 from captioner.visit.visit import Visit
 
 KEPT = ("language", "model", "suggestions", "beam", "longest")
@@ -18,7 +18,7 @@ def ask_plan() -> Plan:
     Raises:
         ModelError: the selected model is not a valid checkpoint.
     """
-    spoken = offered_languages()
+    spoken = languages()
     # A fixed width, or the box would fill the row.
     language = spoken[st.selectbox("Caption language", spoken, key="language", width=150)]
     with st.popover("Settings"):
@@ -61,6 +61,6 @@ def _slider(label: str, least: int, most: int, default: int, *, key: str, help_:
 
 def show_language(code: str) -> None:
     """Reset the language selector after a redo was undone. Call it before the selector is drawn."""
-    names = {letters: name for name, letters in offered_languages().items()}
+    names = {letters: name for name, letters in languages().items()}
     if code in names:
         st.session_state.language = names[code]

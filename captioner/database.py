@@ -141,8 +141,7 @@ def is_indexed(connection: sqlite3.Connection) -> bool:
 
 def rows(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """All rows of the table `captions`, in order, without NULLs; see `record`."""
-    for row in connection.execute("SELECT * FROM captions ORDER BY rowid"):
-        yield record(row)
+    return map(record, connection.execute("SELECT * FROM captions ORDER BY rowid"))
 
 
 def record(row: sqlite3.Row) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 import stat
@@ -62,6 +63,19 @@ def encoding_of(start: bytes) -> str:
 
 
 @contextlib.contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Explain that a file cannot be written if the block fails.
+
+    Raises:
+        OutputError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as problem:
+        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
+
+
+@contextlib.contextmanager
 def replacing(path: Path, *, temporary_name: str = "") -> Iterator[Path]:
     """Yield a temporary file in the same directory that atomically replaces `path` if the block succeeds.
 
@@ -110,6 +124,11 @@ def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
                 torn.unlink()
 
 
+def json_text(data: object) -> str:
+    """Data as the text of an indented JSON file, with accents as they are."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
 def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files, each atomically, into a directory, which is created if necessary.
 
@@ -120,14 +139,12 @@ def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:
     Raises:
         OutputError: the directory cannot be written.
     """
-    try:
+    with output_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
             with replacing(directory / name) as temporary:
                 temporary.write_bytes(data)
-    except OSError as problem:
-        raise OutputError(f"{directory}: cannot be written ({problem.strerror or problem}).") from None
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ from captioner.text.english import REPEATABLE
 
 Precision = Literal["int8", "float32"]
 PRECISIONS = "auto", "int8", "float32"
+_OTHERS = 4
+"""Number of alternatives to each token."""
 
 
 def find_device(name: str) -> torch.device:
@@ -107,11 +109,19 @@ def word_constraints(options: DecodingOptions, vocabulary: Vocabulary) -> list[C
     return [no_repeated_words(torch.tensor([token in REPEATABLE for token in vocabulary.tokens]))]
 
 
+def pad(sentences: Sequence[Sequence[Sequence[int]]]) -> Tensor:
+    """Sentences about B photos as one tensor (B, K, T), padded with `<pad>`; K and T are the maxima."""
+    count, length = max(map(len, sentences)), max(len(ids) for some in sentences for ids in some)
+    tokens = torch.full((len(sentences), count, length), PAD)
+    for row, some in enumerate(sentences):
+        for place, ids in enumerate(some):
+            tokens[row, place, : len(ids)] = torch.tensor(ids)
+    return tokens
+
+
 def reread(decoder: Decoder, vectors: Vectors, hypotheses: Sequence[Hypothesis], *, bos: int = BOS) -> Forced:
     """Run the decoder on one hypothesis per set of vectors (K = 1), for the logits and attention of each step."""
-    length = max(len(one.tokens) for one in hypotheses)
-    rows = [[bos, *one.tokens, *[PAD] * (length - len(one.tokens))] for one in hypotheses]
-    return decoder(vectors, torch.tensor(rows, device=vectors.values.device)[:, None])
+    return decoder(vectors, pad([[[bos, *one.tokens]] for one in hypotheses]).to(vectors.values.device))
 
 
 def attention_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[list[float]]]:
@@ -124,24 +134,22 @@ def attention_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[
     return [weight[: len(one.tokens)] for weight, one in zip(weights, hypotheses, strict=True)]
 
 
-def guesses_of(
-    forced: Forced, hypotheses: Sequence[Hypothesis], *, count: int = 4
-) -> list[list[tuple[float, list[tuple[int, float]]]]]:
+def guesses_of(forced: Forced, hypotheses: Sequence[Hypothesis]) -> list[list[tuple[float, list[tuple[int, float]]]]]:
     """The log-probability of each token of the hypotheses given to `reread`, and the most probable other tokens.
 
     Returns:
-        For each sentence and token, its log-probability, and at most `count` other ids with their probabilities.
+        For each sentence and token, its log-probability, and at most four other ids with their probabilities.
     """
     said = forced.logits[:, 0].float().log_softmax(-1)  # (B, T, V)
     shares = said.exp()
     shares[..., [PAD, BOS, EOS, UNK]] = 0
-    best, ids = shares.topk(min(count + 1, shares.shape[-1]), dim=-1)
+    best, ids = shares.topk(min(_OTHERS + 1, shares.shape[-1]), dim=-1)
     found = []
     for row, one in enumerate(hypotheses):
         some = []
         for place, token in enumerate(one.tokens):
             pairs = zip(ids[row, place].tolist(), best[row, place].tolist(), strict=True)
-            some.append((float(said[row, place, token]), [pair for pair in pairs if pair[0] != token][:count]))
+            some.append((float(said[row, place, token]), [pair for pair in pairs if pair[0] != token][:_OTHERS]))
         found.append(some)
     return found
 
@@ -162,12 +170,7 @@ def log_probs_of(decoder: Decoder, vectors: Vectors, sentences: Sequence[Sequenc
     Returns:
         For each photo and sentence, its natural log-probability, including `<eos>`.
     """
-    count, length = max(map(len, sentences)), max(len(one) for some in sentences for one in some)
-    tokens = torch.full((len(sentences), count, length + 2), PAD)
-    for row, some in enumerate(sentences):
-        for place, one in enumerate(some):
-            tokens[row, place, : len(one) + 2] = torch.tensor([BOS, *one, EOS])
-    tokens = tokens.to(vectors.values.device)
+    tokens = pad([[[BOS, *one, EOS] for one in some] for some in sentences]).to(vectors.values.device)
     said = decoder(vectors, tokens[..., :-1]).logits.float().log_softmax(-1)
     chosen = said.gather(-1, tokens[..., 1:, None])[..., 0].masked_fill(tokens[..., 1:] == PAD, 0)  # (B, K, T)
     return [row[: len(some)] for row, some in zip(chosen.sum(-1).tolist(), sentences, strict=True)]

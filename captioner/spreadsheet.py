@@ -1,6 +1,7 @@
 """CSV that is safe for spreadsheets: accents are kept, and text is never interpreted as a formula."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
@@ -32,6 +33,13 @@ def write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str,
     writer = csv.writer(file)
     writer.writerow(columns)
     writer.writerows(_cells(row, columns) for row in rows)
+
+
+def to_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """The text of a CSV file with a byte-order mark; see `write_rows`."""
+    out = io.StringIO(newline="")
+    write_rows(out, columns, rows)
+    return "\ufeff" + out.getvalue()
 
 
 def _cells(row: Mapping[str, object], columns: Sequence[str]) -> Iterator[object]:

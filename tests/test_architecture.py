@@ -44,8 +44,18 @@ LIBRARY = {
         "spreadsheet",
         "errors",
     },
-    "captioner.serve": {"folders", "predict", "checkpoint", "decoding", "images", "text", "errors", "_version"},
-    "captioner.search": {"datasets", "folders", "images", "database", "errors"},
+    "captioner.serve": {
+        "pages",
+        "folders",
+        "predict",
+        "checkpoint",
+        "decoding",
+        "images",
+        "text",
+        "errors",
+        "_version",
+    },
+    "captioner.search": {"pages", "datasets", "folders", "database", "files", "errors"},
     "captioner.folders": {
         "predict",
         "checkpoint",
@@ -58,7 +68,7 @@ LIBRARY = {
         "files",
         "errors",
     },
-    "captioner.evaluation": {"datasets", "text", "spreadsheet", "files", "errors"},
+    "captioner.evaluation": {"pages", "datasets", "text", "spreadsheet", "files", "errors"},
     "captioner.datasets": {"folders", "database", "spreadsheet", "files", "errors"},
     "captioner.predict": {
         "translation",
@@ -78,6 +88,7 @@ LIBRARY = {
     "captioner.models": {"config", "errors"},
     "captioner.decoding": {"config", "errors"},
     "captioner.images": {"errors"},
+    "captioner.pages": {"images"},
     "captioner.text": {"errors"},
     "captioner.config": {"errors"},
     "captioner.files": {"errors"},
@@ -91,7 +102,7 @@ LIBRARY = {
 # Modules that may import more than the rest of their package: scores are independent of models except here.
 MODULES = {
     "captioner.evaluation.evaluate": LIBRARY["captioner.evaluation"]
-    | {"folders", "predict", "checkpoint", "decoding", "images", "config", "_version"},
+    | {"folders", "predict", "checkpoint", "decoding", "config", "_version"},
 }
 
 

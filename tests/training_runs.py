@@ -17,7 +17,9 @@ import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 
+from captioner import checkpoint
 from captioner.checkpoint import writing
+from captioner.checkpoint.weights import load_model
 from train import loop, state
 from train.__main__ import main
 
@@ -102,11 +104,27 @@ def write_data(root: Path, photos: dict[str, Path]) -> None:
     records.append({"file": "broken.png", "split": "train", "captions": ["something broken"]})
     (root / "captions.json").write_text(json.dumps(records))
     (root / "recipe.toml").write_text(RECIPE)
+    write_weights(root / "weights.safetensors")
+
+
+def write_weights(path: Path) -> None:
+    """Random weights of an encoder."""
     torch.manual_seed(0)
     network = torchvision.models.mobilenet_v2(weights=None).train()
     for _ in range(20):  # statistics of real activations; with others, no signal passes through that many layers
         network(torch.randn(8, 3, 64, 64))
-    save_file(network.state_dict(), root / "weights.safetensors")
+    save_file(network.state_dict(), path)
+
+
+def save_other(model: Path, path: Path) -> Path:
+    """Save a checkpoint's model with other weights in its decoder."""
+    read = checkpoint.read(model)
+    other = load_model(read)
+    torch.manual_seed(1)
+    for parameter in other.decoder.parameters():
+        parameter.add_(torch.randn_like(parameter) * 0.5)
+    checkpoint.save(path, other, vocabulary=read.vocabulary, decoding=read.decoding, scores={}, training={}, card="")
+    return path
 
 
 def write_refined(data: Path, start: Path) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from captioner.text import BOS, EOS, PAD, Vocabulary
+from captioner.text import BOS, EOS, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,13 @@ class Batch:
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
     """A copy of a batch with its tensors on the given device."""
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.to(device)
-
-    return Batch(move(batch.inputs), move(batch.tokens), batch.photos, tuple(map(move, batch.taught)))
+    taught = tuple(grids.to(device) for grids in batch.taught)
+    return Batch(batch.inputs.to(device), batch.tokens.to(device), batch.photos, taught)
 
 
 def encode(tokens: Sequence[str], vocabulary: Vocabulary, max_length: int) -> list[int]:
     """A caption as ids, `<bos> … <eos>`, truncated to `max_length` tokens."""
     return [BOS, *vocabulary.encode(tokens[:max_length]), EOS]
-
-
-def pad(captions: Sequence[Sequence[Sequence[int]]]) -> Tensor:
-    """Captions of B photos as one tensor (B, K, T), padded with `<pad>`; K and T are the maxima."""
-    sentences = max(len(photo) for photo in captions)
-    length = max(len(ids) for photo in captions for ids in photo)
-    tokens = torch.full((len(captions), sentences, length), PAD)
-    for row, photo in enumerate(captions):
-        for place, ids in enumerate(photo):
-            tokens[row, place, : len(ids)] = torch.tensor(ids)
-    return tokens
 
 
 def batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int]]:

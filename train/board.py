@@ -45,13 +45,12 @@ class Board:
         else:
             self._writer = tensorboard.SummaryWriter(str(directory / BOARD), purge_step=step + 1)
 
-    def step(self, record: Mapping[str, Any]) -> None:
-        """Add a record of the step log."""
-        self._scalars("step", record)
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Add a record of the epoch log: validation scores."""
-        self._scalars("epoch", record)
+    def scalars(self, group: str, record: Mapping[str, Any]) -> None:
+        """Add the numbers of a record of the log `step` or `epoch`."""
+        if self._writer:
+            for name, value in record.items():
+                if isinstance(value, int | float) and name not in {"step", "epoch"}:
+                    self._writer.add_scalar(f"{group}/{name}", value, record["step"])
 
     def samples(self, step: int, pixels: Sequence[NDArray[np.uint8]], captions: Sequence[Caption]) -> None:
         """Add photos (S, S, 3) with their captions and attention maps."""
@@ -64,12 +63,6 @@ class Board:
         """Write pending records."""
         if self._writer:
             self._writer.close()
-
-    def _scalars(self, group: str, record: Mapping[str, Any]) -> None:
-        if self._writer:
-            for name, value in record.items():
-                if isinstance(value, int | float) and name not in {"step", "epoch"}:
-                    self._writer.add_scalar(f"{group}/{name}", value, record["step"])
 
 
 def draw_attention(pixels: NDArray[np.uint8], caption: Caption) -> NDArray[np.uint8]:

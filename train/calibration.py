@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from captioner import checkpoint
-from captioner.confidence import (
-    SIGNALS_OF_PICTURE,
-    SIGNALS_OF_SEARCH,
-    Calibration,
-    Logistic,
-    signals_of_picture,
-)
+from captioner.confidence import SIGNALS_OF_PICTURE, SIGNALS_OF_SEARCH, Calibration, Logistic, signals_of_picture
 from captioner.config import to_mapping
-from captioner.datasets import CaptionedPhoto
 from captioner.evaluation.reliability import close_to_people, expected_calibration_error, roc_area
 from captioner.images import to_pixels
 from captioner.predict import Captioner, PreparedPhoto
@@ -176,11 +169,8 @@ def _measure(model: Captioner, photos: PhotoSet) -> Measured:
             captions.append(ptb_tokenize(text))
             search.append(_row(of_search, SIGNALS_OF_SEARCH))
             picture.append(_row(of_picture, SIGNALS_OF_PICTURE))
-    return Measured(np.array(search), np.array(picture), close_to_people(_references(photos.photos), captions))
-
-
-def _references(photos: Sequence[CaptionedPhoto]) -> list[list[list[str]]]:
-    return [[ptb_tokenize(caption) for caption in photo.captions] for photo in photos]
+    references = [[ptb_tokenize(caption) for caption in photo.captions] for photo in photos.photos]
+    return Measured(np.array(search), np.array(picture), close_to_people(references, captions))
 
 
 def _pictures_of_nothing(size: int) -> NDArray[np.float64]:

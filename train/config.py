@@ -6,11 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from captioner.config import (
-    STRICT,
-    Probability,
-    to_mapping,
-)
+from captioner.config import STRICT, Probability, to_mapping
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]

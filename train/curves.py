@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from captioner.errors import OutputError, UsageError
-from captioner.files import replacing
+from captioner.errors import UsageError
+from captioner.files import output_errors, replacing
 from train.drawing import require_matplotlib
 
 if TYPE_CHECKING:
@@ -59,11 +59,8 @@ def draw_curves(directory: Path) -> Path:
     for axes in (norm, last):
         axes.set_xlabel("step")
     path = directory / CURVES
-    try:
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png")
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror}).") from None
+    with output_errors(path), replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 

@@ -12,7 +12,7 @@ from captioner import checkpoint
 from captioner.datasets import CaptionedPhoto
 from captioner.decoding import Hypothesis
 from captioner.errors import UsageError
-from captioner.files import replacing
+from captioner.files import write_files
 from captioner.folders.finding import Photos
 from train.objectives.distillation import Teachers
 from train.photos.data import load_photos
@@ -23,7 +23,7 @@ LABELS = "labels.json"
 
 
 def label(
-    directory: Path, models: Sequence[str], *, captions: int, cache: Path, device: torch.device, batch_size: int = 32
+    directory: Path, models: Sequence[str], *, captions: int, cache: Path, device: torch.device
 ) -> tuple[Path, tuple[str, ...]]:
     """Caption the photos in `directory/images` and write `directory/labels.json`, COCO's captions JSON.
 
@@ -33,7 +33,6 @@ def label(
         captions: captions per photo, the best ones first.
         cache: directory for the decoded photos.
         device: device of the models.
-        batch_size: photos per batch.
 
     Returns:
         The file, and one sentence for each photo or folder that was skipped.
@@ -41,6 +40,7 @@ def label(
     Raises:
         UsageError: the file already exists, there are no photos, or the models differ in vocabulary or image size.
         ModelError: a model is missing or damaged.
+        OutputError: the file cannot be written.
     """
     out, images = directory / LABELS, directory / IMAGES
     if out.exists():
@@ -65,7 +65,7 @@ def label(
     def search(pixels: Tensor) -> list[list[Hypothesis]]:
         return teachers.generate(pixels.to(device), options)
 
-    written = write_captions(photos, search, first.vocabulary, first.config.text, batch_size=batch_size)
+    written = write_captions(photos, search, first.vocabulary, first.config.text)
     captioned = [(number, text) for number, texts in enumerate(written) for text in texts]
     data = {
         "info": {"description": f"written by models, not by people: {', '.join(one.path.name for one in read)}"},
@@ -74,6 +74,5 @@ def label(
             {"id": place, "image_id": number, "caption": text} for place, (number, text) in enumerate(captioned)
         ],
     }
-    with replacing(out) as temporary:
-        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_files(directory, {LABELS: json.dumps(data, indent=1) + "\n"})
     return out, (*(str(photo.problem) for photo in found if photo.problem), *photos.skipped)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioner.errors import CaptionerError
-from captioner.files import replacing
+from captioner.files import write_files
 from captioner.predict import Caption
 from train.board import Board
 from train.curves import EPOCHS, STEPS, draw_curves
@@ -36,7 +36,7 @@ class Log:
     def step(self, record: Mapping[str, Any]) -> None:
         """Log a step."""
         self._steps.write(json.dumps(record) + "\n")
-        self._board.step(record)
+        self._board.scalars("step", record)
 
     def flush(self) -> None:
         """Write all logged steps to disk, before a state that depends on them is saved."""
@@ -49,7 +49,7 @@ class Log:
         self.flush()
         with (self._directory / EPOCHS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        self._board.epoch(record)
+        self._board.scalars("epoch", record)
         self._board.samples(record["step"], pixels, captions)
         try:
             draw_curves(self._directory)
@@ -66,5 +66,4 @@ def _cut(path: Path, lines: int) -> None:
     """Keep only the first lines of a log."""
     if path.is_file():
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-        with replacing(path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
+        write_files(path.parent, {path.name: "".join(kept)})

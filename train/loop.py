@@ -15,22 +15,16 @@ from captioner import checkpoint
 from captioner.errors import CaptionerError, UsageError
 from captioner.interrupt import Interrupt
 from captioner.models.encoder_decoder import EncoderDecoder
-from captioner.models.interfaces import Encoder
+from captioner.models.interfaces import Encoder, within
 from train.batches import Batch, on_device
 from train.config import first_difference
 from train.log import Log
 from train.objectives import PhaseSettings
 from train.objectives.cross_entropy import Loss
 from train.objectives.objective import Objective
-from train.optimizer import (
-    build_optimizer,
-    exponential_average,
-    learning_rate,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from train.optimizer import build_optimizer, exponential_average, learning_rate, optimizer_tensors, restore_optimizer
 from train.parallel import Team
-from train.state import load_state, save_state, with_prefix, without_prefix
+from train.state import as_part, load_state, save_state
 from train.task import Feed, Task
 
 ALONE = Team()
@@ -148,9 +142,8 @@ class Training:
         at, phase = self.at, work.phase
         groups = work.feed.groups(f"{at.phase}/{at.epoch}")
         self.model.train()
-        for part in (
-            self.model.encoder.blocks.modules()
-        ):  # batches are too small for their statistics; keep the pretrained ones
+        # Batches are too small for their statistics; keep the pretrained ones.
+        for part in self.model.encoder.blocks.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         title = f"{phase.name} {at.epoch + 1}/{phase.epochs}"
@@ -281,9 +274,9 @@ class Training:
             return
         self.log.flush()
         tensors = {
-            **with_prefix("model.", dict(self.model.state_dict())),
-            **with_prefix("average.", dict(self.average.state_dict())),
-            **with_prefix("optimizer.", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
+            **as_part("model", dict(self.model.state_dict())),
+            **as_part("average", dict(self.average.state_dict())),
+            **as_part("optimizer", optimizer_tensors(optimizer, self._names()) if optimizer else {}),
         }
         save_state(
             self.directory / STATE,
@@ -307,6 +300,6 @@ class Training:
         if facts["data"] != self.task.key:
             raise UsageError(f"{path}: was saved with other photos or captions; use those or choose another --out.")
         self.at = Position(**facts["at"])
-        self.model.load_state_dict(without_prefix("model.", tensors))
-        self.average.load_state_dict(without_prefix("average.", tensors))
-        self.moments = without_prefix("optimizer.", tensors)
+        self.model.load_state_dict(within("model", tensors))
+        self.average.load_state_dict(within("average", tensors))
+        self.moments = within("optimizer", tensors)

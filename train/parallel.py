@@ -37,9 +37,8 @@ class Team:
         if self.size == 1:
             return batch
         rows = slice(self.rank, None, self.size) if self.rank < len(batch.tokens) else slice(0, 1)
-        return Batch(
-            batch.inputs[rows], batch.tokens[rows], batch.photos[rows], tuple(grids[rows] for grids in batch.taught)
-        )
+        taught = tuple(grids[rows] for grids in batch.taught)
+        return Batch(batch.inputs[rows], batch.tokens[rows], batch.photos[rows], taught)
 
     def weigh(self, loss: Loss, *, rows: int) -> Loss:
         """Scale the mean over this share's tokens to its part of the mean over the whole batch.
@@ -101,7 +100,6 @@ def join_team() -> Team:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(
-        backend, timeout=datetime.timedelta(hours=2)
-    )  # one process validates while the others wait
+    # One process validates while the others wait.
+    distributed.init_process_group(backend, timeout=datetime.timedelta(hours=2))
     return Team(distributed.get_rank(), distributed.get_world_size())

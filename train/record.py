@@ -1,19 +1,17 @@
 """Write scores into a checkpoint's `config.json` and model card, so that no figure is typed by hand."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from captioner import checkpoint
 from captioner.checkpoint import CARD
+from captioner.cli.progress import evaluation_bar
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.evaluation.evaluate import EvaluationOptions, evaluate
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.scores import LABELS
-from captioner.files import replacing
+from captioner.files import write_files
 
 HEADER = [f"| photos | {' | '.join(LABELS.values())} |", "|---" * (1 + len(LABELS)) + "|"]
 _INTERVAL = "| *95 % interval* |"
@@ -52,25 +50,14 @@ def record(
         if not file.is_file():
             raise UsageError(f"--also {file}: no such file.")
     directory = checkpoint.read(model).path
-    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, wanted: int) -> None:
-            bar.total = wanted
-            bar.update(done - bar.n)
-
+    with evaluation_bar() as progress:
         outcome = evaluate(
-            model,
-            photos,
-            options,
-            images=images,
-            device=device,
-            batch_size=batch_size,
-            progress=progress,
+            model, photos, options, images=images, device=device, batch_size=batch_size, progress=progress
         )
     record_scores(directory, name, outcome.scores.as_dict())
     for card in (directory / CARD, *also):
         text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
-        _write(card, with_rows(text, name, rows(name, outcome)))
+        write_files(card.parent, {card.name: with_rows(text, name, rows(name, outcome))})
     return outcome
 
 
@@ -106,8 +93,3 @@ def with_rows(card: str, name: str, new: Sequence[str]) -> str:
     behind = old + int(old < end)
     behind += int(behind < end and lines[behind].startswith(_INTERVAL))
     return "\n".join([*lines[:old], *new, *lines[behind:]]) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -57,11 +57,6 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UsageError(f"{path}: not a readable training state ({problem}).") from None
 
 
-def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Add `prefix` to every name."""
-    return {prefix + name: value for name, value in tensors.items()}
-
-
-def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, without the prefix."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def as_part(part: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Put the name of a part before every name; the inverse of `captioner.models.interfaces.within`."""
+    return {f"{part}.{name}": value for name, value in tensors.items()}

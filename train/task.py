@@ -30,11 +30,9 @@ class Feed(Protocol):
 
     def groups(self, key: str) -> list[list[int]]:
         """The batches of one epoch, as indices; the same key gives the same batches."""
-        ...
 
     def batch(self, numbers: list[int], step: int) -> Batch:
         """The input of the given step."""
-        ...
 
 
 class Task(Protocol):
@@ -43,54 +41,42 @@ class Task(Protocol):
     @property
     def config(self) -> TrainConfig | TranslationConfig:
         """The configuration of the run."""
-        ...
 
     @property
     def key(self) -> str:
         """A hash of all training and validation data."""
-        ...
 
     @property
     def facts(self) -> Mapping[str, object]:
         """Amounts of data, to show to people."""
-        ...
 
     @property
     def vocabulary(self) -> Vocabulary | tuple[Subwords, Subwords]:
         """The vocabulary, or the subword models, that checkpoints store."""
-        ...
 
     def settings(self) -> dict[str, object]:
         """The configuration without paths on this machine, which are private and may change."""
-        ...
 
     def build(self) -> EncoderDecoder:
         """A model with random weights."""
-        ...
 
     def start(self, model: EncoderDecoder) -> None:
         """Load the weights that the run starts from."""
-        ...
 
     def feed(self, phase: PhaseSettings, model: EncoderDecoder, encode: Encode) -> Feed:
         """The batches of a phase."""
-        ...
 
     def objective(self, phase: PhaseSettings) -> Objective:
         """The objective of a phase."""
-        ...
 
     def steps(self, phase: PhaseSettings) -> int:
         """The approximate number of batches in an epoch of a phase."""
-        ...
 
     def validate(self, model: EncoderDecoder, arithmetic: AbstractContextManager[object]) -> dict[str, float]:
         """Scores of a free-running search on the validation data."""
-        ...
 
     def samples(self, model: EncoderDecoder) -> tuple[Sequence[NDArray[np.uint8]], Sequence[Caption]]:
         """Sample photos (S, S, 3) and their captions, to look at; may be empty."""
-        ...
 
 
 def hash_of(*parts: object) -> str:

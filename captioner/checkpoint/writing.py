@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.checkpoint.reading import CARD, CONFIG, FORMAT, OUTPUT, SOURCE, TARGET, VOCABULARY, WEIGHTS
 from captioner.config import to_mapping
 from captioner.decoding.options import DecodingOptions
-from captioner.errors import OutputError
-from captioner.files import replacing
+from captioner.files import json_text, output_errors, replacing
 from captioner.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def save(
     if model.config.decoder.tie_weights:
         del weights[OUTPUT]  # tied to the embedding; `load_model` restores it
     text = (
-        {VOCABULARY: _to_json(vocabulary.to_json())}
+        {VOCABULARY: json_text(vocabulary.to_json()).encode()}
         if isinstance(vocabulary, Vocabulary)
         else dict(zip((SOURCE, TARGET), (subwords.model for subwords in vocabulary), strict=True))
     )
@@ -62,18 +61,16 @@ def save(
         "scores": scores,
         "training": training,
     }
-    try:
+    with output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         for name, content in {
             WEIGHTS: to_bytes(weights),
             **text,
-            CONFIG: _to_json(config),
+            CONFIG: json_text(config).encode(),
             CARD: card.encode(),
         }.items():
             with replacing(path / name) as temporary:
                 temporary.write_bytes(content)
-    except OSError as problem:
-        raise OutputError(f"{path}: the checkpoint cannot be written ({problem.strerror or problem}).") from None
 
 
 def update(path: Path, section: str, value: Any) -> None:
@@ -84,8 +81,4 @@ def update(path: Path, section: str, value: Any) -> None:
     """
     config = json.loads((path / CONFIG).read_text(encoding="utf-8")) | {section: value}
     with replacing(path / CONFIG) as temporary:
-        temporary.write_bytes(_to_json(config))
-
-
-def _to_json(data: Any) -> bytes:
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+        temporary.write_bytes(json_text(config).encode())

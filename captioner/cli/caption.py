@@ -18,9 +18,10 @@ from captioner.cli.options import (
     positive,
 )
 from captioner.cli.output import abandon_output, one_line, write_line
-from captioner.cli.progress import Progress, count, say
+from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
 from captioner.folders import results
+from captioner.folders.finding import count
 from captioner.interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -175,12 +176,12 @@ def _tell_ignored(passed: "PassedOver") -> None:
 def _check(options: argparse.Namespace) -> None:
     kept = options.output or options.sidecar
     beside = options.sidecar or options.xmp_sidecar
+    piped = "-" in options.paths
     wrong = {
         "a PATH is empty; check for an unset shell variable.": "" in options.paths,
         "no photos given; give a PATH or --files-from FILE.": not options.paths and not options.files_from,
         "- reads one photo from standard input; give it only once.": options.paths.count("-") > 1,
-        "standard input holds either a photo (-) or a list of paths (--files-from -); give one of them.": "-"
-        in options.paths
+        "standard input holds either a photo (-) or a list of paths (--files-from -); give one of them.": piped
         and options.files_from == "-",
         "-0 requires --files-from.": options.nul and not options.files_from,
         "--sidecar-name, --sidecar-suffix and --sidecar-dir require --sidecar or --xmp-sidecar.": not beside
@@ -189,21 +190,18 @@ def _check(options: argparse.Namespace) -> None:
         "--append and --prepend exclude each other; give one of them.": options.append and options.prepend,
         "--sidecar-name and --sidecar-suffix exclude each other; give one of them.": options.sidecar_name is not None
         and options.sidecar_suffix is not None,
-        "a photo from standard input has no name for a sidecar; use --output.": "-" in options.paths
-        and options.sidecar,
+        "a photo from standard input has no name for a sidecar; use --output.": piped and options.sidecar,
         "--existing requires --output or --sidecar.": bool(options.existing) and not kept,
         "--retry-errors requires --output, which holds the errors.": options.retry_errors and not options.output,
         "--retry-errors excludes --existing overwrite and --existing error; give one of them.": options.retry_errors
         and options.existing in {"overwrite", "error"},
-        "Ray workers cannot read standard input; give the path of the photo, or use --engine local.": "-"
-        in options.paths
+        "Ray workers cannot read standard input; give the path of the photo, or use --engine local.": piped
         and options.engine == "ray",
         "--ray-address requires --engine ray.": bool(options.ray_address) and options.engine != "ray",
     }
-    for message, holds in wrong.items():
+    for message, holds in (wrong | metadata.mistakes(options)).items():
         if holds:
             raise UsageError(message)
-    metadata.check(options)
 
 
 def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "FolderOptions":

@@ -2,17 +2,17 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captioner.cli.options import add_model_options, decoding_options, positive
 from captioner.cli.output import require_place, write_line
-from captioner.cli.progress import count, say
+from captioner.cli.progress import evaluation_bar, say
 from captioner.decoding.options import FLAGS
 from captioner.errors import CaptionerError, UsageError
 from captioner.files import write_files
+from captioner.folders.finding import count
 
 if TYPE_CHECKING:
     from captioner.datasets import CaptionedPhotos
@@ -160,18 +160,11 @@ def _given(
 
 
 def _captioned(options: argparse.Namespace, photos: "CaptionedPhotos", terms: "EvaluationOptions") -> "Outcome":
-    from tqdm import tqdm
-
     from captioner import checkpoint
     from captioner.evaluation.evaluate import evaluate
 
     read = checkpoint.read(options.model)
-    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, wanted: int) -> None:
-            bar.total = wanted
-            bar.update(done - bar.n)
-
+    with evaluation_bar() as progress:
         return evaluate(
             read,
             photos,

@@ -3,8 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from captioner.errors import UsageError
-
 if TYPE_CHECKING:
     from captioner.folders.metadata import MetadataOptions
 
@@ -24,14 +22,10 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def check(options: argparse.Namespace) -> None:
-    """Reject invalid combinations of options.
-
-    Raises:
-        UsageError: options exclude each other, or one requires another.
-    """
+def mistakes(options: argparse.Namespace) -> dict[str, bool]:
+    """Invalid combinations of options: message → whether it applies."""
     written = options.write_metadata or options.xmp_sidecar
-    wrong = {
+    return {
         "--write-metadata and --xmp-sidecar exclude each other; give one of them.": options.write_metadata
         and options.xmp_sidecar,
         "--replace-descriptions requires --write-metadata or --xmp-sidecar.": not written
@@ -40,9 +34,6 @@ def check(options: argparse.Namespace) -> None:
         and options.replace_descriptions,
         "a photo from standard input has no file for metadata; give its path.": "-" in options.paths and written,
     }
-    for message, holds in wrong.items():
-        if holds:
-            raise UsageError(message)
 
 
 def metadata_options(options: argparse.Namespace) -> "MetadataOptions | None":

@@ -74,10 +74,7 @@ def add_verbs(parser: argparse.ArgumentParser, verbs: Mapping[str, ModuleType], 
 
 def add_model_options(parser: argparse.ArgumentParser, *, precision: str = "auto") -> None:
     """Add `--model`, `--device`, `--precision` with its default, `--batch-size` and the decoding options."""
-    group = parser.add_argument_group("model")
-    group.add_argument("--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)")
-    add_device_option(group)
-    add_precision_option(group, precision)
+    group = add_captioner_options(parser, precision=precision)
     group.add_argument("--batch-size", type=positive, default=32, metavar="N", help="photos per batch (default: 32)")
     group = parser.add_argument_group("decoding (each model has its own defaults; those of photo-en are shown)")
     for name, field in FLAGS.items():
@@ -93,6 +90,20 @@ def add_model_options(parser: argparse.ArgumentParser, *, precision: str = "auto
     )
 
 
+def add_captioner_options(parser: argparse.ArgumentParser, *, precision: str = "auto") -> argparse._ArgumentGroup:
+    """Add `--model`, `--device`, and `--precision` with its default; returns their group."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)")
+    add_device_option(group)
+    group.add_argument(
+        "--precision",
+        choices=["auto", "int8", "float32"],
+        default=precision,
+        help=f"arithmetic of the model; auto prefers int8 where it is faster (default: {precision})",
+    )
+    return group
+
+
 def add_device_option(group: argparse._ArgumentGroup) -> None:
     """Add `--device`."""
     group.add_argument(
@@ -100,16 +111,6 @@ def add_device_option(group: argparse._ArgumentGroup) -> None:
         choices=["auto", "cpu", "cuda", "mps"],
         default="auto",
         help="where to run the model; auto prefers a GPU (default: auto)",
-    )
-
-
-def add_precision_option(group: argparse._ArgumentGroup, default: str = "auto") -> None:
-    """Add `--precision`."""
-    group.add_argument(
-        "--precision",
-        choices=["auto", "int8", "float32"],
-        default=default,
-        help=f"arithmetic of the model; auto prefers int8 where it is faster (default: {default})",
     )
 
 

@@ -2,9 +2,12 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from captioner.folders.finding import count
 
 if TYPE_CHECKING:
     from captioner.folders.run import Counts
@@ -18,9 +21,18 @@ def say(message: str) -> None:
     print(f"captioner: {message}", file=sys.stderr)
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun: 1 photo, 1,000 photos."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+@contextmanager
+def evaluation_bar() -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar on a terminal; yields the `progress` of `captioner.evaluation.evaluate.evaluate`."""
+    from tqdm import tqdm
+
+    with tqdm(unit="photo", disable=not sys.stderr.isatty()) as bar:
+
+        def show(done: int, wanted: int) -> None:
+            bar.total = wanted
+            bar.update(done - bar.n)
+
+        yield show
 
 
 class Progress:
@@ -46,10 +58,6 @@ class Progress:
         self._clock = clock
         self._failures: list[str] = []
         self._bar = tqdm(total=total, unit="photo", disable=not bar)
-        self.start()
-
-    def start(self) -> None:
-        """Restart the clock: photos per second are counted from here, without the preparation."""
         self._begin = self._last = self._clock()
 
     def update(self, error: str | None) -> None:

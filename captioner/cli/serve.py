@@ -12,7 +12,7 @@ from importlib import metadata
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from captioner.cli.options import add_device_option, add_precision_option, not_negative, port, positive
+from captioner.cli.options import add_captioner_options, not_negative, port, positive
 from captioner.cli.progress import say
 from captioner.errors import UsageError
 
@@ -50,10 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout", type=positive, default=60, metavar="SECONDS", help="time limit per photo (default: 60)"
     )
-    group = parser.add_argument_group("model")
-    group.add_argument("--model", metavar="DIR|NAME", help="checkpoint directory or embedded model (default: photo-en)")
-    add_device_option(group)
-    add_precision_option(group)
+    add_captioner_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

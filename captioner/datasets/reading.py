@@ -38,6 +38,14 @@ _OTHER_CAPTIONS = (
     "results_*.token",  # the authors' Flickr30k
 )
 _PHOTOS = ("images", "Images")
+_TABLES = {  # readers of files with rows, by suffix
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".token": read_token_file,
+    **dict.fromkeys(database.SUFFIXES, read_database),
+}
 _IMAGEFOLDERS = {"train": "train", "validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test"}
 
 
@@ -91,14 +99,8 @@ def _read_file(path: Path, problems: list[str] | None) -> CaptionedPhotos:
         return _official_flickr8k(path.parent, problems)
     if kind in {".txt", ".token"}:
         kind = _kind_of_text(path)
-    if kind in {".csv", ".tsv"}:
-        return _from_rows(path, read_table(path, problems).values(), problems)
-    if kind in {".jsonl", ".ndjson"}:
-        return _from_rows(path, read_json_lines(path, problems).values(), problems)
-    if kind in database.SUFFIXES:
-        return _from_rows(path, read_database(path, problems).values(), problems)
-    if kind == ".token":
-        return _from_rows(path, read_token_file(path, problems).values(), problems)
+    if kind in _TABLES:
+        return _from_rows(path, _TABLES[kind](path, problems).values(), problems)
     return _from_json(path, problems)
 
 

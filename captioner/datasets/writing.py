@@ -11,7 +11,6 @@ flickr8k      Flickr8k's text files, in a directory
 sidecars      a text file beside each photo, in the directory of the photos
 """
 
-import io
 import json
 import os
 import tempfile
@@ -23,7 +22,7 @@ from captioner.datasets.coco import as_number
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos
 from captioner.datasets.structure import count_and_first
 from captioner.errors import OutputError, UsageError
-from captioner.files import write_files
+from captioner.files import json_text, write_files
 
 _Files = Mapping[str, str | bytes]
 
@@ -77,10 +76,8 @@ def _imagefolder(photos: Sequence[CaptionedPhoto]) -> _Files:
 
 def _table(photos: Sequence[CaptionedPhoto], columns: tuple[str, str, str]) -> str:
     used = columns if any(photo.split for photo in photos) else columns[:2]
-    out = io.StringIO(newline="")
     values = ((photo.file, caption, photo.split) for photo in photos for caption in photo.captions)
-    spreadsheet.write_rows(out, used, (dict(zip(columns, row, strict=True)) for row in values))
-    return "\ufeff" + out.getvalue()
+    return spreadsheet.to_text(used, (dict(zip(columns, row, strict=True)) for row in values))
 
 
 def _json_lines(photos: Sequence[CaptionedPhoto]) -> _Files:
@@ -88,7 +85,7 @@ def _json_lines(photos: Sequence[CaptionedPhoto]) -> _Files:
 
 
 def _json(photos: Sequence[CaptionedPhoto]) -> _Files:
-    return {"": _to_json(list(_objects(photos)))}
+    return {"": json_text(list(_objects(photos)))}
 
 
 def _objects(photos: Sequence[CaptionedPhoto]) -> Iterator[dict[str, object]]:
@@ -109,7 +106,7 @@ def _coco(photos: Sequence[CaptionedPhoto]) -> _Files:
             for number, (photo, caption) in enumerate(annotations, start=1)
         ],
     }
-    return {"": _to_json(data)}
+    return {"": json_text(data)}
 
 
 def _karpathy(photos: Sequence[CaptionedPhoto]) -> _Files:
@@ -122,7 +119,7 @@ def _karpathy(photos: Sequence[CaptionedPhoto]) -> _Files:
             | ({} if photo.id == name else {"cocoid": as_number(photo.id)})
             | {"split": photo.split, "sentences": [{"raw": caption} for caption in photo.captions]}
         )
-    return {"": _to_json({"images": images})}
+    return {"": json_text({"images": images})}
 
 
 def _sqlite(photos: Sequence[CaptionedPhoto]) -> _Files:
@@ -170,10 +167,6 @@ def _refuse_lines(photos: Sequence[CaptionedPhoto]) -> None:
     wrong = [photo.file for photo in photos for caption in photo.captions if not caption.strip() or "\n" in caption]
     if wrong:
         raise UsageError(f"{count_and_first(wrong, 'photo')} with an empty or multi-line caption; write .csv instead.")
-
-
-def _to_json(data: object) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 _WRITERS: dict[str, Callable[[Sequence[CaptionedPhoto]], _Files]] = {

@@ -15,7 +15,6 @@ class State(Protocol):
 
     def select(self, rows: "Tensor", beams: "Tensor") -> Self:
         """Select inputs by index, `rows` (B',), and sentences of each, `beams` (B', K')."""
-        ...
 
 
 AnyState = TypeVar("AnyState", bound=State)

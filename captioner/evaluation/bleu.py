@@ -73,10 +73,8 @@ def bleu_statistics(
     Returns:
         Statistics with a leading axis of P photos.
     """
-    from nltk.translate.bleu_score import (
-        closest_ref_length,
-        modified_precision,
-    )  # takes a second to import
+    # Takes a second to import.
+    from nltk.translate.bleu_score import closest_ref_length, modified_precision
 
     matches, guesses = np.zeros((2, len(candidates), ORDERS))
     closest = np.zeros(len(candidates))

@@ -47,9 +47,8 @@ class CiderD(Generic[PhotoKey]):
             raise UsageError("CIDEr needs at least one photo, and at least one reference for each photo.")
         self._photos = {key: row for row, key in enumerate(references)}
         per_photo = np.array([len(captions) for captions in references.values()])
-        self._first = np.concatenate(
-            [[0], np.cumsum(per_photo)]
-        )  # (P + 1,), the references of photo p: first[p]:first[p + 1]
+        # (P + 1,), the references of photo p: first[p]:first[p + 1]
+        self._first = np.concatenate([[0], np.cumsum(per_photo)])
         self._ids: dict[tuple[str, ...], int] = {}
 
         counts = [_ngrams(tokens) for captions in references.values() for tokens in captions]
@@ -99,9 +98,8 @@ class CiderD(Generic[PhotoKey]):
         grams = np.array([self._ids.get(gram, -1) for count in counts for gram in count], dtype=np.int64)
         orders = np.array([len(gram) - 1 for count in counts for gram in count], dtype=np.int64)
         frequencies = np.array([times for count in counts for times in count.values()], dtype=np.float64)
-        idf = np.where(
-            grams < 0, self._log_photos, self._idf[grams]
-        )  # an unknown n-gram counts as occurring in one photo
+        # An unknown n-gram counts as occurring in one photo.
+        idf = np.where(grams < 0, self._log_photos, self._idf[grams])
         norms = _norms(rows, orders, frequencies * idf, len(counts))
         lengths = np.array([_length(tokens) for _, tokens in pairs])
 

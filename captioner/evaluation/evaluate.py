@@ -3,9 +3,7 @@
 The only module that uses both models and metrics. Its result is an `Outcome`, independent of files and options.
 """
 
-import base64
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,7 +22,7 @@ from captioner.evaluation.outcome import KnownCaptions, Outcome
 from captioner.evaluation.report import report_files
 from captioner.evaluation.scores import score
 from captioner.files import write_files
-from captioner.images import open_image
+from captioner.pages import thumbnail
 
 if TYPE_CHECKING:  # loads torch, which error messages should not wait for
     from captioner.folders.batch import Record
@@ -283,14 +281,10 @@ def _outcome(
 
 
 def _thumbnail(images: Path | None, photo: CaptionedPhoto) -> str | None:
-    """A JPEG thumbnail as a data URI; None if the photo cannot be read."""
+    """A thumbnail as a data URI; None if the photo cannot be read."""
     if images is None:
         return None
     try:
-        small = open_image(images / photo.file, draft=_THUMBNAIL).image
+        return thumbnail(images / photo.file, _THUMBNAIL)
     except ImageError:
         return None
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"

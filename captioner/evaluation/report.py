@@ -7,11 +7,9 @@ per_image.csv         one row per photo
 cider_histogram.svg   the histogram of the page
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,8 @@ from captioner.evaluation import charts
 from captioner.evaluation.outcome import Outcome
 from captioner.evaluation.per_image import to_csv
 from captioner.evaluation.scores import LABELS, METRICS
+from captioner.files import json_text
+from captioner.pages import render
 
 PAGE, SCORES, RESULTS, PER_IMAGE, HISTOGRAM = (
     "report.html",
@@ -61,22 +61,20 @@ def report_files(outcome: Outcome, thumbnail: Thumbnail) -> dict[str, str]:
     results = to_results({photo.id: outcome.captions[photo.id] for photo in outcome.photos})
     return {
         PAGE: _page(outcome, figures, histogram, thumbnail),
-        SCORES: _to_json(figures),
-        RESULTS: _to_json(results),
+        SCORES: json_text(figures),
+        RESULTS: json_text(results),
         PER_IMAGE: to_csv(outcome),
         HISTOGRAM: charts.standalone(histogram),
     }
 
 
 def _page(outcome: Outcome, figures: dict[str, Any], histogram: str, thumbnail: Thumbnail) -> str:
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    template = files("captioner.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     cider = outcome.scores.per_image[:, _CIDER]
     commonest = Counter(outcome.captions[photo.id] for photo in outcome.photos).most_common(5)
-    return environment.from_string(template).render(
+    return render(
+        "evaluation/report.html",
         figures=figures,
         metrics=METRICS,
         labels=LABELS,
@@ -177,7 +175,3 @@ def _flat(settings: Any, prefix: str = "") -> list[tuple[str, object]]:
         elif value is not None:
             rows.append((f"{prefix}{name}", value))
     return rows
-
-
-def _to_json(data: object) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"

@@ -60,7 +60,7 @@ class Scores(Generic[PhotoKey]):
         photos: keys of the P photos, in the order of the references.
         corpus: (M,), in the order of `METRICS`: corpus BLEU, and means of ROUGE-L and CIDEr over photos.
         per_image: (P, M), scores of each photo.
-        intervals: (M, 2), 95 % bootstrap intervals of `corpus`; see `resampled`.
+        intervals: (M, 2), 95 % bootstrap intervals of `corpus`; see `resampled_scores`.
         bleu_statistics: BLEU statistics of each photo.
     """
 
@@ -93,22 +93,6 @@ class Scores(Generic[PhotoKey]):
         intervals = {name: list(ends) for name, ends in self.confidence_intervals().items()}
         return {**self.as_dict(), "images": self.images, "confidence_intervals": intervals}
 
-    def resampled(self, *, resamples: int = 1000, seed: int = 0) -> _Floats:
-        """Scores of the corpus over photos drawn with replacement (Efron, Annals of Statistics 7(1), 1979).
-
-        BLEU is computed from the summed counts of each resample. CIDEr is the mean of the original values: document
-        frequencies remain those of the whole set, so the interval does not include their uncertainty. With the same
-        seed and number of photos, two objects use the same draws, so their difference is a paired bootstrap.
-
-        Args:
-            resamples: number of resamples, at least 1.
-            seed: random seed.
-
-        Returns:
-            (resamples, M), in the order of `METRICS`.
-        """
-        return resampled_scores(self.bleu_statistics, self.per_image, resamples=resamples, seed=seed)
-
 
 def corpus_scores(statistics: BleuStatistics, per_image: _Floats) -> _Floats:
     """Corpus scores from the scores of each photo.
@@ -123,10 +107,22 @@ def corpus_scores(statistics: BleuStatistics, per_image: _Floats) -> _Floats:
     return _corpus(np.ones(len(per_image)), statistics, per_image)
 
 
-def resampled_scores(
-    statistics: BleuStatistics, per_image: _Floats, *, resamples: int = 1000, seed: int = 0
-) -> _Floats:
-    """Corpus scores over photos drawn with replacement; see `Scores.resampled`."""
+def resampled_scores(statistics: BleuStatistics, per_image: _Floats, *, resamples: int, seed: int) -> _Floats:
+    """Corpus scores over photos drawn with replacement (Efron, Annals of Statistics 7(1), 1979).
+
+    BLEU is computed from the summed counts of each resample. CIDEr is the mean of the original values: document
+    frequencies remain those of the whole set, so the interval does not include their uncertainty. With the same seed
+    and number of photos, two sets of scores use the same draws, so their difference is a paired bootstrap.
+
+    Args:
+        statistics: see `corpus_scores`.
+        per_image: see `corpus_scores`.
+        resamples: number of resamples, at least 1.
+        seed: random seed.
+
+    Returns:
+        (resamples, M), in the order of `METRICS`.
+    """
     random = np.random.default_rng(seed)
     parts = []
     photos = len(per_image)
@@ -173,10 +169,9 @@ def score(
     statistics = bleu_statistics(candidates, tokens)
     means = [measure(candidates, tokens) for measure in _MEANS.values()]
     per_image = np.column_stack([bleu(statistics), *means])
-    corpus = corpus_scores(statistics, per_image)
-    point = Scores(photos, corpus, per_image, np.stack([corpus, corpus], axis=-1), statistics)
-    ends = np.percentile(point.resampled(resamples=resamples, seed=seed), [2.5, 97.5], axis=0)
-    return Scores(photos, corpus, per_image, np.asarray(ends.T), statistics)
+    samples = resampled_scores(statistics, per_image, resamples=resamples, seed=seed)
+    intervals = np.asarray(np.percentile(samples, [2.5, 97.5], axis=0).T)
+    return Scores(photos, corpus_scores(statistics, per_image), per_image, intervals, statistics)
 
 
 def _check(predictions: Mapping[PhotoKey, str], references: Mapping[PhotoKey, Sequence[str]]) -> None:

@@ -63,7 +63,7 @@ def _matches(segments: tuple[str, ...], parts: tuple[str, ...]) -> bool:
 class Excludes:
     """Decides which paths to skip. Paths are relative to the searched folder and use `/`."""
 
-    def __init__(self, patterns: Sequence[str] = (), *, hidden: bool = False) -> None:
+    def __init__(self, patterns: Sequence[str], *, hidden: bool) -> None:
         """Compile the patterns.
 
         Args:

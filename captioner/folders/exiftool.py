@@ -16,7 +16,6 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from captioner.errors import UsageError
@@ -64,9 +63,7 @@ class ExifTool:
         self._stack.callback(self._stop)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def read(self, path: str | os.PathLike[str], tags: Sequence[str]) -> Mapping[str, str | list[str]]:

@@ -121,13 +121,13 @@ class PassedOver:
         shown = ", ".join(suffix or "no suffix" for suffix, _ in self.kinds.most_common(4))
         total = self.kinds.total()
         reasons = {
-            f"{_count(self.folders, 'folder')} not searched (use --recursive)": self.folders,
-            f"{_count(self.links, 'link')} to folders not followed (use --follow-links)": self.links,
-            f"{_count(total, 'file')} in unsupported formats ({shown})": total,
+            f"{count(self.folders, 'folder')} not searched (use --recursive)": self.folders,
+            f"{count(self.links, 'link')} to folders not followed (use --follow-links)": self.links,
+            f"{count(total, 'file')} in unsupported formats ({shown})": total,
             "to read camera raw and JPEG XL files, run: pip install 'captioner[formats]'": any(
                 kinds & self.kinds.keys() for kinds in EXTRA.values()
             ),
-            f"{_count(self.excluded, 'name')} skipped (hidden, system or excluded; see --hidden and --exclude)": (
+            f"{count(self.excluded, 'name')} skipped (hidden, system or excluded; see --hidden and --exclude)": (
                 self.excluded
             ),
         }
@@ -354,7 +354,8 @@ def _unquoted(line: str) -> str:
     return line[1:-1] if quoted else line
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 1,000 photos."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

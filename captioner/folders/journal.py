@@ -13,7 +13,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from captioner.errors import OutputError
@@ -89,9 +88,7 @@ class Journal:
             raise self._not_written(problem) from None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -107,9 +104,6 @@ class Journal:
 
     def __len__(self) -> int:
         return len(self._records)
-
-    def __iter__(self) -> Iterator[Row]:
-        return self.rows()
 
     @property
     def paths(self) -> Collection[str]:
@@ -163,8 +157,8 @@ class Journal:
             return True
         return not fingerprint.changed(photo, self.row(path)[FINGERPRINT])
 
-    def rows(self) -> Iterator[Row]:
-        """Iterate over all records in order, with one in memory at a time."""
+    def __iter__(self) -> Iterator[Row]:
+        """All records in order, with one in memory at a time."""
         if not self._records:
             return
         with self.path.open("rb") as file:
@@ -226,13 +220,13 @@ def difference(made: Made, asked: Made) -> str | None:
 
 def merged(old: Journal, newer: Journal) -> Iterator[Row]:
     """The records of the old journal, replaced by newer ones where there are any, and then all other newer ones."""
-    for row in old.rows():
+    for row in old:
         if row["path"] not in newer:
             yield row
             continue
         replacement = {name: value for name, value in newer.row(row["path"]).items() if name != MADE}
         yield {**replacement, MADE: row[MADE]} if MADE in row else replacement
-    for row in newer.rows():
+    for row in newer:
         if row["path"] not in old:
             yield row
 

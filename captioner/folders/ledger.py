@@ -9,8 +9,8 @@ c.jsonl.overwrite       all photos captioned again; replaces the journal when it
 import os
 from pathlib import Path
 
-from captioner.errors import OutputError, UsageError
-from captioner.files import replacing
+from captioner.errors import UsageError
+from captioner.files import output_errors, replacing
 from captioner.folders.finding import Found
 from captioner.folders.journal import FOLDER, Journal, Made, Row, merged, write_rows
 from captioner.folders.naming import PlaceNames, relative
@@ -45,7 +45,7 @@ class Ledger:
             raise UsageError(
                 f"{path} {differs}; use the same settings, another --output, or --existing overwrite to start over."
             )
-        try:
+        with output_errors(path):
             if not dry and grows.exists():
                 if differs:  # records of a stopped overwrite with other settings are obsolete
                     grows.unlink()
@@ -55,8 +55,6 @@ class Ledger:
                     self._now = Journal(grows)
             if not dry and not grows.exists():
                 self._replacing.unlink(missing_ok=True)
-        except OSError as problem:
-            raise self._not_written(problem) from None
         base = self._now.folder or Path()
         folder = relative(os.path.realpath(base), os.path.realpath(path.parent))
         self._now.making = {FOLDER: Path(folder).as_posix(), **made}
@@ -112,21 +110,15 @@ class Ledger:
             OutputError: the journal cannot be written.
         """
         self.close()
-        try:
+        with output_errors(self.path):
             if self._again is not None:
                 _merge(self._now, self._again)
             if self._now.path != self.path:
                 with replacing(self.path) as temporary:
                     write_rows(temporary, Journal(self._now.path))
                 self._now.path.unlink()
-                _beside(self.path, "retry").unlink(
-                    missing_ok=True
-                )  # its records would replace records that no longer exist
-        except OSError as problem:
-            raise self._not_written(problem) from None
-
-    def _not_written(self, problem: OSError) -> OutputError:
-        return OutputError(f"{self.path}: cannot be written ({problem.strerror or problem}).")
+                # Its records would replace records that no longer exist.
+                _beside(self.path, "retry").unlink(missing_ok=True)
 
 
 def _merge(old: Journal, newer: Journal) -> None:

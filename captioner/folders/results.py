@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from captioner import database, spreadsheet
-from captioner.errors import OutputError, UsageError
+from captioner.errors import UsageError
+from captioner.files import output_errors
 from captioner.folders.journal import Row, write_rows
 from captioner.folders.naming import coco_ids
 from captioner.folders.receipts import Receipts
@@ -21,16 +22,12 @@ ROWS_A_PART = 100_000
 """Records per file in a Parquet folder."""
 
 
-def _nothing() -> None:
-    """What most kinds of output need besides Python."""
-
-
 class Kind(NamedTuple):
     """An output format: its writer, its name for users, and a check that this installation can write it."""
 
     write: Callable[[Path, Iterable[Row], Receipts], None]
     label: str
-    require: Callable[[], None] = _nothing
+    require: Callable[[], None] = lambda: None
 
 
 def kind(path: Path) -> str:
@@ -61,11 +58,9 @@ def write(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         OutputError: the file cannot be written.
         UsageError: the format cannot represent these records.
     """
-    try:
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         KINDS[kind(path)].write(path, rows, receipts)
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
 
 
 def _write_jsonl(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:

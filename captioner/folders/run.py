@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 from captioner.errors import OutputError, UsageError
@@ -69,14 +68,14 @@ class Run:
     def __init__(
         self,
         *,
-        outputs: Sequence[Path] = (),
-        sidecars: Sidecars | None = None,
-        metadata: Metadata | None = None,
-        receipts: Receipts | None = None,
-        existing: Existing = "skip",
-        retry_errors: bool = False,
-        dry: bool = False,
-        made: Made | None = None,
+        outputs: Sequence[Path],
+        sidecars: Sidecars | None,
+        metadata: Metadata | None,
+        receipts: Receipts,
+        existing: Existing,
+        retry_errors: bool,
+        dry: bool,
+        made: Made,
     ) -> None:
         """Decide where records go, without reading or writing files.
 
@@ -108,11 +107,11 @@ class Run:
         self._sidecars = sidecars
         self._metadata = metadata
         self._writes_metadata = metadata is not None and metadata.options.target is not None
-        self._receipts = receipts or Receipts()
+        self._receipts = receipts
         self._existing = existing
         self._retry = retry_errors
         self._dry = dry
-        self._made: Made = made or {}
+        self._made = made
         self._started: dict[str, _Started] = {}
         self._busy: set[str] = set()  # names of photos in progress
         self._ledger: Ledger | None = None
@@ -155,9 +154,7 @@ class Run:
         """Files changed after captioner wrote them → the names to which they were renamed."""
         return self._outputs.set_aside
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def survey(self, photos: Iterable[Found]) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from captioner.errors import OutputError, UsageError
+from captioner.errors import UsageError
+from captioner.files import output_errors
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
 from captioner.folders.merging import MergeError, Place, add, remove
@@ -114,18 +115,17 @@ class Sidecars:
             return True
         path = self.path(photo)
         facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
-        try:
+        with output_errors(path):
             if self.stands(photo) and not (replace and self.own(photo)):
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+            try:
+                content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+            except MergeError as problem:
+                self.problems.append(f"{path}: {problem}.")
+                return False
             with self.receipts.writing(path, **facts, **more) as temporary:
                 temporary.write_bytes(content)
-        except MergeError as problem:
-            self.problems.append(f"{path}: {problem}.")
-            return False
-        except OSError as problem:
-            raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None
         return True
 
     def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:

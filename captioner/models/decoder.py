@@ -48,6 +48,13 @@ class DecoderState:
         hidden = tuple(tuple(part[index] for part in layer) for layer in self.hidden)
         return DecoderState(memory, hidden, self.output[index], self.attention[index])
 
+    def repeat(self, sentences: int) -> "DecoderState":
+        """The state of this many sentences for each set of vectors, which has one so far."""
+        sets, device = len(self.output), self.output.device
+        return self.select(
+            torch.arange(sets, device=device), torch.zeros(sets, sentences, dtype=torch.long, device=device)
+        )
+
 
 class RecurrentDecoder(nn.Module):
     """A recurrent network with attention and input feeding.
@@ -121,12 +128,7 @@ class RecurrentDecoder(nn.Module):
             wanted: (B, K, T), True at the positions whose logits are needed; None for all positions. With a large
                 vocabulary the classifier dominates the cost, and about a third of the positions are padding.
         """
-        sets, sentences, _ = tokens.shape
-        state = self.init_state(vectors)
-        device = tokens.device
-        state = state.select(
-            torch.arange(sets, device=device), torch.zeros(sets, sentences, dtype=torch.long, device=device)
-        )
+        state = self.init_state(vectors).repeat(tokens.shape[1])
         words = self.dropout(self.embedding(tokens))  # (B, K, T, E)
         outputs, attention = [], []
         for word in words.unbind(2):  # with indexing, the gradient of each step would be as large as `words`

@@ -13,14 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from captioner.config import (
-    Backbone,
-    ImageConfig,
-    ImageEncoderConfig,
-    ModelConfig,
-    TextEncoderConfig,
-    TranslatorConfig,
-)
+from captioner.config import Backbone, ImageConfig, ImageEncoderConfig, ModelConfig, TextEncoderConfig, TranslatorConfig
 from captioner.models.interfaces import Encoder, Vectors
 from captioner.models.quantized import EFFICIENTNET_V2_B0, EPSILON
 

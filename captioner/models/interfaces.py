@@ -5,17 +5,18 @@ and add its configuration to `captioner.config`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from torch import Tensor, nn
 
+T = TypeVar("T")
 Ranges = Mapping[str, tuple[float, float]]
 """Module name → minimum and maximum of its input. An LSTM cell has two entries, `NAME.inputs` and `NAME.state`."""
 
 
-def within(part: str, ranges: Ranges) -> Ranges:
-    """Select the ranges of a submodule, by their names within it."""
-    return {name.removeprefix(f"{part}."): one for name, one in ranges.items() if name.startswith(f"{part}.")}
+def within(part: str, named: Mapping[str, T]) -> dict[str, T]:
+    """Select what belongs to a submodule, such as its ranges or weights, by the names within it."""
+    return {name.removeprefix(f"{part}."): one for name, one in named.items() if name.startswith(f"{part}.")}
 
 
 class Vectors(NamedTuple):
@@ -69,15 +70,12 @@ class Encoder(Module, Protocol):
     @property
     def blocks(self) -> nn.ModuleList:
         """The network's blocks from first to last; fine-tuning may be limited to the last of them."""
-        ...
 
     def settle(self) -> None:
         """Rearrange the weights for fast inference; afterwards they can be neither trained nor moved."""
-        ...
 
     def __call__(self, inputs: Tensor, /) -> Vectors:
         """Encode a batch."""
-        ...
 
 
 class Decoder(Module, Protocol):
@@ -88,7 +86,6 @@ class Decoder(Module, Protocol):
 
     def init_state(self, vectors: Vectors, /) -> Any:
         """Start one sentence (K = 1) for each of the B sets of vectors."""
-        ...
 
     def step(self, tokens: Tensor, state: Any, /) -> tuple[Tensor, Any]:
         """Advance every sentence by one token, `tokens` (B, K).
@@ -96,15 +93,12 @@ class Decoder(Module, Protocol):
         Returns:
             Log-probabilities of the next token, (B, K, V), float32, and the new state.
         """
-        ...
 
     def settle(self, ranges: Ranges | None = None) -> None:
         """Rearrange the weights for fast inference: in int8 where `ranges` has the range of their inputs.
 
         After this, the weights can be neither trained nor moved to another device.
         """
-        ...
 
     def __call__(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None, /) -> Forced:
         """Compute the logits of sentences (B, K, T) that start with `<bos>`, at all or only the `wanted` positions."""
-        ...

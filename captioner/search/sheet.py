@@ -1,18 +1,16 @@
 """Contact sheets: a single HTML page with embedded thumbnails. It has no scripts and loads nothing."""
 
-import base64
-import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
 from captioner.errors import ImageError, OutputError
+from captioner.files import output_errors
 from captioner.folders.receipts import Receipts
-from captioner.images import open_image
+from captioner.pages import render, thumbnail
 from captioner.search.finding import Hit, Hits
 
 MOST = 1000
@@ -58,12 +56,9 @@ def write_sheet(page: Path, query: str, found: Hits, where: Callable[[Hit], Path
     refuse_foreign(page, receipts)
     with ThreadPoolExecutor() as readers:
         tiles = list(readers.map(lambda hit: _tile(hit, where(hit), page), found.hits[:MOST]))
-    html = _render(query, found, tiles)
-    try:
-        with receipts.writing(page) as temporary:
-            temporary.write_bytes(html.encode(errors="backslashreplace"))
-    except OSError as problem:
-        raise OutputError(f"{page}: cannot be written ({problem.strerror or problem}).") from None
+    html = render("search/sheet.html", query=query, found=found, tiles=tiles)
+    with output_errors(page), receipts.writing(page) as temporary:
+        temporary.write_bytes(html.encode(errors="backslashreplace"))
     return tiles
 
 
@@ -83,13 +78,9 @@ def _tile(hit: Hit, photo: Path | None, page: Path) -> Tile:
         return Tile(hit.path, caption, problem="not found")
     link = _link(photo, page.parent)
     try:
-        small = open_image(photo, draft=-(-_SIDE // 2)).image
+        return Tile(hit.path, caption, link, thumbnail(photo, _SIDE))
     except ImageError:
         return Tile(hit.path, caption, link, problem="cannot be read")
-    small.thumbnail((_SIDE, _SIDE))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=75)
-    return Tile(hit.path, caption, link, f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}")
 
 
 def _link(photo: Path, folder: Path) -> str:
@@ -98,11 +89,3 @@ def _link(photo: Path, folder: Path) -> str:
     except ValueError:  # on another Windows drive
         return photo.absolute().as_uri()
     return quote(os.fsencode(Path(relative).as_posix()))  # colons too, which could end a URL scheme
-
-
-def _render(query: str, found: Hits, tiles: Sequence[Tile]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    template = files("captioner.search").joinpath("sheet.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(query=query, found=found, tiles=tiles)

@@ -4,7 +4,6 @@ import contextlib
 import hmac
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -22,6 +21,7 @@ from captioner.errors import CaptionerError, ImageError, UsageError
 from captioner.folders.batch import record_of
 from captioner.folders.results import COLUMNS
 from captioner.images import ImageLimits
+from captioner.pages import render
 from captioner.serve.desk import Desk
 from captioner.serve.refusal import Arrivals, Refusal, RefusalError
 from captioner.serve.uploads import Upload, read_upload
@@ -237,11 +237,8 @@ def _guard(token: str) -> Callable[..., None]:
 
 
 def _page(service: _Service) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    template = files("captioner.serve").joinpath("page.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
+    return render(
+        "serve/page.html",
         version=__version__,
         languages=service.languages,
         megabytes=MAX_BODY // 10**6,

@@ -5,7 +5,7 @@ This package exports the tokenizer and the vocabulary; the rest is in `english`,
 
 from captioner.text.penn import ptb_tokenize
 from captioner.text.sentences import CLOSING, as_sentence, split_sentences
-from captioner.text.tokenizer import Direction, Tokenizer, TokenizerKind
+from captioner.text.tokenizer import Direction, Tokenizer
 from captioner.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 
 ENGLISH = "en"
@@ -21,7 +21,6 @@ __all__ = [
     "UNK",
     "Direction",
     "Tokenizer",
-    "TokenizerKind",
     "Vocabulary",
     "as_sentence",
     "ptb_tokenize",

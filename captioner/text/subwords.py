@@ -4,6 +4,7 @@ Case, accents and punctuation are kept. The pieces are learned and applied by se
 the encoding: Sennrich et al. 2016), whose model files contain only data.
 """
 
+import io
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -51,17 +52,12 @@ class Subwords:
         Raises:
             UsageError: `size` is too small to spell the corpus.
         """
-        model = bytearray()
-
-        class Writer:
-            def write(self, data: bytes) -> None:
-                model.extend(data)
-
+        model = io.BytesIO()
         pad, bos, eos, unk = SPECIAL_TOKENS
         try:
             sentencepiece.SentencePieceTrainer.Train(
                 sentence_iterator=map(normalize, sentences),
-                model_writer=Writer(),
+                model_writer=model,
                 model_type="bpe",
                 vocab_size=size,
                 hard_vocab_limit=False,
@@ -83,7 +79,7 @@ class Subwords:
             raise UsageError(
                 f"{size} subwords are too few to spell these sentences; choose a larger vocabulary."
             ) from None
-        return cls(bytes(model))
+        return cls(model.getvalue())
 
     def __len__(self) -> int:
         return int(self._processor.GetPieceSize())

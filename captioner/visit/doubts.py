@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from captioner.text.english import takes_an
 from captioner.visit.certainty import DOUBTFUL
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _replaced(text: str, start: int, end: int, word: str) -> str:
         word = word[0].upper() + word[1:]
     article = re.search(r"\b(an?)(\s+)$", before, re.IGNORECASE)
     if article:
-        new = "an" if word[0].lower() in "aeiou" else "a"
+        new = "an" if takes_an(word.lower()) else "a"
         new = new.capitalize() if article[1][0].isupper() else new
         before = before[: article.start(1)] + new + article[2]
     return before + word + after

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from captioner.folders.naming import coco_ids, shared_stems, text_name, told_apart
-from captioner.spreadsheet import write_rows
+from captioner.spreadsheet import to_text
 from captioner.visit.certainty import certainty
 from captioner.visit.photos import VisitPhoto
 
@@ -34,9 +34,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 def to_csv(photos: Iterable[VisitPhoto]) -> str:
     """One row per photo (RFC 4180), with a byte-order mark so that Excel reads it as UTF-8."""
-    out = io.StringIO(newline="")
-    write_rows(out, COLUMNS, map(_row, photos))
-    return "\ufeff" + out.getvalue()
+    return to_text(COLUMNS, map(_row, photos))
 
 
 def to_json_lines(photos: Iterable[VisitPhoto]) -> str:

@@ -5,7 +5,7 @@ import importlib.util
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,6 +166,7 @@ def samples() -> dict[str, Path]:
     return {name: file for name, file in files.items() if file.is_file()}
 
 
+@cache
 def languages() -> dict[str, str]:
     """The caption languages: native name → two-letter code; English first."""
     from captioner import checkpoint

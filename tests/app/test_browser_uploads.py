@@ -1,7 +1,6 @@
 """Uploads and downloads in a real browser, with clicks in between."""
 
 import contextlib
-import io
 import random
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.app.browsing import MARKS, caption, download, finish, playwright_api, press, rows, settle, upload
+from tests.image_files import encode
 
 pytestmark = MARKS
 
@@ -121,9 +121,8 @@ def many(photos: dict[str, Path], count: int) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for number in range(count):
         with Image.open(list(photos.values())[number % len(photos)]) as image:
-            data = io.BytesIO()
-            image.convert("RGB").resize((320, 240)).save(data, "JPEG")
-        found.append({"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": data.getvalue()})
+            data = encode(image.convert("RGB").resize((320, 240)), "JPEG")
+        found.append({"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": data})
     return found
 
 

@@ -18,7 +18,7 @@ from captioner.errors import UsageError
 from captioner.evaluation.bleu import BleuStatistics, bleu, bleu_statistics
 from captioner.evaluation.cider import CiderD
 from captioner.evaluation.rouge import longest_common_subsequence, rouge_l
-from captioner.evaluation.scores import METRICS, score
+from captioner.evaluation.scores import METRICS, resampled_scores, score
 
 WORDS = "a dog cat man runs sits on the grass red".split()  # noqa: SIM905 - reads better
 
@@ -256,7 +256,8 @@ def test_photos_must_be_the_same(
 def test_a_resample_is_the_score_of_the_photos_drawn() -> None:
     scores = score(PREDICTIONS, SENTENCES)
     drawn = np.random.default_rng(5).multinomial(3, np.full(3, 1 / 3), size=20)
-    for row, times in zip(scores.resampled(resamples=20, seed=5), drawn, strict=True):
+    samples = resampled_scores(scores.bleu_statistics, scores.per_image, resamples=20, seed=5)
+    for row, times in zip(samples, drawn, strict=True):
         names = [name for name, count in zip(scores.photos, times, strict=True) for _ in range(count)]
         again = score(
             {number: PREDICTIONS[name] for number, name in enumerate(names)},
@@ -287,7 +288,8 @@ def test_resampling_in_pieces_changes_nothing_but_memory() -> None:
     predictions = {key: " ".join(words) for key, words in candidates.items()}
     captions = {key: [" ".join(words) for words in choices] for key, choices in references.items()}
     scores = score(predictions, captions, resamples=10)
-    samples = scores.resampled(resamples=1500)  # more than one piece
+    # More than one piece.
+    samples = resampled_scores(scores.bleu_statistics, scores.per_image, resamples=1500, seed=0)
     assert samples.shape == (1500, 6)
     assert np.abs(samples.mean(axis=0) - scores.corpus).max() < 0.01
 

@@ -22,7 +22,7 @@ def row(path: str, caption: str | None = "A dog.") -> dict[str, object]:
 
 
 def paths(journal: Journal) -> list[str]:
-    return [record["path"] for record in journal.rows()]
+    return [record["path"] for record in journal]
 
 
 def test_records_are_read_back_by_path(tmp_path: Path) -> None:

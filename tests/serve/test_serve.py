@@ -1,7 +1,6 @@
 """`captioner serve`: the real server on a free port, with real photos."""
 
 import contextlib
-import io
 import json
 import os
 import select
@@ -24,11 +23,11 @@ from captioner.cli import main
 from captioner.folders.results import COLUMNS
 from captioner.serve import health
 from captioner.serve.api import MAX_BODY, CaptionedRecord
+from tests.image_files import encode
 from tests.served import Server, free_port, serving
 
 RAW = {"Content-Type": "image/png"}
-PNG = io.BytesIO()
-Image.effect_noise((64, 64), 99).save(PNG, "PNG")
+PNG = encode(Image.effect_noise((64, 64), 99), "PNG")
 
 
 class Service:
@@ -179,7 +178,7 @@ def test_health(service: Service) -> None:
         ("", b"x", {"Content-Encoding": "gzip"}, 415, "without a Content-Encoding"),
         (
             "",
-            PNG.getvalue()[:200],
+            PNG[:200],
             RAW,
             422,
             "cannot read the image: it is damaged or incomplete",

@@ -184,7 +184,7 @@ def test_everything_is_measured_once(
 
     names = ("blip", "blip_greedy", "vit_gpt2", "resnet101")
     fakes: dict[str, Callable[[], Any]] = {name: lambda: peer for name in names}
-    monkeypatch.setattr(everything, "_peers", lambda: fakes)
+    monkeypatch.setattr(everything, "PEERS", fakes)
     monkeypatch.setattr(everything.peers, "transformers", lambda: None)
     monkeypatch.setattr(processes, "seconds", lambda words, **_: 2.0 if "captioner" in words else 1.0)
     monkeypatch.setattr(processes, "run", lambda words, **_: SimpleNamespace(stderr=f"{300 + 10 * len(words)}\n"))

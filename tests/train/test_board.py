@@ -44,8 +44,8 @@ def written(directory: Path) -> EventAccumulator:
 def test_scores_and_losses_are_scalars(tmp_path: Path) -> None:
     board = Board(tmp_path)
     for step in (1, 2):
-        board.step({"step": step, "loss": 4.0 / step, "norm": 1.0, "rate": 0.5})
-    board.epoch({"phase": "decoder", "epoch": 1, "step": 2, "loss": 3.0, "CIDEr": 0.5})
+        board.scalars("step", {"step": step, "loss": 4.0 / step, "norm": 1.0, "rate": 0.5})
+    board.scalars("epoch", {"phase": "decoder", "epoch": 1, "step": 2, "loss": 3.0, "CIDEr": 0.5})
     board.close()
     events = written(tmp_path)
     assert events.Tags()["scalars"] == ["step/loss", "step/norm", "step/rate", "epoch/loss", "epoch/CIDEr"]
@@ -56,10 +56,10 @@ def test_scores_and_losses_are_scalars(tmp_path: Path) -> None:
 def test_what_an_interrupted_run_wrote_too_much_no_longer_counts(tmp_path: Path) -> None:
     board = Board(tmp_path)
     for step in range(1, 6):
-        board.step({"step": step, "loss": 1.0})
+        board.scalars("step", {"step": step, "loss": 1.0})
     board.close()
     again = Board(tmp_path, step=3)
-    again.step({"step": 4, "loss": 2.0})
+    again.scalars("step", {"step": 4, "loss": 2.0})
     again.close()
     assert [(event.step, event.value) for event in written(tmp_path).Scalars("step/loss")] == [
         (1, 1.0),
@@ -123,7 +123,7 @@ def test_a_missing_tensorboard_is_said_and_stops_nothing(
     monkeypatch.delattr(torch.utils, "tensorboard", raising=False)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     board = Board(tmp_path)
-    board.step({"step": 1, "loss": 1.0})
+    board.scalars("step", {"step": 1, "loss": 1.0})
     board.samples(1, [np.zeros((8, 8, 3), np.uint8)], [CAPTION])
     board.close()
     assert "install it with: pip install -r train/requirements.txt" in capsys.readouterr().err

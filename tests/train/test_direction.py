@@ -13,6 +13,7 @@ from captioner.checkpoint.weights import load_model
 from captioner.config import TextConfig
 from captioner.datasets import CaptionedPhoto
 from captioner.text import Tokenizer
+from tests.training_runs import save_other
 from train.objectives import PhaseSettings
 from train.objectives.distillation import Teachers
 from train.photos.config import DataSettings, TrainConfig
@@ -30,14 +31,7 @@ def backwards(small_checkpoint: Path) -> Path:
     config = json.loads((path / checkpoint.CONFIG).read_text())
     config["model"]["text"]["direction"] = "right-to-left"
     (path / checkpoint.CONFIG).write_text(json.dumps(config))
-    read = checkpoint.read(path)
-    model = load_model(read)
-    torch.manual_seed(1)
-    for parameter in model.decoder.parameters():
-        parameter.add_(torch.randn_like(parameter) * 0.5)
-    facts = {"decoding": read.decoding, "scores": {}, "training": {}, "card": ""}
-    checkpoint.save(path, model, vocabulary=read.vocabulary, **facts)  # type: ignore[arg-type]
-    return path
+    return save_other(path, path)
 
 
 def test_a_model_from_right_to_left_is_read_from_left_to_right(backwards: Path, photos: dict[str, Path]) -> None:

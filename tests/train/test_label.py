@@ -12,6 +12,7 @@ import captioner
 from captioner import DecodingOptions, checkpoint
 from captioner.checkpoint.weights import load_model
 from captioner.text import BOS, EOS
+from tests.training_runs import save_other
 from train.__main__ import main
 from train.objectives.distillation import Teachers
 from train.photos.config import DataSettings
@@ -31,14 +32,7 @@ def unlabelled(tmp_path: Path, photos: dict[str, Path]) -> Path:
 @pytest.fixture
 def another(small_checkpoint: Path) -> Path:
     """The small model with other weights in its decoder."""
-    read = checkpoint.read(small_checkpoint)
-    model = load_model(read)
-    torch.manual_seed(1)
-    for parameter in model.decoder.parameters():
-        parameter.add_(torch.randn_like(parameter) * 0.5)
-    path = small_checkpoint.with_name("another")
-    checkpoint.save(path, model, vocabulary=read.vocabulary, decoding=read.decoding, scores={}, training={}, card="")
-    return path
+    return save_other(small_checkpoint, small_checkpoint.with_name("another"))
 
 
 def label(directory: Path, *models: Path, captions: int = 1) -> int:

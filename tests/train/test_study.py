@@ -288,7 +288,7 @@ def test_all_steps_at_once_are_the_steps_one_by_one(scenes: captions.CaptionData
     vectors, tokens = Vectors(scenes.test.vectors), captions.to_batch(scenes.test, scenes.vocabulary)
     with torch.no_grad():
         logits = decoder(vectors, tokens).logits
-        state = forcing.spread(decoder.init_state(vectors), tokens.shape[1])
+        state = decoder.init_state(vectors).repeat(tokens.shape[1])
         for place in range(tokens.shape[2]):
             log_probs, state = decoder.step(tokens[..., place], state)
             torch.testing.assert_close(logits[:, :, place], log_probs)

@@ -16,10 +16,11 @@ from captioner.checkpoint.weights import load_model
 from captioner.config import ModelConfig
 from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
+from captioner.inference import pad
 from captioner.models.encoders import ImageEncoder
 from tests.sentence_pairs import write_descriptions
 from train.__main__ import main
-from train.batches import batches, pad
+from train.batches import batches
 from train.optimizer import exponential_average, fitting_warmup, learning_rate
 from train.photos.augmentation import crops, jitter, may_be_mirrored
 from train.photos.config import EncoderSettings

@@ -24,6 +24,7 @@ from captioner.visit.export import safe_name, to_coco_results, to_csv, to_json_l
 from captioner.visit.gate import Gate
 from captioner.visit.photos import Plan, alt_text_hint, describe, describe_again, models, samples
 from captioner.visit.scoring import score_files
+from tests.image_files import encode
 from tests.visits import photo
 
 # ------------------------------------------------------------------------------------------------------------ the photo
@@ -64,9 +65,8 @@ def test_an_upload_is_decoded_once(
 
 def test_a_big_photo_is_kept_small_and_its_true_size_told(small_checkpoint: Path) -> None:
     model = Captioner.load(small_checkpoint, device="cpu")
-    data = io.BytesIO()
-    Image.effect_noise((3000, 1200), 90).save(data, "JPEG")
-    described = describe(model, "noise.jpg", data.getvalue(), Plan("small", "en", DecodingOptions()))
+    noise = encode(Image.effect_noise((3000, 1200), 90), "JPEG")
+    described = describe(model, "noise.jpg", noise, Plan("small", "en", DecodingOptions()))
     with Image.open(io.BytesIO(described.picture)) as copy:
         assert copy.size == (1000, 400)
     assert (described.caption.width, described.caption.height) == (3000, 1200)

@@ -1,6 +1,5 @@
 """What the page says about a caption: confidence in words, uncertain words, and the area that matters."""
 
-import io
 import math
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from captioner.visit.certainty import LOOKS_RIGHT, PLEASE_CHECK, Certainty, cert
 from captioner.visit.covering import area_of, cover
 from captioner.visit.doubts import differ, doubts
 from captioner.visit.refusals import reason
+from tests.image_files import encode
 from tests.visits import caption, photo
 
 
@@ -54,9 +54,7 @@ def test_the_help_agrees_with_the_calibrated_confidence(confidence: float, chanc
 
 
 def photo_bytes(size: tuple[int, int]) -> bytes:
-    data = io.BytesIO()
-    Image.effect_noise(size, 90).save(data, "PNG")
-    return data.getvalue()
+    return encode(Image.effect_noise(size, 90), "PNG")
 
 
 def guess(probability: float, **others: float) -> TokenGuess:
@@ -95,6 +93,13 @@ def test_a_doubtful_first_word_keeps_its_capital_and_a_repeated_one_is_passed_ov
     first = doubts(caption("Dogs run.", tokens=("dogs", "run"), guesses=(guess(0.1, cats=0.5), guess(0.9))))
     assert first[0].others == {"cats": "Cats run."}
     assert doubts(caption()) == []
+
+
+def test_the_article_before_an_alternative_follows_its_sound() -> None:
+    tokens = ("an", "apple", "lies", "there")
+    words = guess(0.2, unicorn=0.3, hourglass=0.3)
+    found = doubts(caption("An apple lies there.", tokens=tokens, guesses=(guess(0.9), words, guess(0.9), guess(0.9))))
+    assert found[0].others == {"unicorn": "A unicorn lies there.", "hourglass": "An hourglass lies there."}
 
 
 def test_the_models_own_probabilities_come_with_a_caption(photos: dict[str, Path]) -> None:
@@ -145,10 +150,8 @@ def test_covering_finds_what_the_caption_is_about() -> None:
     """A red spot on a uniform background: blurring any other area has no effect."""
     image = Image.new("RGB", (448, 448), (90, 140, 90))
     image.paste((250, 20, 20), (272, 144, 304, 176))  # within the cell of row 2, column 4
-    data = io.BytesIO()
-    image.save(data, "PNG")
-    model = captioner.load()
-    found = cover(model, data.getvalue(), model.caption(data.getvalue()).text)
+    data, model = encode(image, "PNG"), captioner.load()
+    found = cover(model, data, model.caption(data).text)
     changed = np.abs(np.array(found.drops)).reshape(7, 7)
     assert np.unravel_index(changed.argmax(), changed.shape) == (2, 4)
     assert changed[6, 0] < 1e-4

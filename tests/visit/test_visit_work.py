@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import io
 import random
 import threading
 import time
@@ -21,6 +20,7 @@ from captioner.visit.gate import Gate
 from captioner.visit.photos import Plan
 from captioner.visit.visit import Visit
 from captioner.visit.work import Incoming
+from tests.image_files import encode
 
 PLAN = Plan("small", "en", DecodingOptions(beam_size=1, max_length=4))
 MORE = Plan("small", "en", DecodingOptions(beam_size=3, num_captions=3, max_length=4))
@@ -52,9 +52,7 @@ class Files:
 
 
 def picture(number: int) -> bytes:
-    data = io.BytesIO()
-    Image.new("RGB", (32, 24), (7 * number % 256, 90, 200)).save(data, "JPEG")
-    return data.getvalue()
+    return encode(Image.new("RGB", (32, 24), (7 * number % 256, 90, 200)), "JPEG")
 
 
 def wait(until: Callable[[], object]) -> None:

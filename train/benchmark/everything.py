@@ -41,6 +41,14 @@ class Plan:
     seconds: float = 2.0
 
 
+PEERS: dict[str, Callable[[], peers.Describe]] = {
+    "blip": peers.blip_base,
+    "blip_greedy": lambda: peers.blip_base(beams=1),
+    "vit_gpt2": peers.vit_gpt2,
+    "resnet101": peers.resnet101_tutorial,
+}
+"""Key in the result → what builds the peer, so that only one is in memory."""
+
 QUICK = Plan(photos=40, peer_photos=2, rounds=1, memory=(40,), growth=16, seconds=0.2)
 LONG = Plan(memory=(1_000, 10_000))
 
@@ -103,7 +111,7 @@ def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dic
     result |= ours.same_captions(model, records)
     sentences = [record.caption.split() for record in records[: plan.peer_photos] if record.caption]
     result["caption_tokens"] = length = round(sum(map(len, sentences)) / len(sentences))
-    result |= compare(_peers(), photos[: plan.peer_photos], length, speed, say)
+    result |= compare(PEERS, photos[: plan.peer_photos], length, speed, say)
     result["photos_per_s"] = speed
     result["share_of_encoder_limit"] = speed / result["encoder_photos_per_s"]
     result["encoder_share_of_matmul_peak"] = result["encoder_photos_per_s"] * result["encoder_gflop"] / peak
@@ -113,16 +121,6 @@ def _here(plan: Plan, photos: Sequence[Path], say: Callable[[str], None]) -> dic
         say("GPU")
         result |= gpu.measure(photos, gflop=gflop)
     return result
-
-
-def _peers() -> dict[str, Callable[[], peers.Describe]]:
-    """Key in the result → what builds the peer, so that only one is in memory."""
-    return {
-        "blip": peers.blip_base,
-        "blip_greedy": lambda: peers.blip_base(beams=1),
-        "vit_gpt2": peers.vit_gpt2,
-        "resnet101": peers.resnet101_tutorial,
-    }
 
 
 def compare(
@@ -135,7 +133,7 @@ def compare(
     """Photos a second of each peer, and how many times as fast ours (`speed`) is.
 
     Args:
-        others: see `_peers`.
+        others: see `PEERS`.
         photos: captioned by each.
         length: tokens of their sentences.
         speed: our photos a second.

@@ -87,19 +87,21 @@ def matmul_peak(
     *, device: str = "cpu", dtype: torch.dtype = torch.float32, sizes: Sequence[int] = (1024, 2048)
 ) -> float:
     """The most GFLOP/s of a matrix product of these sizes, the best of a few."""
-    best = 0.0
-    for size in sizes:
+
+    def gflops(size: int) -> float:
         one, other = torch.randn(2, size, size, device=device, dtype=dtype)
-        for _ in range(8):
-            begun = time.perf_counter()
-            product = one @ other
-            product[0, 0].item()  # waits for a GPU
-            best = max(best, 2 * size**3 / (time.perf_counter() - begun) / 1e9)
-    return best
+
+        def multiply() -> object:
+            return (one @ other)[0, 0].item()  # waits for a GPU
+
+        return 2 * size**3 / _best(multiply, 8) / 1e9
+
+    return max(map(gflops, sizes))
 
 
-def int8_peak(size: int = 1024) -> float:
-    """The most billion operations per second of a product of int8 matrices of this size, the best of a few."""
+def int8_peak() -> float:
+    """The most billion operations per second of a product of int8 matrices, the best of a few."""
+    size = 1024
     linear, rows = QuantizedLinear(nn.Linear(size, size), (-1, 1)), torch.rand(size, size)
     with torch.inference_mode():
         return 2 * size**3 / _best(lambda: linear(rows), 8) / 1e9

@@ -1,13 +1,14 @@
 """What was measured, for people: a table with goals and ratios, and a picture of how time grows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captioner.errors import OutputError
+from captioner.files import output_errors
 from train.benchmark.gpu import PRECISIONS
 from train.benchmark.versions import ROWS
+from train.tables import markdown
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ GOALS = (
 def to_table(result: Mapping[str, Any]) -> str:
     """The lines of which `result` has the value; the last column is 1 or more where the goal is reached."""
     lines = [("", "measured", "goal", "times as good")]
-    return _aligned([*lines, *(goal.line(result[goal.key]) for goal in GOALS if goal.key in result)])
+    return markdown([*lines, *(goal.line(result[goal.key]) for goal in GOALS if goal.key in result)])
 
 
 def versions_to_table(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -76,17 +77,7 @@ def versions_to_table(found: Mapping[str, Mapping[str, float]]) -> str:
     lines = [("", "before", "now", "now / before", "goal")]
     for key, (name, goal) in ROWS.items():
         lines.append((name, f"{before[key]:.3g}", f"{now[key]:.3g}", f"{now[key] / before[key]:.2f}", goal))
-    return _aligned(lines)
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first line is its head."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rows = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    rows.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(rows)
+    return markdown(lines)
 
 
 def draw_growth(growth: Mapping[str, Mapping[int, float]], path: Path) -> None:
@@ -102,7 +93,5 @@ def draw_growth(growth: Mapping[str, Mapping[int, float]], path: Path) -> None:
         axes.plot(list(times), list(times.values()), marker="o", color="#2f6f8f")
         axes.set(xlabel=name, ylabel="seconds", ylim=(0, None), xlim=(0, None))
         axes.grid(alpha=0.3)
-    try:
+    with output_errors(path):
         figure.savefig(path, dpi=120, metadata={"Software": None})
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror or problem}).") from None

@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError(f"{options.config}: this recipe trains a captioner; give a translator's recipe.")
 
     from train.sentences.bleu import score_translations, to_table
+    from train.study.learning import count_parameters
     from train.study.transformer import HEADS, Comparison, Transforming
 
     if options.layers < 1 or options.width < HEADS or options.width % HEADS:
@@ -42,6 +43,5 @@ def run(options: argparse.Namespace) -> None:
     task = Transforming(config, width=options.width, layers=options.layers)
     training = Comparison(task, directory)
     fit.train(training, resume=options.resume)
-    parameters = sum(parameter.numel() for parameter in training.model.parameters())
-    print(f"{parameters / 1e6:.1f} million parameters\n")
+    print(f"{count_parameters(training.model) / 1e6:.1f} million parameters\n")
     print(to_table(score_translations(task.translator(training.model), Path(config.data.root))))

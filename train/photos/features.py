@@ -2,9 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,20 +15,6 @@ from captioner.models.interfaces import Encoder
 from train.photos.augmentation import crops
 from train.photos.data import PhotoSet, new_array
 from train.task import hash_of
-
-
-@dataclass(frozen=True)
-class Grids:
-    """Cached grids of the training photos, (P, views, N, D)."""
-
-    features: np.ndarray[Any, np.dtype[np.float16]]
-
-    def choose(self, photos: list[int], seed: str) -> Tensor:
-        """A random view of each photo: (B, N, D), float16."""
-        views = np.random.default_rng(list(seed.encode())).integers(self.features.shape[1], size=len(photos))
-        return torch.from_numpy(
-            np.stack([self.features[photo, view] for photo, view in zip(photos, views, strict=True)])
-        )
 
 
 def load_features(
@@ -83,6 +67,12 @@ def load_features(
             del grids  # flushes it; Windows does not rename a mapped file
     features: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return features
+
+
+def choose_views(features: NDArray[np.float16], photos: list[int], seed: str) -> Tensor:
+    """A random view of each photo from the result of `load_features`: (B, N, D), float16."""
+    views = np.random.default_rng(list(seed.encode())).integers(features.shape[1], size=len(photos))
+    return torch.from_numpy(np.stack([features[photo, view] for photo, view in zip(photos, views, strict=True)]))
 
 
 def weights_key(encoder: Encoder) -> str:

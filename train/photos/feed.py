@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from captioner.inference import pad
 from captioner.models.interfaces import Encoder
-from train.batches import Batch, batches, pad
+from train.batches import Batch, batches
 from train.objectives import OBJECTIVES, PhaseSettings
 from train.photos.augmentation import crops, jitter
 from train.photos.config import TrainConfig
 from train.photos.corpus import Corpus
-from train.photos.features import Grids, load_features, weights_key
+from train.photos.features import choose_views, load_features, weights_key
 from train.task import Encode
 
 
@@ -43,7 +46,7 @@ class PhotoFeed:
         self.objective = OBJECTIVES[phase.objective]
         self.seed = config.training.seed
         self.nothing = (1, encoder.output_size)  # the grid of a caption without a photo
-        self.grids: list[Grids] = []
+        self.grids: list[NDArray[np.float16]] = []
         if self.objective.photos and not phase.encoder_learning_rate:
             self.grids = [self._load(one, config, encode) for one in (encoder, *teachers)]
 
@@ -61,15 +64,15 @@ class PhotoFeed:
         if not self.objective.photos:
             return Batch(torch.zeros(len(tokens), *self.nothing), tokens, [])
         if self.grids:
-            own, *taught = (grids.choose(numbers, seed) for grids in self.grids)
+            own, *taught = (choose_views(grids, numbers, seed) for grids in self.grids)
             return Batch(own, tokens, numbers, tuple(taught))
         seeds = [f"{seed}/{photo}" for photo in numbers]
         mirror = [self.corpus.mirrored[photo] for photo in numbers] if phase.flip else None
         cut = crops(self.corpus.train.pixels[numbers], seeds, smallest=phase.crop, mirror=mirror, side=phase.size)
         return Batch(jitter(cut, seed, strength=phase.colour), tokens, numbers)
 
-    def _load(self, encoder: Encoder, config: TrainConfig, encode: Encode) -> Grids:
-        features = load_features(
+    def _load(self, encoder: Encoder, config: TrainConfig, encode: Encode) -> NDArray[np.float16]:
+        return load_features(
             self.corpus.train,
             lambda images: encode(encoder, images),
             key=f"{weights_key(encoder)}-{config.training.precision}",
@@ -80,4 +83,3 @@ class PhotoFeed:
             cache=Path(config.data.cache),
             name="train",
         )
-        return Grids(features)

@@ -20,14 +20,14 @@ from captioner.text import Tokenizer, Vocabulary
 from train.photos.config import TrainConfig
 from train.photos.data import PhotoSet
 
+AT_ONCE = 50  # photos per batch
+
 
 def write_captions(
     photos: PhotoSet,
     search: Callable[[Tensor], list[list[Hypothesis]]],
     vocabulary: Vocabulary,
     text: TextConfig,
-    *,
-    batch_size: int = 50,
 ) -> Iterator[list[str]]:
     """Yield the sentences that a search finds for each photo, best first.
 
@@ -36,11 +36,10 @@ def write_captions(
         search: images (B, 3, S, S), uint8 → sentences for each of the B images, best first.
         vocabulary: vocabulary of the sentences.
         text: how tokens become text.
-        batch_size: photos per batch.
     """
     tokenizer = Tokenizer(text.tokens, text.direction)
-    for start in tqdm(range(0, len(photos), batch_size), "captions", leave=False, unit="batch"):
-        pixels = torch.from_numpy(np.array(photos.pixels[start : start + batch_size])).permute(0, 3, 1, 2)
+    for start in tqdm(range(0, len(photos), AT_ONCE), "captions", leave=False, unit="batch"):
+        pixels = torch.from_numpy(np.array(photos.pixels[start : start + AT_ONCE])).permute(0, 3, 1, 2)
         for sentences in search(pixels):
             yield [tokenizer.detokenize(vocabulary.decode(one.tokens)) for one in sentences]
 

@@ -8,7 +8,6 @@ from typing import Any
 from tqdm import tqdm
 
 from captioner import datasets
-from captioner.datasets import CaptionedPhoto
 from captioner.errors import UsageError
 from captioner.predict import Captioner
 from captioner.translation.translator import Translator
@@ -74,7 +73,7 @@ def score_captions(captioner: Captioner, translator: Translator, root: Path, pho
         photos: directory of Flickr8k; its test photos with German captions are used.
     """
     german = read_descriptions(root)
-    wanted = [photo for photo in _test_photos(photos) if photo_number(photo.file) in german]
+    wanted = [photo for photo in datasets.read(photos).select("test") if photo_number(photo.file) in german]
     english = []
     for start in tqdm(range(0, len(wanted), 16), "captions", unit="batch"):
         files = [photos / "images" / photo.file for photo in wanted[start : start + 16]]
@@ -126,7 +125,3 @@ def _sacrebleu() -> Any:
     except ImportError:
         raise UsageError("scoring translations needs sacrebleu; install it with: pip install sacrebleu.") from None
     return BLEU
-
-
-def _test_photos(photos: Path) -> list[CaptionedPhoto]:
-    return list(datasets.read(photos).select("test"))

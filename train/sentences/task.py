@@ -17,24 +17,19 @@ from captioner import checkpoint
 from captioner.checkpoint import TranslatorCheckpoint
 from captioner.errors import UsageError
 from captioner.evaluation.scores import score
+from captioner.inference import pad
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.predict import Caption
 from captioner.text import EOS, PAD
 from captioner.text.subwords import Subwords
 from captioner.translation.translator import Translator
-from train.batches import Batch, batches, pad
+from train.batches import Batch, batches
 from train.config import without_places
 from train.objectives import PhaseSettings
 from train.objectives.captions import Captions
 from train.objectives.objective import Objective
 from train.sentences.config import PairSettings, TranslationConfig
-from train.sentences.pairs import (
-    held_out_photos,
-    read_further_pairs,
-    read_pairs,
-    with_copied_number,
-    with_copied_words,
-)
+from train.sentences.pairs import held_out_photos, read_further_pairs, read_pairs, with_copied_number, with_copied_words
 from train.sentences.segmenter import Segmenter
 from train.start import load_start
 from train.task import Encode, hash_of

@@ -16,11 +16,11 @@ from torch import Tensor
 from captioner.config import AttentionKind, DecoderConfig, TextEncoderConfig, TranslatorConfig
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
-from captioner.inference import generate
+from captioner.inference import generate, pad
 from captioner.models.encoder_decoder import EncoderDecoder
 from captioner.models.interfaces import Vectors
 from captioner.text import Tokenizer, Vocabulary
-from train.batches import encode, pad
+from train.batches import encode
 from train.objectives.cross_entropy import cross_entropy
 from train.sentences.pairs import read_pairs
 from train.study import chart, toy

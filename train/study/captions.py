@@ -14,11 +14,11 @@ from captioner.config import DecoderConfig, DecoderSettings
 from captioner.datasets import CaptionedPhoto
 from captioner.decoding import DecodingOptions
 from captioner.evaluation.bleu import bleu, bleu_statistics
-from captioner.inference import generate
+from captioner.inference import generate, pad
 from captioner.models.decoder import RecurrentDecoder
 from captioner.models.interfaces import Encoder, Vectors
 from captioner.text import Tokenizer, Vocabulary
-from train.batches import encode, pad
+from train.batches import encode
 from train.objectives.cross_entropy import cross_entropy
 from train.photos.data import load_photos
 from train.photos.features import load_features, weights_key

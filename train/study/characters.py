@@ -17,10 +17,11 @@ from torch import Tensor
 from captioner import datasets
 from captioner.config import Cell, DecoderConfig
 from captioner.decoding.sampling import sample
+from captioner.inference import pad
 from captioner.models.decoder import RecurrentDecoder
 from captioner.models.interfaces import Vectors
 from captioner.text import BOS, EOS, PAD, UNK, Tokenizer, Vocabulary, ptb_tokenize
-from train.batches import encode, pad
+from train.batches import encode
 from train.objectives.cross_entropy import cross_entropy
 from train.study import chart, toy
 from train.study.learning import count_parameters, in_batches, learn

@@ -62,21 +62,15 @@ class OutputAlone(RecurrentDecoder):
 
     def forward(self, vectors: Vectors, tokens: Tensor, wanted: Tensor | None = None) -> Forced:
         """Read given sentences (B, K, T), all steps at once; attention is not returned."""
-        state = spread(self.init_state(vectors), tokens.shape[1] * tokens.shape[2])
+        state = self.init_state(vectors).repeat(tokens.shape[1] * tokens.shape[2])
         log_probs, _ = self.step(tokens.flatten(1), state)
         log_probs = log_probs.view(*tokens.shape, -1)
         return Forced(log_probs if wanted is None else log_probs[wanted], log_probs.new_zeros(0))
 
 
-def spread(state: DecoderState, sentences: int) -> DecoderState:
-    """The initial state for this many sentences per photo."""
-    photos = len(state.output)
-    return state.select(torch.arange(photos), torch.zeros(photos, sentences, dtype=torch.long))
-
-
 def free_loss(decoder: RecurrentDecoder, vectors: Vectors, tokens: Tensor) -> Tensor:
     """Cross-entropy of every next token (B, K, T) when the decoder reads its own most probable tokens."""
-    state, read = spread(decoder.init_state(vectors), tokens.shape[1]), tokens[..., 0]
+    state, read = decoder.init_state(vectors).repeat(tokens.shape[1]), tokens[..., 0]
     said = []
     for _ in range(tokens.shape[2] - 1):
         log_probs, state = decoder.step(read, state)

@@ -1,6 +1,6 @@
 """Write the result of a study: table, plot, numbers, and a page for docs/study."""
 
-import json
+import io
 import math
 import statistics
 import textwrap
@@ -9,32 +9,21 @@ from pathlib import Path
 
 import torch
 
-from captioner.errors import OutputError
-from captioner.files import replacing
+from captioner.files import json_text, write_files
 from train.drawing import require_matplotlib
 from train.study.catalogue import Study, load
 from train.study.setting import Entry, Finding, Setting
+from train.tables import markdown
 
 REMARKS = "## Remarks"
 """Heading of the remarks that a person wrote on a page; they are kept when the page is regenerated."""
 
 
 def to_table(finding: Finding) -> str:
-    """The table in Markdown, with aligned columns, so that it is readable in a terminal too."""
-    cells = [list(finding.columns), *([_show(cell) for cell in row] for row in finding.rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    words = [all(isinstance(row[place], str) for row in finding.rows) for place in range(len(widths))]
-    lines = [
-        " | ".join(
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(row, widths, words, strict=True)
-        )
-        for row in cells
-    ]
-    rule = "|".join(
-        "-" * (width + 2) if left else "-" * (width + 1) + ":" for width, left in zip(widths, words, strict=True)
-    )
-    return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
+    """The table in Markdown; columns with numbers are right-aligned."""
+    columns = zip(*finding.rows, strict=True)
+    numbers = [place for place, column in enumerate(columns) if not all(isinstance(cell, str) for cell in column)]
+    return markdown([finding.columns, *([_show(cell) for cell in row] for row in finding.rows)], right=numbers)
 
 
 def run_and_write(name: str, setting: Setting, directory: Path) -> None:
@@ -72,17 +61,10 @@ def write(study: Study, finding: Finding, setting: Setting, directory: Path) -> 
         "rows": finding.rows,
         "seen": finding.seen,
     }
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        text = to_page(study, finding, setting, command) + _remarks(page)
-        with replacing(picture) as temporary:
-            finding.figure.savefig(temporary, format="png")
-        with replacing(numbers) as temporary:
-            temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        with replacing(page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise OutputError(f"{directory}: the study cannot be written to this directory ({problem.strerror}).") from None
+    drawn = io.BytesIO()
+    finding.figure.savefig(drawn, format="png")
+    text = to_page(study, finding, setting, command) + _remarks(page)
+    write_files(directory, {picture.name: drawn.getvalue(), numbers.name: json_text(data), page.name: text})
     return [picture, numbers, page]
 
 

@@ -68,11 +68,11 @@ class RowLSTM(nn.Module):
 class PixelRNN(nn.Module):
     """Row LSTM layers with residual connections, between a masked convolution and two 1×1 convolutions (table 1)."""
 
-    def __init__(self, levels: int, *, hidden: int = 32, layers: int = 2, context: int = 5) -> None:
+    def __init__(self, levels: int, *, hidden: int = 32, layers: int = 2) -> None:
         super().__init__()
         self.levels = levels
         width = 2 * hidden
-        self.first = MaskedConvolution(levels, width, (context, context), mask="A")
+        self.first = MaskedConvolution(levels, width, (5, 5), mask="A")
         self.layers = nn.ModuleList(RowLSTM(width, hidden) for _ in range(layers))
         self.widen = nn.ModuleList(nn.Conv2d(hidden, width, 1) for _ in range(layers))
         self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, levels, 1))
