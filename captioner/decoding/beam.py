@@ -84,11 +84,11 @@ class _Beam(NamedTuple):
 class _Candidate(NamedTuple):
     """A possible next token of a photo: the log-probabilities of the whole sentence and of the token.
 
-    `index` is beam · V + token.
+    `place` is beam · V + token.
     """
 
     log_prob: float
-    index: int
+    place: int
     step: float
 
 
@@ -173,7 +173,7 @@ class _Search:
         steps = log_probs.flatten(1).gather(1, indices)
         rows = zip(values.tolist(), indices.tolist(), steps.tolist(), strict=True)
         found = [[_Candidate(*one) for one in zip(*row, strict=True)][:size] for row in rows]
-        return [sorted(row, key=lambda one: (-one.log_prob, one.index)) for row in found]
+        return [sorted(row, key=lambda one: (-one.log_prob, one.place)) for row in found]
 
     def _extend(self, row: int, candidates: Sequence[_Candidate], vocabulary: int) -> list[_Beam]:
         """The beams of a photo after this step, best first; those that end are collected."""
@@ -184,8 +184,8 @@ class _Search:
             return []
         extended = []
         # Each finished hypothesis has taken one of the photo's places in the beam.
-        for log_prob, index, step in candidates[: self.options.beam_size - len(found)]:
-            origin, token = divmod(index, vocabulary)
+        for log_prob, place, step in candidates[: self.options.beam_size - len(found)]:
+            origin, token = divmod(place, vocabulary)
             tokens, steps = beams[origin].tokens, (*beams[origin].steps, step)
             if log_prob > IMPOSSIBLE and token == self.eos:
                 self._collect(row, _Beam(log_prob, origin, tokens, steps), finished=True)
