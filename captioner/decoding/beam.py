@@ -25,7 +25,7 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Find the most probable sentences for each input.
 
-    A hypothesis that ends leaves the beam, which then has one place less. The search for an input stops when no beam is
+    A hypothesis that ends leaves the beam, which then has one beam less. The search for an input stops when no beam is
     left, or when none can still reach the best `num_captions`. With `beam_size=1` this is greedy search; with a beam
     size of at least the number of possible sentences, it is exhaustive. Ties are broken by the lower beam, then by the
     lower id, so results are deterministic.
