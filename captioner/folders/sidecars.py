@@ -16,6 +16,7 @@ from captioner.folders.naming import Beside
 from captioner.folders.receipts import ADDED, Receipts
 
 _PLACE, _CAPTION = "place", "caption"
+_LONGEST_NAME = 255  # bytes, on all common file systems
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 
@@ -28,7 +29,7 @@ class Sidecars:
         directory: see `Beside`.
         add: where to add captions to existing texts of other authors; None keeps such texts unchanged.
         receipts: identify the files that captioner wrote.
-        problems: one message per text to which no caption could be added.
+        problems: one message per sidecar that could not be written.
 
     Raises:
         UsageError: the template is invalid.
@@ -66,6 +67,8 @@ class Sidecars:
     def stands(self, photo: Found) -> bool:
         """Whether a photo has a sidecar that is not empty; with `add`, only if captioner has written to it."""
         path = self.path(photo)
+        if _is_too_long(path):
+            return False
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -105,7 +108,7 @@ class Sidecars:
             replace: replace an existing sidecar that is unchanged since captioner wrote it.
 
         Returns:
-            False if an existing sidecar was kept.
+            False if an existing sidecar was kept. If the sidecar cannot have its name, that is one of `problems`.
 
         Raises:
             OutputError: the sidecar cannot be written.
@@ -113,6 +116,9 @@ class Sidecars:
         if row["error"] is not None:
             return True
         path = self.path(photo)
+        if _is_too_long(path):
+            self.problems.append(f"{path}: the name is too long; rename the photo, or give a shorter --sidecar-name.")
+            return True
         facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
         try:
             if self.stands(photo) and not (replace and self.own(photo)):
@@ -140,6 +146,10 @@ class Sidecars:
         original = _without(old, self.receipts.last(path))
         content, added = add(old if original is None else original, captions, self.add)
         return content, {ADDED: added, _PLACE: self.add, _CAPTION: captions[0]}
+
+
+def _is_too_long(path: Path) -> bool:
+    return len(os.fsencode(path.name)) > _LONGEST_NAME
 
 
 def _without(data: bytes, receipt: Mapping[str, Any]) -> bytes | None:
