@@ -1,5 +1,6 @@
 """Sidecars: text files with captions, beside the photos or in a parallel folder tree."""
 
+import contextlib
 import os
 import re
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import OutputError, UsageError
+from captioner.files import lock
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
 from captioner.folders.merging import MergeError, Place, add, remove
@@ -121,12 +123,15 @@ class Sidecars:
             return True
         facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
         try:
-            if self.stands(photo) and not (replace and self.own(photo)):
-                return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
-            with self.receipts.writing(path, **facts, **more) as temporary:
-                temporary.write_bytes(content)
+            with lock(path) if self.add else contextlib.nullcontext():  # two runs must not add to one text
+                if self.stands(photo) and not (replace and self.own(photo)):
+                    return False
+                content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+                with self.receipts.writing(path, **facts, **more) as temporary:
+                    temporary.write_bytes(content)
+        except BlockingIOError:
+            self.problems.append(f"{path}: another run is writing it; run the same command again when it has ended.")
         except MergeError as problem:
             self.problems.append(f"{path}: {problem}.")
             return False
