@@ -21,6 +21,9 @@ _COLUMNS = ("path", "caption", "captions")  # required by the index
 _HEADER = b"SQLite format 3\0"
 _INDEXED_BY = int.from_bytes(b"cap1")  # the application_id; indexes made by other programs are not searched
 
+# A view may run any query, even one without an end.
+_HAS_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'captions' AND type = 'table'"
+
 # A caption that a user changed replaces all other captions of its photo, as in `captioner.datasets`.
 _INDEX = """
 CREATE INDEX captions_path ON captions(path);
@@ -119,7 +122,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             connection.text_factory = lambda data: data.decode(errors="surrogateescape")
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'captions'").fetchone():
+            if not connection.execute(_HAS_TABLE).fetchone():
                 raise UsageError(f"{path} has no table named captions.")
             yield connection
     except sqlite3.Error as problem:

@@ -149,7 +149,26 @@ def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Lock an output file by a lock file beside it, which is deleted at the end.
+    """Lock an output file; see `lock`.
+
+    Raises:
+        OutputError: another run holds the lock, or the folder cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(lock(path))
+        except BlockingIOError:
+            raise OutputError(
+                f"{path}: another run is writing it; wait until that run ends, or give another name."
+            ) from None
+        except OSError as problem:
+            raise OutputError(f"{path}: cannot be written ({problem.strerror}).") from None
+        yield held
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[bool]:
+    """Lock a file by a lock file beside it, which is deleted at the end.
 
     The lock belongs to the process (POSIX `fcntl`, not `flock`): forks and child processes do not inherit it.
 
@@ -157,24 +176,21 @@ def locked(path: Path) -> Iterator[bool]:
         Whether the file is locked; False on network file systems that do not support locks.
 
     Raises:
-        OutputError: another run holds the lock, or the folder cannot be written.
+        BlockingIOError: another process holds the lock.
+        OSError: the folder cannot be written.
     """
     name = path.resolve().with_name(f".{_short(path.name)}.lock")
-    try:
-        name.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
+    name.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
             held = _lock(descriptor)
-            if not held or _is(descriptor, name):
-                break
-            os.close(descriptor)  # its owner deleted it after we opened it
-    except BlockingIOError:
-        os.close(descriptor)
-        raise OutputError(
-            f"{path}: another run is writing it; wait until that run ends, or give another name."
-        ) from None
-    except OSError as problem:
-        raise OutputError(f"{path}: cannot be written ({problem.strerror}).") from None
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        if not held or _is(descriptor, name):
+            break
+        os.close(descriptor)  # its owner deleted it after we opened it
     try:
         yield held
     finally:

@@ -156,7 +156,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"stopped: more than {options.max_errors} photos failed (--max-errors); run the same command to resume.")
     if screen.kept:
         _tell_ignored(result.passed)
-    return int(counts.failed + counts.skipped_failed + counts.unwritten > 0)
+    unwritten = counts.unwritten or (terms.sidecars and terms.sidecars.problems)
+    return int(bool(counts.failed or counts.skipped_failed or unwritten))
 
 
 def _tell_ignored(passed: "PassedOver") -> None:

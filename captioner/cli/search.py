@@ -104,7 +104,7 @@ def _print(hit: "Hit", options: argparse.Namespace) -> None:
     if options.format == "jsonl":
         write_line(json.dumps({"path": path, "caption": hit.captions[0], "captions": list(hit.captions)}))
     else:
-        write_line(f"{one_line(path)}\t{' '.join(hit.captions[0].split())}")
+        write_line(f"{one_line(path)}\t{one_line(' '.join(hit.captions[0].split()))}")
 
 
 def _file(hit: "Hit", options: argparse.Namespace) -> Path | None:

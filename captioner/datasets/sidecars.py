@@ -1,5 +1,6 @@
 """Captions in text files beside photos: `photo.txt` or `photo.jpg.txt` for `photo.jpg`, one caption per line."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -54,7 +55,8 @@ def read_sidecars(directory: Path, problems: list[str] | None) -> CaptionedPhoto
 def _sidecar(photo: Path) -> Path | None:
     names = (photo.with_name(photo.name + suffix) for suffix in SUFFIXES)
     stems = (photo.with_suffix(suffix) for suffix in SUFFIXES)
-    return next((path for path in (*names, *stems) if path.is_file()), None)
+    # Path.is_file raises an error for names that no file can have.
+    return next((path for path in (*names, *stems) if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def _captions(path: Path, problems: list[str] | None) -> tuple[str, ...]:

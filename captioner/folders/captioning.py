@@ -255,7 +255,7 @@ class _Work:
         sidecars = self.options.sidecars
         for what, problems in (
             ("photos whose metadata could not be written", self.metadata.problems if self.metadata else []),
-            ("texts to which no caption could be added", sidecars.problems if sidecars else []),
+            ("sidecars that could not be written", sidecars.problems if sidecars else []),
         ):
             for sentence in problems[:_SHOWN_PROBLEMS]:
                 tell(sentence)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from captioner.files import lock
 from captioner.folders import fingerprint
 from captioner.folders.descriptions import READ, Described, assignments, described
 from captioner.folders.exiftool import ExifTool, ExifToolError
@@ -62,7 +63,7 @@ class Metadata:
         """Whether a photo has a description by any author, in its own metadata or in an XMP sidecar."""
         try:
             return any(self._read(path).texts for path in self._files(photo))
-        except ExifToolError:  # captioning the photo will report the problem
+        except (OSError, ExifToolError):  # captioning the photo will report the problem
             return False
 
     def write(self, photo: Found, row: Row) -> Outcome:
@@ -83,7 +84,9 @@ class Metadata:
         except (OSError, ExifToolError) as problem:
             reason = getattr(problem, "strerror", None) or problem
             advice = "check that the file is not damaged"
-            if isinstance(problem, OSError):
+            if isinstance(problem, BlockingIOError):
+                reason, advice = "another run is writing it", "run the same command again when that run has ended"
+            elif isinstance(problem, OSError):
                 advice = "check that the folder is writable and the disk is not full"
             elif target == path:
                 advice = "use --xmp-sidecar to write a file beside it instead"
@@ -97,12 +100,12 @@ class Metadata:
         if self.options.target == "photo" and path.suffix.lower() not in RAW:
             return path
         asked, whole = self._xmp.path(photo), self._by_name.path(photo)
-        return whole if whole.exists() and not asked.exists() else asked
+        return whole if os.path.exists(whole) and not os.path.exists(asked) else asked
 
     def _files(self, photo: Found) -> list[Path]:
-        """The photo and its XMP sidecars."""
+        """The photo and its XMP sidecars. Path.is_file would raise an error for names that no file can have."""
         sidecars = (beside.path(photo) for beside in (self._xmp, self._by_stem, self._by_name))
-        return [Path(photo.path), *(path for path in dict.fromkeys(sidecars) if path.is_file())]
+        return [Path(photo.path), *(path for path in dict.fromkeys(sidecars) if os.path.isfile(path))]
 
     def _read(self, path: Path) -> Described:
         return described(self._exiftool.read(path, READ))
@@ -113,7 +116,14 @@ class Metadata:
         return note.get(_TEXT) == text and path.exists() and not fingerprint.changed(path, note[FINGERPRINT])
 
     def _edit(self, path: Path, values: list[tuple[str, str]], text: str) -> None:
-        """Edit a copy, and replace the file by it, keeping mode and times and adding a receipt."""
+        """Edit a copy, and replace the file by it, keeping mode and times and adding a receipt.
+
+        The file is locked, because two runs at once would write the same temporary file.
+        """
+        with lock(path):
+            self._edit_locked(path, values, text)
+
+    def _edit_locked(self, path: Path, values: list[tuple[str, str]], text: str) -> None:
         copy = self._exiftool.folder / ("copy.xmp" if path.suffix.lower() == ".xmp" else "copy")
         copy.unlink(missing_ok=True)
         before = fingerprint.take(path)
@@ -125,7 +135,6 @@ class Metadata:
         after = {"bytes": copy.stat().st_size, "digest": fingerprint.digest(copy)}
         after["modified"] = before["modified"] if before else None
         facts = {FINGERPRINT: after, _BEFORE: before and before["digest"], _TEXT: text}
-        path.parent.mkdir(parents=True, exist_ok=True)
         name = f".captioner-{fingerprint.digest_of(os.fsencode(path.name))}.part"
         with self._receipts.writing(path, temporary_name=name, **facts) as temporary:
             shutil.copyfile(copy, temporary)

@@ -22,10 +22,13 @@ _FOLDERS_IN_MEMORY = 8
 
 
 class Receipts:
-    """The receipts of any number of folders; those of a few folders are cached in memory."""
+    """The receipts of any number of folders; those of a few folders are cached in memory.
+
+    Lines that other processes append are read before each answer.
+    """
 
     def __init__(self) -> None:
-        self._folders: dict[Path, dict[str, list[dict[str, Any]]]] = {}
+        self._folders: dict[Path, _Folder] = {}
 
     def own(self, path: Path) -> bool:
         """Whether a file, or every part in a folder of parts, is unchanged since captioner wrote it.
@@ -66,29 +69,50 @@ class Receipts:
             self._add(path, {"name": path.name, "digest": fingerprint.digest(temporary), **facts})
 
     def _add(self, path: Path, receipt: dict[str, Any]) -> None:
-        known = self._of(path.parent).setdefault(path.name, [])
-        if receipt in known[-1:]:
+        if receipt in self._of(path.parent).get(path.name, [])[-1:]:
             return
         file = path.parent / NAME
         with file.open("ab+", buffering=0) as opened:
             torn = opened.tell() > 0 and opened.seek(-1, os.SEEK_END) >= 0 and opened.read(1) != b"\n"
-            opened.write(b"\n" * torn + json.dumps(receipt).encode("ascii") + b"\n")
-        known.append(receipt)
+            rest = b"\n" * torn + json.dumps(receipt).encode("ascii") + b"\n"
+            while rest:  # one write suffices, unless the disk is full, which the next write reports
+                rest = rest[opened.write(rest) :]
 
     def _of(self, folder: Path) -> dict[str, list[dict[str, Any]]]:
         if folder not in self._folders:
             while len(self._folders) >= _FOLDERS_IN_MEMORY:
                 self._folders.pop(next(iter(self._folders)))
-            self._folders[folder] = _read(folder / NAME)
-        return self._folders[folder]
+            self._folders[folder] = _Folder(folder / NAME)
+        return self._folders[folder].read_on()
 
 
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        for line in file:
-            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-                receipt = json.loads(line)
-                if isinstance(receipt["digest"], str):
-                    found.setdefault(receipt["name"], []).append(receipt)
-    return found
+class _Folder:
+    """The receipts of one folder, as far as they have been read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._end = 0
+        self._found: dict[str, list[dict[str, Any]]] = {}
+
+    def read_on(self) -> dict[str, list[dict[str, Any]]]:
+        """Read the lines appended since the last call; returns name → receipts, oldest first."""
+        with contextlib.suppress(OSError):
+            size = self._path.stat().st_size
+            if size < self._end:  # replaced by another file
+                self._end, self._found = 0, {}
+            if size > self._end:
+                with self._path.open("rb") as file:
+                    file.seek(self._end)
+                    for line in file:
+                        self._add(line)
+        return self._found
+
+    def _add(self, line: bytes) -> None:
+        try:
+            receipt = json.loads(line)
+            if isinstance(receipt["digest"], str):
+                self._found.setdefault(receipt["name"], []).append(receipt)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            if not line.endswith(b"\n"):  # another process may still be writing it
+                return
+        self._end += len(line)

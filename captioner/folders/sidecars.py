@@ -1,5 +1,6 @@
 """Sidecars: text files with captions, beside the photos or in a parallel folder tree."""
 
+import contextlib
 import os
 import re
 import stat
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import UsageError
-from captioner.files import output_errors
+from captioner.files import lock, output_errors
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
 from captioner.folders.merging import MergeError, Place, add, remove
@@ -17,6 +18,7 @@ from captioner.folders.naming import Beside
 from captioner.folders.receipts import ADDED, Receipts
 
 _PLACE, _CAPTION = "place", "caption"
+_LONGEST_NAME = 255  # bytes, on all common file systems
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 
@@ -29,7 +31,7 @@ class Sidecars:
         directory: see `Beside`.
         add: where to add captions to existing texts of other authors; None keeps such texts unchanged.
         receipts: identify the files that captioner wrote.
-        problems: one message per text to which no caption could be added.
+        problems: one message per sidecar that could not be written.
 
     Raises:
         UsageError: the template is invalid.
@@ -67,6 +69,8 @@ class Sidecars:
     def stands(self, photo: Found) -> bool:
         """Whether a photo has a sidecar that is not empty; with `add`, only if captioner has written to it."""
         path = self.path(photo)
+        if _is_too_long(path):
+            return False
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +110,7 @@ class Sidecars:
             replace: replace an existing sidecar that is unchanged since captioner wrote it.
 
         Returns:
-            False if an existing sidecar was kept.
+            False if an existing sidecar was kept. If the sidecar cannot have its name, that is one of `problems`.
 
         Raises:
             OutputError: the sidecar cannot be written.
@@ -114,18 +118,26 @@ class Sidecars:
         if row["error"] is not None:
             return True
         path = self.path(photo)
+        if _is_too_long(path):
+            self.problems.append(f"{path}: the name is too long; rename the photo, or give a shorter --sidecar-name.")
+            return True
         facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
         with output_errors(path):
-            if self.stands(photo) and not (replace and self.own(photo)):
-                return False
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+                with lock(path) if self.add else contextlib.nullcontext():  # two runs must not add to one text
+                    if self.stands(photo) and not (replace and self.own(photo)):
+                        return False
+                    content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+                    with self.receipts.writing(path, **facts, **more) as temporary:
+                        temporary.write_bytes(content)
+            except BlockingIOError:
+                self.problems.append(
+                    f"{path}: another run is writing it; run the same command again when it has ended."
+                )
             except MergeError as problem:
                 self.problems.append(f"{path}: {problem}.")
                 return False
-            with self.receipts.writing(path, **facts, **more) as temporary:
-                temporary.write_bytes(content)
         return True
 
     def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:
@@ -140,6 +152,10 @@ class Sidecars:
         original = _without(old, self.receipts.last(path))
         content, added = add(old if original is None else original, captions, self.add)
         return content, {ADDED: added, _PLACE: self.add, _CAPTION: captions[0]}
+
+
+def _is_too_long(path: Path) -> bool:
+    return len(os.fsencode(path.name)) > _LONGEST_NAME
 
 
 def _without(data: bytes, receipt: Mapping[str, Any]) -> bytes | None:

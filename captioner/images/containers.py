@@ -12,6 +12,8 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 from captioner.images.limits import RefusedError
 
@@ -155,6 +157,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 _APNG_CHUNKS = frozenset((b"acTL", b"fcTL", b"fdAT"))
+_MOST_APNG_FRAMES = 2**31  # Pillow warns about larger numbers, and about a second acTL
 
 
 def _png(data: bytes, frames: int) -> Bare:
@@ -172,10 +175,12 @@ def _png(data: bytes, frames: int) -> Bare:
             break
         if name == b"IHDR":
             header = data[at + 8 : end - 4]
-        elif name not in {b"PLTE", b"IDAT"} and not (frames > 1 and name in _APNG_CHUNKS):
+        elif name not in {b"PLTE", b"IDAT"} and not (frames > 1 and name in _APNG_CHUNKS and name != b"acTL"):
             kept.append(data[start:at])
             start = end
-            animated = animated or name == b"acTL"
+            if name == b"acTL" and not animated and 0 < int.from_bytes(data[at + 8 : at + 12]) <= _MOST_APNG_FRAMES:
+                animated = True
+                kept.append(data[at:end] if frames > 1 else b"")
             body = data[at + 8 : end - 4] if name in {b"tRNS", b"eXIf"} else b""
             if body and zlib.crc32(name + body).to_bytes(4) == data[end - 4 : end]:
                 exif = body if name == b"eXIf" else exif
@@ -264,41 +269,54 @@ def _webp_size(name: bytes, body: bytes) -> list[tuple[int, int]]:
     return []
 
 
+_GIF_BLOCK = re.compile(rb"[!,;]")  # an extension, a frame, and the end; other bytes between blocks are skipped
+
+
 def _gif(data: bytes, frames: int) -> Bare:
     """Enlarge the canvas to the first frame, as Pillow does, though it checks a limit of its own.
 
     With `frames` above 1, later frames that exceed the canvas end the file, because Pillow would enlarge it again.
     """
     at = 13 + (3 << (data[10] & 7) + 1 if data[10:11] and data[10] & 0x80 else 0)
-    kept = [data[13:at]]
-    while data[at : at + 1] == b"!":
-        end = _blocks_end(data, at + 2)
-        if data[at + 1 : at + 3] == b"\xf9\x04":  # transparency, and disposal before the next frame
-            kept = [kept[0], data[at : at + 3] + bytes([data[at + 3] & 1]) + data[at + 4 : end + 1]]
-        at = end + 1
-    if data[at : at + 1] != b"," or len(data) < at + 10:
-        return Bare(data=data)
+    found = list(islice(_gif_frames(data, at), frames + 1))
+    if not found:
+        return Bare(data=data[:at])
     canvas = [int.from_bytes(data[n : n + 2], "little") for n in (6, 8)]
-    sides = [max(pair) for pair in zip(canvas, _gif_sides(data, at), strict=True)]
+    sides = [max(pair) for pair in zip(canvas, _gif_sides(data, found[0].start), strict=True)]
     if max(sides) > 65_535:
         raise RefusedError("its first frame exceeds the GIF's size limits; download or copy it again")
-    head = data[:6] + b"".join(side.to_bytes(2, "little") for side in sides) + data[10:13]
-    stop = _gif_stop(data, at, sides, frames)
-    rest = data[at:stop] if frames > 1 else data[at:]
-    return Bare(data=b"".join([head, *kept, rest]), animated=stop + 1 < len(data))
-
-
-def _gif_stop(data: bytes, at: int, canvas: list[int], frames: int) -> int:
-    """The end of the last of the first `frames` frames that lie within the canvas; the first frame starts at `at`."""
-    stop = at
-    for _ in range(frames):
-        while data[at : at + 1] == b"!":
-            at = _blocks_end(data, at + 2) + 1
-        if data[at : at + 1] != b"," or any(map(operator.gt, _gif_sides(data, at), canvas)):
+    kept = [data[:6], *(side.to_bytes(2, "little") for side in sides), data[10:at]]
+    for number, frame in enumerate(found[:frames]):
+        if any(map(operator.gt, _gif_sides(data, frame.start), sides)):
             break
-        flags = int.from_bytes(data[at + 9 : at + 10])
-        at = stop = _blocks_end(data, at + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)) + 1
-    return stop
+        # The first frame keeps its transparency, but not its disposal: it is blank, or the only one.
+        flags = frame.control[3:4] if number else bytes([frame.control[3] & 1]) if frame.control else b""
+        kept += [frame.control[:3], flags, frame.control[4:], data[frame.start : frame.end if frames > 1 else None]]
+    return Bare(data=b"".join(kept), animated=len(found) > frames)
+
+
+class _GifFrame(NamedTuple):
+    control: bytes  # the extension with its transparency and disposal; empty if there is none
+    start: int
+    end: int
+
+
+def _gif_frames(data: bytes, at: int) -> Iterator[_GifFrame]:
+    """The frames of a GIF, searched for from `at`. Pillow never sees other extensions, whose defects it misreads."""
+    control = b""
+    while (block := _GIF_BLOCK.search(data, at)) and block[0] != b";":
+        at = block.start()
+        if block[0] == b"!":
+            if data[at + 1 : at + 2] == b"\xf9" and data[at + 2 : at + 3] >= b"\x04" and at + 7 <= len(data):
+                control = b"!\xf9\x04" + data[at + 3 : at + 7] + b"\0"
+            at = _blocks_end(data, at + 2) + 1
+        elif len(data) < at + 10:
+            return
+        else:
+            flags = data[at + 9]
+            end = _blocks_end(data, at + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)) + 1
+            yield _GifFrame(control, at, end)
+            at, control = end, b""
 
 
 def _gif_sides(data: bytes, at: int) -> tuple[int, int]:

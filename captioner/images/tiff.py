@@ -16,8 +16,9 @@ from captioner.images.limits import OtherReaderError, RefusedError
 # Of these tags the first value counts; of the others all are needed.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _OFFSETS, _ORIENTATION, _SAMPLES, _COLORMAP, _TILE_WIDTH, _TILE_LENGTH, _SUBIFDS = 273, 274, 277, 320, 322, 323, 330
-_TILE_OFFSETS, _EXTRA, _FORMAT, _DNG = 324, 338, 339, 50706
-_SINGLE = frozenset((_WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, 278, 284, 292, 293, 317))
+_TILE_OFFSETS, _EXTRA, _FORMAT, _DNG, _PLANAR = 324, 338, 339, 50706, 284
+_MOST_CHANNELS = 6
+_SINGLE = frozenset((_WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, 278, _PLANAR, 292, 293, 317))
 _SINGLE |= frozenset((_TILE_WIDTH, _TILE_LENGTH, 512, 513, 514, 515, 531))
 _SEVERAL = frozenset(
     (_BITS, _OFFSETS, 279, _COLORMAP, _TILE_OFFSETS, 325, _EXTRA, _FORMAT, 347, 519, 520, 521, 529, 530, 532)
@@ -128,6 +129,7 @@ def clean(file: io.BytesIO) -> Directory:
     subfile = tiff.values(entries.get(_SUBFILE, b"")) or (0,)
     if _DNG in entries or get(_PHOTOMETRIC, 0) in _RAW_PHOTO or (_SUBIFDS in entries and subfile[0] & 1):
         raise OtherReaderError("a camera's raw photo (such as DNG, NEF or ARW)", "raw")
+    _check_channels(tags)
     bits = get(_BITS, 1)
     inverted = bits > 8 and get(_PHOTOMETRIC, 0) == 0  # Pillow does not invert it
     written = [_rewritten(tiff, entry, tags, inverted=inverted) for entry in kept]
@@ -137,6 +139,17 @@ def clean(file: io.BytesIO) -> Directory:
     turned = tiff.values(entries.get(_ORIENTATION, b"")) or (1,)
     upright = turned[0] if turned[0] in range(1, 9) else 1
     return _directory(tags, orientation=upright, inverted=inverted, following=tiff.following)
+
+
+def _check_channels(tags: dict[int, tuple[int, ...]]) -> None:
+    """Reject more channels than Pillow decodes, which it would log as an error."""
+    channels, extra = _first(tags, _SAMPLES, 1), tags.get(_EXTRA, ())
+    if _first(tags, _PLANAR, 1) == 2 and not any(extra):  # Pillow ignores those at the end
+        channels -= len(extra)
+    if channels > _MOST_CHANNELS:
+        raise RefusedError(
+            f"it is a TIFF with an unsupported encoding ({channels:,} channels); save it again as JPEG or PNG"
+        )
 
 
 def turn_to(file: io.BytesIO, start: int) -> Directory:

@@ -18,6 +18,7 @@ _FIND = """
 SELECT captions.* FROM captions JOIN captions_fts ON captions.id = captions_fts.rowid
 WHERE captions_fts MATCH ? ORDER BY bm25(captions_fts, 4.0, 1.0), captions.id LIMIT ?
 """
+_MOST = 2**63 - 1  # the greatest integer of SQLite
 _COUNT = "SELECT count(*) FROM captions_fts WHERE captions_fts MATCH ?"
 _FOLDERS_OF_PHOTOS = ("", "images", "Images")  # where `datasets.read` looks for photos, relative to the captions file
 
@@ -75,10 +76,21 @@ def search(query: str, captions: str | os.PathLike[str], *, limit: int = 20) -> 
             total: int = connection.execute(_COUNT, (wanted,)).fetchone()[0]
             if total:
                 break
-        rows = map(database.record, connection.execute(_FIND, (wanted, limit)))
-        found = tuple(Hit(path=row.file, captions=row.captions) for row in map(database_row, rows))
+        before = len(problems)
+        found = tuple(_hits(connection.execute(_FIND, (wanted, min(limit, _MOST))), problems, captions))
+    total -= len(problems) - before
     partial = operator == "OR" and len(words) > 1
     return Hits(hits=found, total=total, words=tuple(words), partial=partial, problems=tuple(problems))
+
+
+def _hits(rows: Iterable[sqlite3.Row], problems: list[str], captions: str | os.PathLike[str]) -> Iterator[Hit]:
+    for values in map(database.record, rows):
+        try:
+            row = database_row(values)
+        except ValueError as problem:  # someone edited the database
+            problems.append(f"{os.fspath(captions)}, row {values.get('id')} {problem}.")
+        else:
+            yield Hit(path=row.file, captions=row.captions)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,14 @@
 """Captions added to existing texts, whose bytes are kept; nothing is added twice."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from captioner.errors import OutputError
+from captioner.folders.finding import Found
 from captioner.folders.merging import MergeError, add, remove
+from captioner.folders.sidecars import Sidecars
 from tests.folder_runs import Fake, caption
 
 CAPTION = ["A dog on a beach."]
@@ -115,3 +119,31 @@ def test_a_text_to_which_nothing_can_be_added_is_told(
 @pytest.mark.parametrize("words", [("--append",), ("--sidecar", "--append", "--prepend")])
 def test_options_that_make_no_sense(words: tuple[str, ...], folder: Path) -> None:
     assert caption(*words) == 2
+
+
+def test_two_runs_at_once_add_a_caption_once(tmp_path: Path) -> None:
+    text, photo = tmp_path / "a.txt", Found(str(tmp_path / "a.jpg"), "")
+    text.write_text("rex")
+    row = {"error": None, "captions": [{"caption": "A dog"}]}
+    first, second = Sidecars(add="append"), Sidecars(add="append")
+    assert not second.stands(photo)
+    assert first.write(photo, row, made=None, replace=False)
+    assert not second.write(photo, row, made=None, replace=False)
+    assert text.read_text() == "rex, A dog"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+def test_a_receipt_that_the_disk_has_no_room_for_is_not_taken_as_written(tmp_path: Path) -> None:
+    import resource
+
+    photo, row = Found(str(tmp_path / "a.jpg"), ""), {"error": None, "captions": [{"caption": "A dog"}]}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+    try:
+        with pytest.raises(OutputError, match=r"a\.txt: cannot be written \(File too large\)"):
+            Sidecars().write(photo, row, made=None, replace=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "a.txt").exists()
+    assert Sidecars().write(photo, row, made=None, replace=False)
+    assert Sidecars().own(photo)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +289,34 @@ def test_a_folder_that_may_not_be_written(folder: Path, fake: Fake, capsys: pyte
     assert caption("--write-metadata") == 1
     assert "0.jpg': Permission denied; check that the folder is writable" in capsys.readouterr().err
     folder.chmod(0o755)
+
+
+def test_two_runs_never_write_one_photo_at_once(tmp_path: Path) -> None:
+    path = save(PICTURE, tmp_path / "a.jpg")
+    before = path.read_bytes()
+    hold = (
+        "import pathlib, sys, captioner.files as files\nwith files.lock(pathlib.Path(sys.argv[1])):\n input(print(1))"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, path], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdin
+        assert other.stdout
+        assert other.stdout.readline() == "1\n"
+        sentence = f"cannot write the metadata of {str(path)!a}: another run is writing it; run the same command again"
+        assert write(path, "A dog.").startswith(sentence)
+        other.stdin.close()
+    assert path.read_bytes() == before
+    assert write(path, "A dog.") == "written"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".captioner.jsonl", "a.jpg"]
+
+
+def test_a_name_to_which_nothing_can_be_added(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    path = (folder / "1.jpg").rename(folder / f"{'x' * 251}.jpg")
+    assert caption("--write-metadata", "--exclude", "3.jpg") == 0
+    assert descriptions(path) == {"A photo 9 wide"}
+    assert caption("--skip-described", "--exclude", "3.jpg") == 0
+    assert "A photo" not in capsys.readouterr().out
+    assert caption("--xmp-sidecar", "--sidecar-name", "{name}.xmp", "--exclude", "3.jpg") == 1
+    assert "File name too long" in capsys.readouterr().err
 
 
 def test_a_damaged_xmp_sidecar_is_left_as_it_is(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

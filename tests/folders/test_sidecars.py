@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from captioner import datasets
 from captioner.cli import main
 from captioner.folders import receipts
 from tests.folder_runs import Fake, caption
@@ -160,3 +161,19 @@ def test_a_sidecar_that_cannot_be_written_leaves_no_record_that_says_it_is(
 def full_disk(path: Path, **_: str) -> Iterator[Path]:
     raise OSError(28, "No space left on device")
     yield path
+
+
+def test_a_sidecar_whose_name_is_too_long_costs_no_other(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "3.jpg").rename(folder / f"{'x' * 251}.jpg")
+    shutil.copy(folder / "1.jpg", folder / f"{'x' * 251}.jpg")
+    for more in ([], ["--output", "c.jsonl"]):
+        assert caption("--sidecar", "--sidecar-name", "{name}.txt", *more) == 1
+        told = capsys.readouterr().err
+        assert "xxx.jpg.txt: the name is too long; rename the photo, or give a shorter --sidecar-name." in told
+        assert "0 failed" in told
+    assert len(list(folder.glob("*.txt"))) == 9
+    assert caption("--sidecar", "--output", "c.jsonl") == 0
+    assert (folder / f"{'x' * 251}.txt").read_text() == "A photo 9 wide\n"
+    assert len(datasets.read(folder)) == 10

@@ -1,12 +1,15 @@
 """Camera raw files, JPEG XL and JPEG 2000: the same limits and sentences as for other kinds."""
 
+import contextlib
 import io
 import sys
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from captioner.errors import ImageError
 from captioner.images import ImageLimits, open_image
 from tests.image_files import dng, encode, pixels, refusal
 
@@ -164,6 +167,34 @@ def test_later_frames_of_a_gif_stay_within_its_canvas(recwarn: pytest.WarningsRe
     second = blob.rindex(b"\x2c\0\0\0\0" + RGB.width.to_bytes(2, "little"))
     blob[second + 5 : second + 9] = b"\xff" * 4
     assert looks_like(open_image(bytes(blob)).image, black)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("between", [b"\xff" * 5, b"!\xff\0", b"!\xf9\0", b"!\xf9\x01\0\0", b"!\xf9\x04\1"])
+def test_what_lies_between_the_frames_of_a_gif_enlarges_no_canvas(
+    between: bytes, recwarn: pytest.WarningsRecorder
+) -> None:
+    blob = encode(RGB, "GIF")
+    frame = blob.index(b"\x2c\0\0\0\0" + RGB.width.to_bytes(2, "little"))
+    for sides in (10_000, 60_000):
+        huge = blob[frame : frame + 5] + 2 * sides.to_bytes(2, "little") + blob[frame + 9 :]
+        with contextlib.suppress(ImageError):
+            open_image(blob[:frame] + between + huge)
+    assert looks_like(open_image(blob[:frame] + b"\xff" * 5 + blob[frame:]).image, RGB)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("number", [0, 2**31 + 1, None])
+def test_a_damaged_table_of_frames_of_a_png_is_not_warned_about(
+    number: int | None, recwarn: pytest.WarningsRecorder
+) -> None:
+    black = Image.new("RGB", RGB.size)
+    blob = encode(black, "PNG", save_all=True, append_images=[RGB.copy()])
+    at = blob.index(b"acTL") - 4
+    body = b"acTL" + (2 if number is None else number).to_bytes(4) + bytes(4)
+    table = b"\0\0\0\x08" + body + zlib.crc32(body).to_bytes(4)
+    picture = open_image(blob[:at] + table * (2 if number is None else 1) + blob[at + 20 :]).image
+    assert looks_like(picture, black if number is not None else RGB)
     assert not recwarn
 
 

@@ -81,17 +81,21 @@ def tiff_of(values: np.ndarray, **options: object) -> bytes:
         (lambda: tiff_of(np.zeros((8, 8, 3), "f4"), photometric="rgb"), "32-bit float RGB"),
         (lambda: tiff_of(np.zeros((8, 8), "f8")), "64-bit float gray"),
         (lambda: tiff_of(np.zeros((8, 8), "c8")), "64-bit complex gray"),
+        (lambda: tiff_of(np.zeros((8, 8, 7), "u1"), photometric="minisblack", planarconfig="contig"), "7 channels"),
         (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 50001, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "as WebP"),
         (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 34712, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "JPEG 2000"),
         (lambda: tiff({256: 8, 257: 1, 258: 8, 259: 9999, 262: 1, 273: -1, 278: 1, 279: 9}, bytes(9)), "8-bit gray"),
     ],
 )
-def test_tiffs_that_are_not_read(blob, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_tiffs_that_are_not_read(
+    blob, kind: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     sentence = refusal(blob())
     assert "it is a TIFF with an unsupported encoding" in sentence
     assert kind in sentence
     assert "damaged" not in sentence
     assert capfd.readouterr().err == ""
+    assert not caplog.records
 
 
 def test_raw_photos_that_are_tiffs_inside() -> None:

@@ -199,6 +199,30 @@ def test_a_database_without_our_index_is_indexed(find: Find) -> None:
     assert find("dog", "o.db") == (0, "a.jpg\tdogs\n", "")
 
 
+def test_rows_that_someone_damaged_are_left_out(find: Find) -> None:
+    datasets.write(PHOTOS, "c.sqlite")
+    with closing(sqlite3.connect("c.sqlite")) as connection:
+        connection.execute("UPDATE captions SET path = NULL WHERE path = 'a.jpg'")
+        connection.commit()
+    err = "captioner: unreadable entries skipped: 1; first: c.sqlite, row 1 lacks a file or a caption.\n"
+    assert find("dog", "c.sqlite", "--limit", str(2**64)) == (0, "c c/d.jpg\tA man walks his dog.\n", err)
+
+
+def test_a_view_is_no_table_of_captions(find: Find) -> None:
+    endless = (
+        "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT x AS path, 'dog' AS caption FROM n"
+    )
+    with closing(sqlite3.connect("v.sqlite")) as connection:
+        connection.execute(f"CREATE VIEW captions AS {endless}")
+        connection.commit()
+    assert find("dog", "v.sqlite") == (2, "", "captioner: v.sqlite has no table named captions.\n")
+
+
+def test_captions_do_not_control_the_terminal(find: Find) -> None:
+    datasets.write([CaptionedPhoto("a", "a.jpg", ("A dog\x1b]0;x\x07\x00 \x9b2J runs",))], "c.jsonl", overwrite=True)
+    assert find("dog", "c.jsonl")[1] == "a.jpg\tA dog\\x1b]0;x\\x07\\x00 \\x9b2J runs\n"
+
+
 # ------------------------------------------------------------------------------------------------------------ the page
 
 
