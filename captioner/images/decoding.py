@@ -14,41 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops
 
-from captioner.images import jpeg2000, kinds
-from captioner.images.containers import Bare, bare, orientation, png_share
+from captioner.images.containers import bare, orientation, png_share
+from captioner.images.encoded import Encoded, identify
 from captioner.images.limits import DECODING, ImageLimits, OtherReaderError, RefusedError
-from captioner.images.tiff import Directory, clean, silence_libtiff, turn_to
+from captioner.images.tiff import turn_to
 from captioner.images.tones import Tones, to_rgb
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-# Chosen by content, never by name. Untrusted files must not reach the code of Pillow's other forty formats. The classes
-# are used directly, because `Image.open` warns about a limit of its own, and because registering HEIF with Pillow would
-# change what the whole process can open.
-_READERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "HEIF": ("pillow_heif", "HeifImageFile"),
-    "JPEG 2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-}
-
-# Pillow decodes these in Python, two bytes at a time.
-_MAX_RUN_LENGTHS = 30_000_000
 # Above this many pixels, formats other than JPEG are averaged to a draft, too.
 _BIG = 16_000_000
-# Measured bytes per pixel while decoding, with and without alpha; other formats take what their mode takes. HEIC takes
-# 7 as written by phones.
-_DECODING = {"WEBP": (14, 14), "AVIF": (14, 11), "HEIF": (10, 8.5), "JPEG 2000": (28, 21)}
 _MOST_PAGES = 10  # that are looked at after an empty one
 _ANIMATED = 30  # bytes per pixel while decoding an animation: a decoder's canvases and three pictures
-_WORKING = 32_000_000  # bytes needed to convert strips
-_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 
 # Errors of Pillow and its libraries for files that are valid but not supported.
 _UNSUPPORTED = re.compile(
@@ -86,32 +64,6 @@ class Photo:
     height: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Encoded:
-    """A file of a known format without metadata.
-
-    Attributes:
-        kind: the format.
-        file: the file; of an animation, the part that its first frame needs.
-        container: what is known about the file.
-        directory: the current page of a TIFF.
-        original: the unmodified file if it may be animated; otherwise empty.
-    """
-
-    kind: str
-    file: io.BytesIO
-    container: Bare
-    directory: Directory | None = None
-    original: bytes = b""
-
-    def open(self) -> ImageFile:
-        """Read the header without decoding pixels."""
-        self.file.seek(0)
-        module, name = _READERS[self.kind]
-        image: ImageFile = getattr(import_module(module), name)(self.file)
-        return image
-
-
 def from_image(image: Image.Image, limits: ImageLimits) -> Photo:
     """Convert a Pillow image, which is not modified."""
     limits.check_size(*image.size)
@@ -133,7 +85,7 @@ def decode(file: io.BytesIO, limits: ImageLimits, draft: int | None, *, held: in
         Exception: any error of Pillow and its libraries about damaged files.
     """
     try:
-        encoded = _encoded(file)
+        encoded = identify(file)
     except OtherReaderError as other:
         return _read_by(other, file.getvalue(), limits, draft, held)
     del file  # the stripped data is a copy
@@ -151,14 +103,14 @@ def _is_blank(image: Image.Image) -> bool:
     return image.getcolors(1) is not None
 
 
-def _pages(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int) -> Iterator[Photo]:
+def _pages(encoded: Encoded, limits: ImageLimits, draft: int | None, held: int) -> Iterator[Photo]:
     """Decode the pages of a TIFF after the first."""
     while encoded.directory and encoded.directory.following:
         encoded = replace(encoded, directory=turn_to(encoded.file, encoded.directory.following))
         yield _decode(encoded, limits, draft, held)
 
 
-def _frames(encoded: _Encoded, limits: ImageLimits, held: int) -> Iterator[Photo]:
+def _frames(encoded: Encoded, limits: ImageLimits, held: int) -> Iterator[Photo]:
     """Decode the frames of an animation after the first, if they are small: each is drawn on those before it."""
     container = encoded.container
     if encoded.kind != "AVIF":
@@ -173,26 +125,23 @@ def _frames(encoded: _Encoded, limits: ImageLimits, held: int) -> Iterator[Photo
         for frame in range(1, _MOST_PAGES + 1):
             image.seek(frame)
             image.load()
-            yield _upright(to_rgb(image.copy()), _orientation(encoded, image), image.size)
+            yield _upright(to_rgb(image.copy()), encoded.orientation(image), image.size)
 
 
-def _decode(encoded: _Encoded, limits: ImageLimits, draft: int | None, held: int) -> Photo:
+def _decode(encoded: Encoded, limits: ImageLimits, draft: int | None, held: int) -> Photo:
     cost = 0
     try:
-        if encoded.container.size:
-            limits.check_size(*encoded.container.size)
-            cost = _DECODING[encoded.kind][0] * encoded.container.size[0] * encoded.container.size[1]
-            limits.check_memory(cost)
+        cost = encoded.check_header(limits)
         image = encoded.open()
         size = image.size
         limits.check_size(*size)
-        _check_effort(encoded, image, limits)
+        encoded.check_effort(image, limits)
         if draft is not None and encoded.kind == "JPEG":  # not HEIF, whose draft is a different picture, the thumbnail
             image.draft(None, (2 * draft, 2 * draft))
         big = draft is not None and image.width * image.height > _BIG
         reduce = max(1, min(image.size) // (2 * draft)) if big and draft else 1
-        turned = _orientation(encoded, image)
-        cost = _cost(encoded, image, size, whole=reduce == 1, turned=turned > 1)
+        turned = encoded.orientation(image)
+        cost = encoded.cost(image, size, whole=reduce == 1, turned=turned > 1)
         limits.check_memory(cost)
         with DECODING.hold(max(0, cost - held), held=held):
             return _upright(_picture(encoded, image, size, draft, reduce), turned, size)
@@ -220,72 +169,7 @@ def _read_by(other: OtherReaderError, data: bytes, limits: ImageLimits, draft: i
     return photo if other.reader == "jxl" else replace(photo, width=size[0], height=size[1])
 
 
-def _encoded(file: io.BytesIO) -> _Encoded:
-    head = file.read(1024)
-    kind = kinds.format_of(head)
-    if kind is None:
-        name = kinds.name_of(head)
-        reader = kinds.reader_of(name)
-        if name and reader:
-            raise OtherReaderError(name, reader)
-        what = f", but {name}" if name else ", or its header is damaged"
-        raise RefusedError(f"it is not a photo in a known format{what}; use {kinds.KNOWN}")
-    file.seek(0)
-    if kind == "TIFF":
-        directory = clean(file)
-        silence_libtiff()
-        return _Encoded(kind=kind, file=file, container=Bare(data=b""), directory=directory)
-    data = file.getvalue()
-    container = jpeg2000.bare(data) if kind == "JPEG 2000" else bare(kind, data)
-    original = data if container.animated else b""
-    return _Encoded(kind=kind, file=io.BytesIO(container.data), container=container, original=original)
-
-
-def _check_effort(encoded: _Encoded, image: ImageFile, limits: ImageLimits) -> None:
-    """Reject files that take much more time or memory to decode than their size suggests."""
-    if encoded.kind == "JPEG 2000" and image.size != encoded.container.size:
-        raise RefusedError("it is a JPEG 2000 file with two different sizes in its headers; download or copy it again")
-    if encoded.directory and encoded.directory.tile > limits.max_pixels:
-        raise RefusedError("it is a TIFF with huge tiles; save it again as a standard TIFF")
-    if image.info.get("compression") in {1, 2} and len(encoded.file.getvalue()) > _MAX_RUN_LENGTHS:
-        raise RefusedError(
-            f"it is a run-length encoded BMP above {_MAX_RUN_LENGTHS // 10**6} MB; save it again as JPEG or PNG"
-        )
-
-
-def _orientation(encoded: _Encoded, image: ImageFile) -> int:
-    """The EXIF orientation. HEIF's decoder rotates by itself; Pillow converts AVIF's boxes to EXIF."""
-    if encoded.directory:
-        return encoded.directory.orientation
-    return orientation(image.info.get("exif", b"") if encoded.kind == "AVIF" else encoded.container.exif)
-
-
-def _cost(encoded: _Encoded, image: ImageFile, size: tuple[int, int], *, whole: bool, turned: bool) -> int:
-    """Peak memory in bytes, including the file; see docs/folders.md for the measurements.
-
-    Args:
-        encoded: the file.
-        image: the image to decode.
-        size: size of the original.
-        whole: the image is not averaged during conversion.
-        turned: the image must be rotated.
-    """
-    decoded = _MODES.get(image.mode, 4)
-    if encoded.container.key:
-        decoded *= 2
-    converted = 4 if whole and (image.mode != "RGB" or encoded.container.key) else 0
-    upright = 8 if whole and turned else 0
-    pixels = image.width * image.height
-    with_alpha, opaque = _DECODING.get(encoded.kind, (0, 0))
-    decoder = opaque if image.mode in {"L", "RGB"} else with_alpha
-    cost = int(pixels * max(decoder, decoded + converted, upright))
-    cost += int(encoded.container.coefficients * size[0] * size[1])
-    if encoded.directory:
-        cost += encoded.directory.strip
-    return cost + len(encoded.file.getvalue()) + len(encoded.original) + min(_WORKING, 16 * pixels)
-
-
-def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: int | None, reduce: int) -> Image.Image:
+def _picture(encoded: Encoded, image: ImageFile, size: tuple[int, int], draft: int | None, reduce: int) -> Image.Image:
     frame = None
     if encoded.kind == "GIF" and image.tile:
         frame = image.tile[0].extents
@@ -319,7 +203,7 @@ def _picture(encoded: _Encoded, image: ImageFile, size: tuple[int, int], draft: 
     return picture
 
 
-def _load(encoded: _Encoded, image: ImageFile) -> None:
+def _load(encoded: Encoded, image: ImageFile) -> None:
     """Decode. A PNG without its last bytes is accepted, like such a JPEG."""
     try:
         image.load()
@@ -343,7 +227,7 @@ def _free_canvases(image: Any) -> None:
     image._get_next = only_one
 
 
-def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> ImageFile:
+def _cut_off(encoded: Encoded, size: tuple[int, int], draft: int | None) -> ImageFile:
     """Decode a truncated JPEG if only its last bytes are missing.
 
     Decoders fill in missing parts without reporting how much. So the file is decoded twice, once with noise appended:
@@ -355,7 +239,7 @@ def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> Ima
     noise = random.Random(0).randbytes(4096 + size[0] * size[1] // 4).replace(b"\xff", b"\0")  # enough for most of it
     pictures = []
     for end in (b"", noise):
-        image = _Encoded(kind="JPEG", file=io.BytesIO(data + end + b"\xff\xd9"), container=encoded.container).open()
+        image = Encoded(kind="JPEG", file=io.BytesIO(data + end + b"\xff\xd9"), container=encoded.container).open()
         if draft is not None:
             image.draft(None, (2 * draft, 2 * draft))
         image.load()
@@ -368,7 +252,7 @@ def _cut_off(encoded: _Encoded, size: tuple[int, int], draft: int | None) -> Ima
     return pictures[0]
 
 
-def _explained(error: Exception, encoded: _Encoded, cost: int) -> Exception:
+def _explained(error: Exception, encoded: Encoded, cost: int) -> Exception:
     """Convert an error of a decoder: lack of memory and unsupported encodings are recognized."""
     detail, directory = str(error), encoded.directory
     unusual = directory is not None and not directory.usual
