@@ -22,6 +22,9 @@ from captioner.models.interfaces import Ranges, Vectors
 TOGETHER = 4  # batch size for which the weight layout is optimized; other sizes also work, but more slowly
 _CONVOLVE, _MULTIPLY = torch.ops.onednn, torch.ops.quantized
 
+# PyTorch's deprecation of quantized tensors. Models are loaded in threads, for which `catch_warnings` is not safe.
+warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
+
 
 class Row(NamedTuple):
     """A stage of EfficientNetV2: blocks that differ only in the stride and the inputs of the first one.
@@ -96,8 +99,7 @@ def _agrees() -> bool:
     values, affine = torch.linspace(-1, 1, 64), Affine.over(-1, 1)
     rows, images, weight, bias = values.view(16, 4), values.view(1, 4, 4, 4), values[:16].view(4, 4), values[:4]
     layer = Layer(weight.view(4, 4, 1, 1), bias)
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's deprecation warning for quantized tensors
+    with torch.inference_mode():
         convolved = QuantizedConv(layer, size=4, inputs=affine)(affine.quantize(images))
         multiplied = _product(rows, affine, _packed(weight, bias))
     expected = F.silu(F.conv2d(images, layer.weight, bias)), F.linear(rows, weight, bias)

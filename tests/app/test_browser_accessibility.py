@@ -34,7 +34,7 @@ def test_the_buttons_stay_where_they_are(visit: "playwright_api.Page", photos: d
     "visit", [{"viewport": PHONE, "color_scheme": "dark", "has_touch": True}], indirect=True, ids=["phone"]
 )
 def test_a_phone_in_the_dark(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
-    upload(visit, photos["rocket"])
+    upload(visit, photos["coffee"])
     assert visit.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     visit.locator("button.tile").tap()
     for place in ("dialog img", "dialog .caption", "dialog .actions"):
@@ -89,17 +89,17 @@ def tab_to(page: "playwright_api.Page", label: str) -> None:
 
 
 def test_the_keyboard_is_enough(visit: "playwright_api.Page") -> None:
-    tab_to(visit, "A rocket")
+    tab_to(visit, "A cup of coffee")
     visit.keyboard.press("Enter")
     finish(visit)
-    tab_to(visit, "rocket.jpg")
+    tab_to(visit, "coffee.png")
     visit.keyboard.press("Enter")
     tab_to(visit, "Edit")
     visit.keyboard.press("Enter")
     visit.keyboard.press("Control+A")
-    visit.keyboard.type("A rocket waits.")
+    visit.keyboard.type("A cup waits.")
     visit.keyboard.press("Enter")
-    visit.locator("dialog .caption", has_text="A rocket waits.").wait_for()
+    visit.locator("dialog .caption", has_text="A cup waits.").wait_for()
     assert visit.evaluate(FOCUSED) == "Edit"
     visit.keyboard.press("Escape")
     tab_to(visit, "Download CSV")

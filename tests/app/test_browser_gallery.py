@@ -12,31 +12,31 @@ pytestmark = MARKS
 
 
 def test_a_photo_is_captioned_edited_and_downloaded(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
-    upload(visit, photos["rocket"])
-    expected = captioner.load().caption(photos["rocket"])
+    upload(visit, photos["coffee"])
+    expected = captioner.load().caption(photos["coffee"])
     tile = visit.locator("button.tile")
     assert expected.text in tile.inner_text()
-    assert "rocket.jpg" in tile.inner_text()
+    assert "coffee.png" in tile.inner_text()
     tile.click()
     assert caption(visit) == expected.text
     assert visit.locator("dialog img").get_attribute("alt") == expected.text
 
     press(visit, "Edit")
-    visit.get_by_role("textbox", name="Caption for rocket.jpg").fill("=A rocket waits")
+    visit.get_by_role("textbox", name="Caption for coffee.png").fill("=A cup waits")
     press(visit, "Save")
-    visit.locator("dialog .caption").get_by_text("=A rocket waits").wait_for()
-    assert visit.locator("dialog img").get_attribute("alt") == "=A rocket waits"
+    visit.locator("dialog .caption").get_by_text("=A cup waits").wait_for()
+    assert visit.locator("dialog img").get_attribute("alt") == "=A cup waits"
     visit.keyboard.press("Escape")
     visit.locator("dialog").wait_for(state="hidden")
     assert "Edited by you" in tile.inner_text()
 
     assert [(row["file"], row["caption"], row["model_caption"]) for row in rows(visit)] == [
-        ("rocket.jpg", "'=A rocket waits", expected.text)
+        ("coffee.png", "'=A cup waits", expected.text)
     ]
     with zipfile.ZipFile(io.BytesIO(download(visit, "Text files (ZIP)"))) as archive:
-        assert {name: archive.read(name) for name in archive.namelist()} == {"rocket.txt": b"=A rocket waits\n"}
+        assert {name: archive.read(name) for name in archive.namelist()} == {"coffee.txt": b"=A cup waits\n"}
     assert json.loads(download(visit, "COCO results (JSON)")) == [
-        {"image_id": "rocket.jpg", "caption": "=A rocket waits"}
+        {"image_id": "coffee.png", "caption": "=A cup waits"}
     ]
     assert json.loads(download(visit, "JSON Lines"))["edited"] is True
 
@@ -84,16 +84,16 @@ def test_suggestions_doubtful_words_and_the_covering_test(
 
 
 def test_filters_a_draft_and_a_deleted_photo(visit: "playwright_api.Page", photos: dict[str, Path]) -> None:
-    upload(visit, photos["chelsea"], photos["rocket"])
+    upload(visit, photos["chelsea"], photos["coffee"])
     visit.get_by_role("heading", name="2 photos · 2 to check").wait_for()
     visit.locator("button.tile").nth(0).click()
     press(visit, "Keep this caption")
     visit.locator("dialog .word", has_text="Chosen by you").wait_for()
     visit.keyboard.press("ArrowRight")
     press(visit, "Edit")
-    visit.get_by_role("textbox").fill("A rocket, half")
+    visit.get_by_role("textbox").fill("A cup, half")
     visit.keyboard.press("ArrowLeft")  # moves within the text
-    assert visit.locator("dialog .name").inner_text() == "rocket.jpg"
+    assert visit.locator("dialog .name").inner_text() == "coffee.png"
     press(visit, "Close")
     visit.locator("button.tile").nth(1).get_by_text("Unsaved edit").wait_for()
     press(visit, "To check 1")
@@ -107,4 +107,4 @@ def test_filters_a_draft_and_a_deleted_photo(visit: "playwright_api.Page", photo
     visit.get_by_role("heading", name="2 photos").wait_for()
     press(visit, "All 2")
     visit.locator("button.tile").nth(1).click()
-    assert visit.get_by_role("textbox").input_value() == "A rocket, half"
+    assert visit.get_by_role("textbox").input_value() == "A cup, half"

@@ -23,7 +23,7 @@ UPLOADS = re.compile("/upload_file/")
 def test_a_caption_is_copied_and_a_picture_pasted_anywhere(
     visit: "playwright_api.Page", photos: dict[str, Path]
 ) -> None:
-    upload(visit, photos["rocket"])
+    upload(visit, photos["coffee"])
     visit.locator("button.tile").click()
     press(visit, "Copy")
     visit.get_by_role("button", name="Copied").wait_for()
