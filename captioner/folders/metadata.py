@@ -131,6 +131,8 @@ class Metadata:
             if not path.stat().st_mode & 0o222:
                 raise ExifToolError("the file is write-protected")
             shutil.copyfile(path, copy)
+        elif path.exists():
+            raise ExifToolError("it is not a file")
         self._exiftool.write(copy, values)
         after = {"bytes": copy.stat().st_size, "digest": fingerprint.digest(copy)}
         after["modified"] = before["modified"] if before else None
