@@ -92,6 +92,15 @@ def test_captioners_description_that_a_person_corrected_is_hers(where: str, tmp_
     assert "Rex" in descriptions(path)
 
 
+def test_control_characters_are_left_out_so_that_captioner_knows_its_caption_again(tmp_path: Path) -> None:
+    path = save(PICTURE, tmp_path / "a.jpg")
+    assert write(path, "\x01A\ufffe \udcffdog\x1b.\nRex") == "written"
+    assert descriptions(path) == {"A dog.\nRex"}
+    (tmp_path / ".captioner.jsonl").unlink()
+    assert write(path, "\x01A\ufffe \udcffdog\x1b.\nRex") == "same"
+    assert write(path, "A cat.") == "written"
+
+
 def test_tags_that_a_person_adds_later_stay(tmp_path: Path) -> None:
     path = save(PICTURE, tmp_path / "a.jpg")
     write(path, "A dog.")
