@@ -211,8 +211,8 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
     return FolderOptions(
         search=search,
         language=options.language,
-        prefix=options.prefix,
-        suffix=options.suffix,
+        prefix=_utf8(options.prefix),
+        suffix=_utf8(options.suffix),
         sidecars=_sidecars(options) if options.sidecar else None,
         metadata=metadata.metadata_options(options),
         existing=options.existing or "skip",
@@ -226,6 +226,11 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
         pool=_pool(options) if options.engine == "ray" else None,
         dry_run=options.dry_run,
     )
+
+
+def _utf8(text: str) -> str:
+    """Escape bytes of the command line that are not UTF-8, which not every output can hold."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _pool(options: argparse.Namespace) -> "Pool":

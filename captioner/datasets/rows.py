@@ -59,12 +59,17 @@ def object_row(item: Mapping[str, object]) -> Row:
     values: dict[str, object] = {}
     for name, value in item.items():
         values.setdefault(plain_name(name), value)
-    file = as_id(as_text(_first(values, FILE)))
+    file = as_id(as_text(_escaped(_first(values, FILE))))
     single, several = _first(values, CAPTION), values.get(CAPTIONS)
     if single is None and several is None and values.get("error"):
         raise UncaptionedError(f"has no caption of {file!r}: {values['error']}")
     captions = _captions(single, several, edited=values.get("edited") is True)
     return Row(file, captions, as_text(values.get("split") or ""))
+
+
+def _escaped(file: object) -> object:
+    """A file name whose bytes are not UTF-8 as text, as all formats but JSON Lines have it."""
+    return file.encode(errors="backslashreplace").decode() if isinstance(file, str) else file
 
 
 def _first(values: Mapping[str, object], names: Iterable[str]) -> object:

@@ -26,6 +26,7 @@ INSTALL = (
     "apt install libimage-exiftool-perl (Debian, Ubuntu), brew install exiftool (macOS), or "
     "winget install OliverBetz.ExifTool (Windows)"
 )
+_NO_REASON = "ExifTool gave no reason; the disk with temporary files may be full"
 _LONGEST = 120.0  # seconds for one file
 _WAIT = 5.0  # seconds for the process to exit after it was told to
 
@@ -213,7 +214,7 @@ def _escaped(value: str) -> str:
 def _first(problems: str) -> str:
     """The first error in ExifTool's standard error, without the name of the file."""
     lines = [line.strip() for line in problems.splitlines() if line.strip()]
-    line = next((line for line in lines if line.startswith("Error")), lines[0] if lines else "ExifTool gave no reason")
+    line = next((line for line in lines if line.startswith("Error")), lines[0] if lines else _NO_REASON)
     if "not supported" in line:
         return "ExifTool cannot write to this file format"
     return line.removeprefix("Error: ").removeprefix("[minor] ").rpartition(" - ")[0] or line

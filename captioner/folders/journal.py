@@ -62,6 +62,8 @@ class Journal:
         self._unended = False  # some editors remove the final line break
         self._file: BinaryIO | None = None
         try:
+            if path.is_fifo():  # opening it would wait for a writer
+                raise OutputError(f"{path}: cannot be written (it is a pipe).")
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 for number, line in enumerate(file, start=1):
                     self._index(number, line)
@@ -174,8 +176,9 @@ class Journal:
         except (ValueError, TypeError, KeyError, RecursionError):
             known = False
         if not whole and not known:  # an incomplete last line is removed only if captioner wrote it
-            length = min(len(line), len(_BEGINNING))
-            if line[:length] != _BEGINNING[:length]:
+            written = line.rstrip(b"\0")  # a power failure can leave zeros
+            length = min(len(written), len(_BEGINNING))
+            if written[:length] != _BEGINNING[:length] or (number == 1 and not written):
                 raise self._foreign(number)
             return
         if not known:

@@ -1,6 +1,7 @@
 """Write captions into the metadata of photos, or into XMP sidecars; keep descriptions by other authors."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from captioner.text import ENGLISH
 Outcome = Literal["written", "same", "foreign", "failed"]
 """Result of writing a caption; `same`: already present, `foreign`: skipped to keep a description by another author."""
 _BEFORE, _TEXT = "before", "description"
+_NOT_IN_XML = re.compile("[\0-\x08\v\f\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # so XMP cannot hold them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Metadata:
 
     def write(self, photo: Found, row: Row) -> Outcome:
         """Write a photo's caption atomically to the target in the options."""
-        path, text = Path(photo.path), str(row["caption"])
+        path, text = Path(photo.path), _NOT_IN_XML.sub("", str(row["caption"]))
         target = self._target(photo)
         try:
             if self._is_noted(target, text):
@@ -131,6 +133,8 @@ class Metadata:
             if not path.stat().st_mode & 0o222:
                 raise ExifToolError("the file is write-protected")
             shutil.copyfile(path, copy)
+        elif path.exists():
+            raise ExifToolError("it is not a file")
         self._exiftool.write(copy, values)
         after = {"bytes": copy.stat().st_size, "digest": fingerprint.digest(copy)}
         after["modified"] = before["modified"] if before else None

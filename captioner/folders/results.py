@@ -84,9 +84,18 @@ def _write_coco(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         separator = ""
         for number, row in zip(ids, rows, strict=True):
             if row["error"] is None:
-                file.write(f"{separator}\n {json.dumps({'image_id': number, 'caption': row['caption']})}")
+                result = {
+                    "image_id": _utf8(number) if isinstance(number, str) else number,
+                    "caption": _utf8(row["caption"]),
+                }
+                file.write(f"{separator}\n {json.dumps(result)}")
                 separator = ","
         file.write("\n]\n")
+
+
+def _utf8(text: str) -> str:
+    """Escape what is not valid UTF-8, such as some names of files."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _write_sqlite(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
@@ -119,7 +128,7 @@ def _parts(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
     remaining = iter(rows)
     part = list(islice(remaining, ROWS_A_PART))
     while True:
-        yield [{**row, "path": row["path"].encode(errors="backslashreplace").decode()} for row in part]
+        yield [{**row, "path": _utf8(row["path"])} for row in part]
         if not (part := list(islice(remaining, ROWS_A_PART))):
             return
 

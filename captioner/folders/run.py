@@ -1,6 +1,7 @@
 """One run over photos: which are done, where records go, and which files to write at the end."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +93,9 @@ class Run:
             made: the settings that captions depend on; results made with others are not resumed.
 
         Raises:
-            UsageError: an output has an unknown suffix.
+            UsageError: an output has an unknown suffix, or two are the same file.
         """
+        _refuse_same(outputs)
         kinds = [results.kind(path) for path in outputs]
         self.journal: Path | None = None
         if ".jsonl" in kinds:
@@ -315,6 +317,14 @@ def _refuse(path: Path) -> None:
         raise OutputError(
             f"{path} already exists; use --existing skip to resume, or --existing overwrite to replace it."
         )
+
+
+def _refuse_same(outputs: Sequence[Path]) -> None:
+    places: dict[str, Path] = {}
+    for path in outputs:
+        other = places.setdefault(os.path.realpath(path), path)
+        if other != path:
+            raise UsageError(f"--output {other} and --output {path} are the same file; give one of them.")
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """Sidecars: text files with captions, beside the photos or in a parallel folder tree."""
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from captioner.errors import UsageError
-from captioner.files import lock, output_errors
+from captioner.errors import OutputError, UsageError
+from captioner.files import lock
 from captioner.folders.finding import SUFFIXES, UNREAD, Found
 from captioner.folders.journal import FINGERPRINT, MADE, Made, Row
 from captioner.folders.merging import MergeError, Place, add, remove
@@ -19,6 +20,7 @@ from captioner.folders.receipts import ADDED, Receipts
 
 _PLACE, _CAPTION = "place", "caption"
 _LONGEST_NAME = 255  # bytes, on all common file systems
+_ONE_FILE = {errno.EISDIR, errno.ENOENT}  # such as a link to nowhere; others can be written
 _OTHERS = UNREAD | {".xmp", ".json", ".csv", ".jsonl"}
 
 
@@ -75,6 +77,10 @@ class Sidecars:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as problem:
+            if problem.errno == errno.ELOOP:  # a link to itself
+                return True
+            raise
         if not stat.S_ISREG(status.st_mode):
             return True
         return status.st_size > 0 and (self.add is None or bool(self.receipts.all(path)))
@@ -85,7 +91,7 @@ class Sidecars:
         last = self.receipts.last(path)
         if ADDED in last:
             return self.add is not None and path.is_file() and _without(path.read_bytes(), last) is not None
-        return self.receipts.own(path)
+        return path.is_file() and self.receipts.own(path)
 
     def last(self, photo: Found) -> Row:
         """The `made` and `fingerprint` with which a photo's sidecar was last written, if known."""
@@ -110,7 +116,7 @@ class Sidecars:
             replace: replace an existing sidecar that is unchanged since captioner wrote it.
 
         Returns:
-            False if an existing sidecar was kept. If the sidecar cannot have its name, that is one of `problems`.
+            False if an existing sidecar was kept. What is wrong with this sidecar alone is added to `problems`.
 
         Raises:
             OutputError: the sidecar cannot be written.
@@ -122,22 +128,24 @@ class Sidecars:
             self.problems.append(f"{path}: the name is too long; rename the photo, or give a shorter --sidecar-name.")
             return True
         facts: dict[str, Any] = {FINGERPRINT: row.get(FINGERPRINT), MADE: made}
-        with output_errors(path):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with lock(path) if self.add else contextlib.nullcontext():  # two runs must not add to one text
-                    if self.stands(photo) and not (replace and self.own(photo)):
-                        return False
-                    content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
-                    with self.receipts.writing(path, **facts, **more) as temporary:
-                        temporary.write_bytes(content)
-            except BlockingIOError:
-                self.problems.append(
-                    f"{path}: another run is writing it; run the same command again when it has ended."
-                )
-            except MergeError as problem:
-                self.problems.append(f"{path}: {problem}.")
-                return False
+            with lock(path) if self.add else contextlib.nullcontext():  # two runs must not add to one text
+                if self.stands(photo) and not (replace and self.own(photo)):
+                    return False
+                content, more = self._content(path, [sentence["caption"] for sentence in row["captions"]])
+                with self.receipts.writing(path, **facts, **more) as temporary:
+                    temporary.write_bytes(content)
+        except BlockingIOError:
+            self.problems.append(f"{path}: another run is writing it; run the same command again when it has ended.")
+        except MergeError as problem:
+            self.problems.append(f"{path}: {problem}.")
+            return False
+        except OSError as problem:
+            sentence = f"{path}: cannot be written ({problem.strerror or problem})."
+            if problem.errno not in _ONE_FILE or not path.parent.is_dir():
+                raise OutputError(sentence) from None
+            self.problems.append(sentence)
         return True
 
     def _content(self, path: Path, captions: Sequence[str]) -> tuple[bytes, Mapping[str, str]]:

@@ -264,7 +264,7 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def explain_path(request: Request, problem: HTTPException) -> Response:
-        sentence = f"{request.method} {request.url.path[:80]}: {problem.detail}; POST a photo to /caption."
+        sentence = f"{request.method[:80]} {request.url.path[:80]}: {problem.detail}; POST a photo to /caption."
         return Refusal(RefusalError(problem.status_code, sentence, problem.headers))
 
     @app.exception_handler(ClientDisconnect)

@@ -70,7 +70,7 @@ def serve(app: FastAPI, address: socket.socket, *, seconds: float, ready: Callab
         http="h11",
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # its warnings are about malformed requests, which their senders are told
         access_log=False,
         server_header=False,
         proxy_headers=False,

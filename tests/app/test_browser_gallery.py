@@ -35,9 +35,7 @@ def test_a_photo_is_captioned_edited_and_downloaded(visit: "playwright_api.Page"
     ]
     with zipfile.ZipFile(io.BytesIO(download(visit, "Text files (ZIP)"))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {"coffee.txt": b"=A cup waits\n"}
-    assert json.loads(download(visit, "COCO results (JSON)")) == [
-        {"image_id": "coffee.png", "caption": "=A cup waits"}
-    ]
+    assert json.loads(download(visit, "COCO results (JSON)")) == [{"image_id": "coffee.png", "caption": "=A cup waits"}]
     assert json.loads(download(visit, "JSON Lines"))["edited"] is True
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -40,7 +41,14 @@ def test_records_are_read_back_by_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "torn", [b"{", b'{"path": "b.jpg", "capt', b'{"path": "b.jpg", "caption": "A dog.", "error": null']
+    "torn",
+    [
+        b"{",
+        b'{"path": "b.jpg", "capt',
+        b'{"path": "b.jpg", "caption": "A dog.", "error": null',
+        b'{"path": "b.jp' + bytes(99),  # as after a power failure
+        bytes(99),
+    ],
 )
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "j.jsonl"
@@ -88,6 +96,7 @@ def test_the_first_record_says_how_all_were_made_and_merging_keeps_it_there(tmp_
         b"[]\n",
         b'{"path": 1, "caption": "", "error": null}\n',
         b"\xff\n",
+        bytes(9),
     ],
 )
 def test_a_file_of_somebody_elses_is_refused_and_stays(tmp_path: Path, content: bytes) -> None:
@@ -96,6 +105,17 @@ def test_a_file_of_somebody_elses_is_refused_and_stays(tmp_path: Path, content: 
     with pytest.raises(OutputError, match="line 1 was not written by captioner"):
         Journal(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    os.mkfifo(path)
+    writer = threading.Timer(1, path.write_bytes, [b""])  # otherwise a failure of this test would last forever
+    writer.start()
+    with pytest.raises(OutputError, match=r"j\.jsonl: cannot be written \(it is a pipe\)"):
+        Journal(path)
+    writer.cancel()
 
 
 def test_a_path_that_stands_twice_is_refused(tmp_path: Path) -> None:

@@ -92,6 +92,15 @@ def test_captioners_description_that_a_person_corrected_is_hers(where: str, tmp_
     assert "Rex" in descriptions(path)
 
 
+def test_control_characters_are_left_out_so_that_captioner_knows_its_caption_again(tmp_path: Path) -> None:
+    path = save(PICTURE, tmp_path / "a.jpg")
+    assert write(path, "\x01A\ufffe \udcffdog\x1b.\nRex") == "written"
+    assert descriptions(path) == {"A dog.\nRex"}
+    (tmp_path / ".captioner.jsonl").unlink()
+    assert write(path, "\x01A\ufffe \udcffdog\x1b.\nRex") == "same"
+    assert write(path, "A cat.") == "written"
+
+
 def test_tags_that_a_person_adds_later_stay(tmp_path: Path) -> None:
     path = save(PICTURE, tmp_path / "a.jpg")
     write(path, "A dog.")
@@ -322,11 +331,13 @@ def test_a_name_to_which_nothing_can_be_added(folder: Path, fake: Fake, capsys: 
 def test_a_damaged_xmp_sidecar_is_left_as_it_is(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "1.xmp").write_text(DARKTABLE[:200])
     (folder / "2.xmp").mkdir()
+    os.mkfifo(folder / "5.xmp")
     assert caption("--xmp-sidecar", "--exclude", "3.jpg") == 1
     assert (folder / "1.xmp").read_text() == DARKTABLE[:200]
     told = capsys.readouterr().err
     assert "cannot write the metadata of 'photos/1.jpg': " in told
-    assert "cannot write the metadata of 'photos/2.jpg': " in told
+    for name in ("2", "5"):
+        assert f"cannot write the metadata of 'photos/{name}.jpg': it is not a file; " in told
     assert descriptions(folder / "4.xmp") == {"A photo 12 wide"}
 
 

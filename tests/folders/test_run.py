@@ -13,6 +13,7 @@ from PIL import Image
 from captioner.cli import main
 from captioner.cli.progress import Progress
 from captioner.folders.run import Counts
+from captioner.search import search
 from tests.folder_runs import ALL, Fake, caption, names, records
 
 
@@ -162,6 +163,23 @@ def test_every_output_is_made_from_the_journal(folder: Path, fake: Fake) -> None
 def test_a_second_file_of_json_lines_is_a_copy(folder: Path, fake: Fake) -> None:
     caption("--output", "a.jsonl", "--output", "b.jsonl")
     assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
+
+
+def test_one_file_is_not_two_outputs(folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("d.jsonl").symlink_to("c.jsonl")
+    for other in ("photos/../c.jsonl", "d.jsonl"):
+        assert caption("--output", "c.jsonl", "--output", other) == 2
+        message = f"captioner: --output c.jsonl and --output {other} are the same file; give one of them.\n"
+        assert capsys.readouterr().err == message
+    assert caption("--output", "c.csv", "--output", "c.csv", "--output", "c.csv.journal.jsonl") == 1
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.json", "c.sqlite"])
+def test_a_name_that_is_not_utf8_can_be_read_from_every_output(name: str, folder: Path, fake: Fake) -> None:
+    (folder / "1.jpg").rename(folder / "a\udcff.jpg")
+    assert caption("--output", name, "--prefix", "\udcfe ", "--exclude", "3.jpg") == 0
+    found = search("9", name).hits
+    assert [Path(hit.path).name for hit in found] == ["a\\udcff.jpg"]
 
 
 def test_photos_whose_names_have_one_number_are_called_by_their_names(folder: Path, fake: Fake) -> None:

@@ -177,3 +177,17 @@ def test_a_sidecar_whose_name_is_too_long_costs_no_other(
     assert caption("--sidecar", "--output", "c.jsonl") == 0
     assert (folder / f"{'x' * 251}.txt").read_text() == "A photo 9 wide\n"
     assert len(datasets.read(folder)) == 10
+
+
+def test_what_is_no_file_is_kept_and_costs_no_other_sidecar(
+    folder: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "0.txt").mkdir()
+    (folder / "1.txt").symlink_to("nowhere/1.txt")
+    (folder / "2.txt").symlink_to("2.txt")
+    (folder / "3.jpg").unlink()
+    for more in ([], ["--existing", "overwrite"], ["--output", "c.jsonl"]):
+        assert caption("--sidecar", *more) == 1
+        assert "photos/1.txt: cannot be written (No such file or directory)." in capsys.readouterr().err
+    assert sorted(path.name for path in folder.glob("*.txt") if path.is_file()) == [f"{n}.txt" for n in range(4, 10)]
+    assert list((folder / "0.txt").iterdir()) == []

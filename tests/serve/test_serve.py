@@ -235,6 +235,24 @@ def test_a_body_without_a_length_is_read_as_far_as_is_allowed(kind: str, service
     assert sent < 3 * MAX_BODY
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x16\x03\x01\2\0", b"400"),
+        (b"POST /caption HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"200"),
+        (b"X" * 200 + b" / HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+    ],
+)
+def test_a_malformed_request_leaves_no_line_on_standard_error(request_: bytes, status: bytes, service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), timeout=60) as connection:
+        connection.sendall(request_ + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 " + status)  # at its end, `serving` checks standard error
+    assert b"X" * 81 not in answer
+
+
 def test_who_does_not_know_the_token_is_refused(narrow: Service, photos: dict[str, Path]) -> None:
     content = photos["chelsea"].read_bytes()
     for given in (
