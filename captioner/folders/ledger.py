@@ -111,6 +111,7 @@ class Ledger:
         Raises:
             OutputError: the journal cannot be written.
         """
+        self._now.check()
         self.close()
         try:
             if self._again is not None:
