@@ -188,7 +188,7 @@ def lock(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             os.close(descriptor)
             raise
-        if not held or _is(descriptor, name):
+        if not held or is_still(descriptor, name):
             break
         os.close(descriptor)  # its owner deleted it after we opened it
     try:
@@ -226,7 +226,7 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _is(descriptor: int, name: Path) -> bool:
+def is_still(descriptor: int, name: Path) -> bool:
     """Whether an open file is still the file with that name."""
     try:
         return os.path.samestat(os.fstat(descriptor), name.stat())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from captioner.errors import OutputError
+from captioner.files import is_still
 from captioner.folders import fingerprint
 
 Row = Mapping[str, Any]
@@ -125,13 +126,27 @@ class Journal:
         """Describe how the settings of the records differ from `asked`; None if they do not."""
         return next(filter(None, (difference(made, asked) for made in self.made)), None)
 
+    def check(self) -> None:
+        """Check that the open file still has its name and all of its records.
+
+        Raises:
+            OutputError: another program deleted, replaced or shortened it.
+        """
+        assert self._file is not None, "open the journal by with"
+        descriptor = self._file.fileno()
+        if not is_still(descriptor, self.path) or os.fstat(descriptor).st_size < self._end:
+            raise OutputError(
+                f"{self.path}: another program deleted, replaced or shortened it; run the same command again."
+            )
+
     def append(self, row: Row) -> None:
         """Append a record atomically.
 
         Raises:
-            OutputError: the record cannot be written, for example because the disk is full.
+            OutputError: the record cannot be written, for example because the disk is full; see also `check`.
         """
         assert self._file is not None, "open the journal by with"
+        self.check()
         if self.making is not None and self.making not in self.made:
             row = {**row, MADE: self.making}
         line = json.dumps(row).encode("ascii") + b"\n"

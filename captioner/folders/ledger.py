@@ -109,6 +109,7 @@ class Ledger:
         Raises:
             OutputError: the journal cannot be written.
         """
+        self._now.check()
         self.close()
         with output_errors(self.path):
             if self._again is not None:

@@ -107,6 +107,23 @@ def test_a_file_of_somebody_elses_is_refused_and_stays(tmp_path: Path, content: 
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("damage", ["delete", "replace", "shorten"])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")
+def test_a_journal_that_is_lost_during_the_run_is_told(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    with Journal(path) as journal:
+        journal.append(row("a.jpg"))
+        journal.check()
+        if damage == "shorten":
+            os.truncate(path, 0)
+        else:
+            path.unlink()
+            if damage == "replace":
+                path.write_text("notes")
+        with pytest.raises(OutputError, match=r"another program deleted, replaced or shortened it; run the same"):
+            journal.append(row("b.jpg"))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"

@@ -1,6 +1,7 @@
 """Interrupted folder runs: killed, on a full disk, with a concurrent run, or stopped by the user."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,3 +232,23 @@ def test_many_runs_at_once_in_one_folder_know_all_their_sidecars(folder: Path, f
         assert sorted(codes) == [0, 0, 0, 1]
     texts = {path.read_text() for path in folder.glob("*.txt")}
     assert texts == {f"A picture {width} wide\n" for width in range(8, 60)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")
+def test_results_that_are_deleted_during_the_run_are_missed_at_once(
+    folder: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = fake.caption_batch
+
+    def delete(photos: Iterable[PreparedPhoto], options: DecodingOptions) -> list[Caption]:
+        if fake.seen == 4:
+            shutil.rmtree("out")
+        return whole(photos, options)
+
+    words = ("--output", "out/c.csv", "--batch-size", "1", "--workers", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "caption_batch", delete)
+        assert caption(*words) == 4
+    assert "out/c.csv.journal.jsonl: another program deleted, replaced or shortened it" in capsys.readouterr().err
+    assert caption(*words) == 1
+    assert len(names("out/c.csv.journal.jsonl")) == 10
