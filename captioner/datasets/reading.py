@@ -11,7 +11,15 @@ from pathlib import Path
 from captioner import database
 from captioner.datasets.coco import coco_photos, karpathy_photos
 from captioner.datasets.photos import CaptionedPhoto, CaptionedPhotos, gather
-from captioner.datasets.rows import Row, is_token_line, object_row, read_database, read_json_lines, read_token_file
+from captioner.datasets.rows import (
+    Row,
+    is_token_line,
+    object_row,
+    read_database,
+    read_json_lines,
+    read_parquet,
+    read_token_file,
+)
 from captioner.datasets.sidecars import read_sidecars
 from captioner.datasets.structure import count_and_first, read_each, read_json, read_lines, refuse_all, refuse_twice
 from captioner.datasets.tables import has_header, read_table
@@ -44,6 +52,7 @@ _TABLES = {  # readers of files with rows, by suffix
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".token": read_token_file,
+    ".parquet": read_parquet,
     **dict.fromkeys(database.SUFFIXES, read_database),
 }
 _IMAGEFOLDERS = {"train": "train", "validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test"}
@@ -54,7 +63,7 @@ def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPho
 
     Args:
         path: a file, a directory that contains a captions file with one of the usual names, or a directory with a text
-            file beside each photo. CSV, JSON Lines and SQLite are recognized by suffix, other formats by content.
+            file beside each photo. CSV, JSON Lines, Parquet and SQLite are recognized by suffix, others by content.
         problems: if given, invalid photos and captions are skipped and described here, instead of raising an error.
 
     Raises:
@@ -62,7 +71,7 @@ def read(path: str | Path, *, problems: list[str] | None = None) -> CaptionedPho
             other readers raise the same.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not path.is_dir() or path.suffix.lower() == ".parquet":
         return _read_file(path, problems)
     found = _find(path, _CAPTIONS) or _find(path, _OTHER_CAPTIONS)
     if found:
@@ -121,7 +130,7 @@ def _from_json(path: Path, problems: list[str] | None) -> CaptionedPhotos:
         return _from_rows(path, read_each(path, "photos", data, object_row, problems), problems)
     raise UsageError(
         f"{path} is not a known captions file; expected COCO captions JSON, Karpathy's dataset JSON, "
-        'a list of {"file", "split", "captions"}, or a file name that ends in .csv, .jsonl or .sqlite.'
+        'a list of {"file", "split", "captions"}, or a file name that ends in .csv, .jsonl, .parquet or .sqlite.'
     )
 
 

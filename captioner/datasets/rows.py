@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from captioner import database
 from captioner.datasets.structure import as_id, as_text, read_lines, refuse
+from captioner.errors import UsageError
 
 FILE = ("file", "path", "filename", "image", "imagename")
 CAPTION = ("caption", "text", "comment")
@@ -106,6 +107,25 @@ def read_database(path: Path, problems: list[str] | None) -> dict[str, Row]:
     """Reads the table of captions in an SQLite database, as we write it or with other columns of these names."""
     with database.opened(path) as connection:
         return join_rows(path, enumerate(database.rows(connection), start=1), database_row, problems, unit="row")
+
+
+def read_parquet(path: Path, problems: list[str] | None) -> dict[str, Row]:
+    """Read a Parquet file, or a folder of them, which `captioner caption` writes.
+
+    Raises:
+        UsageError: it cannot be read, or pyarrow is not installed.
+    """
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise UsageError(f"{path}: Parquet needs pyarrow; install it with: pip install 'captioner[formats]'.") from None
+    try:
+        path.stat()
+        records = parquet.read_table(path).to_pylist()
+    except (ArrowException, OSError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem).splitlines()[0]
+        raise UsageError(f"{path} cannot be read as Parquet: {reason}.") from None
+    return join_rows(path, enumerate(records, start=1), database_row, problems, unit="row")
 
 
 def database_row(values: dict[str, object]) -> Row:

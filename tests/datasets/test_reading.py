@@ -387,3 +387,26 @@ def test_photos_refuse_what_makes_no_sense() -> None:
         CaptionedPhotos("here", (photo, photo))
     with pytest.raises(UsageError, match="here contains no captioned photos"):
         CaptionedPhotos("here", ())
+
+
+def test_parquet(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [
+        {"path": "b.jpg", "caption": "A dog."},
+        {"path": "a.jpg", "caption": None},
+        {"path": "b.jpg", "caption": "Two."},
+    ]
+    (tmp_path / "c.parquet").mkdir()
+    for number, part in enumerate((rows[:2], rows[2:])):
+        parquet.write_table(arrow.Table.from_pylist(part), tmp_path / "c.parquet" / f"part-{number}.parquet")
+    problems: list[str] = []
+    (photo,) = datasets.read(tmp_path / "c.parquet", problems=problems)
+    assert (photo.file, photo.captions) == ("b.jpg", ("A dog.", "Two."))
+    assert len(problems) == 1
+    (tmp_path / "c.parquet" / "part-1.parquet").write_bytes(b"PAR1")
+    for path in (tmp_path / "c.parquet", tmp_path / "c.parquet" / "part-1.parquet", tmp_path / "no.parquet"):
+        with pytest.raises(UsageError, match=r"c\.parquet|no\.parquet") as refused:
+            datasets.read(path)
+        assert "\n" not in str(refused.value)

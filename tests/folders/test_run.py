@@ -174,7 +174,7 @@ def test_one_file_is_not_two_outputs(folder: Path, fake: Fake, capsys: pytest.Ca
     assert caption("--output", "c.csv", "--output", "c.csv", "--output", "c.csv.journal.jsonl") == 1
 
 
-@pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.json", "c.sqlite"])
+@pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.json", "c.sqlite", "c.parquet"])
 def test_a_name_that_is_not_utf8_can_be_read_from_every_output(name: str, folder: Path, fake: Fake) -> None:
     (folder / "1.jpg").rename(folder / "a\udcff.jpg")
     assert caption("--output", name, "--prefix", "\udcfe ", "--exclude", "3.jpg") == 0
