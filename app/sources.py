@@ -1,8 +1,8 @@
 """The sources of photos: uploads (selected, dropped, or pasted), folders, the camera, and samples.
 
 A file widget returns a copy of an upload, and Streamlit keeps two more: one in its upload manager and one in the
-widget's state. To save memory, waiting files share the bytes of the upload manager. They need not ask it for them
-later, because the browser may have deleted the upload there: uploads.js does so before it sends a file again.
+widget's state. To save memory, waiting files share the bytes of the upload manager. They keep them even if the browser
+deletes the upload there, as uploads.js does before it sends a file again.
 """
 
 from functools import partial

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from captioner.errors import UsageError
+from captioner.files import escaped
 
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
 """Suffixes of files that are read as databases; the first one is written."""
@@ -98,7 +99,7 @@ def create(path: Path | None, rows: Iterable[Mapping[str, object]], columns: Ite
 def _value(value: object) -> object:
     if isinstance(value, list | tuple):
         return json.dumps(value)
-    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+    return escaped(value) if isinstance(value, str) else value
 
 
 @contextlib.contextmanager

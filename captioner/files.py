@@ -124,6 +124,11 @@ def remove_torn(directory: Path, name: str = "*", *, age: float = 0.0) -> None:
                 torn.unlink()
 
 
+def escaped(text: str) -> str:
+    """Text with what is not valid UTF-8, such as the bytes of some file names, as backslash escapes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def json_text(data: object) -> str:
     """Data as the text of an indented JSON file, with accents as they are."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -155,14 +160,13 @@ def locked(path: Path) -> Iterator[bool]:
         OutputError: another run holds the lock, or the folder cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        try:
-            held = stack.enter_context(lock(path))
-        except BlockingIOError:
-            raise OutputError(
-                f"{path}: another run is writing it; wait until that run ends, or give another name."
-            ) from None
-        except OSError as problem:
-            raise OutputError(f"{path}: cannot be written ({problem.strerror}).") from None
+        with output_errors(path):
+            try:
+                held = stack.enter_context(lock(path))
+            except BlockingIOError:
+                raise OutputError(
+                    f"{path}: another run is writing it; wait until that run ends, or give another name."
+                ) from None
         yield held
 
 

@@ -92,7 +92,7 @@ LIBRARY = {
     "captioner.text": {"errors"},
     "captioner.config": {"errors"},
     "captioner.files": {"errors"},
-    "captioner.database": {"errors"},
+    "captioner.database": {"files", "errors"},
     "captioner.spreadsheet": set(),
     "captioner.interrupt": set(),
     "captioner.errors": set(),

@@ -20,6 +20,7 @@ from captioner.cli.options import (
 from captioner.cli.output import abandon_output, one_line, write_line
 from captioner.cli.progress import Progress, say
 from captioner.errors import UsageError
+from captioner.files import escaped
 from captioner.folders import results
 from captioner.folders.finding import count
 from captioner.interrupt import Interrupt
@@ -211,8 +212,8 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
     return FolderOptions(
         search=search,
         language=options.language,
-        prefix=_utf8(options.prefix),
-        suffix=_utf8(options.suffix),
+        prefix=escaped(options.prefix),
+        suffix=escaped(options.suffix),
         sidecars=_sidecars(options) if options.sidecar else None,
         metadata=metadata.metadata_options(options),
         existing=options.existing or "skip",
@@ -226,11 +227,6 @@ def _folder_options(options: argparse.Namespace, search: "DecodingOptions") -> "
         pool=_pool(options) if options.engine == "ray" else None,
         dry_run=options.dry_run,
     )
-
-
-def _utf8(text: str) -> str:
-    """Escape bytes of the command line that are not UTF-8, which not every output can hold."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _pool(options: argparse.Namespace) -> "Pool":

@@ -19,6 +19,7 @@ from typing import TypeVar
 from captioner import database
 from captioner.datasets.structure import as_id, as_text, read_lines, refuse
 from captioner.errors import UsageError
+from captioner.files import escaped
 
 FILE = ("file", "path", "filename", "image", "imagename")
 CAPTION = ("caption", "text", "comment")
@@ -60,17 +61,13 @@ def object_row(item: Mapping[str, object]) -> Row:
     values: dict[str, object] = {}
     for name, value in item.items():
         values.setdefault(plain_name(name), value)
-    file = as_id(as_text(_escaped(_first(values, FILE))))
+    given = _first(values, FILE)
+    file = as_id(as_text(escaped(given) if isinstance(given, str) else given))  # JSON Lines keep bytes that are not UTF-8
     single, several = _first(values, CAPTION), values.get(CAPTIONS)
     if single is None and several is None and values.get("error"):
         raise UncaptionedError(f"has no caption of {file!r}: {values['error']}")
     captions = _captions(single, several, edited=values.get("edited") is True)
     return Row(file, captions, as_text(values.get("split") or ""))
-
-
-def _escaped(file: object) -> object:
-    """A file name whose bytes are not UTF-8 as text, as all formats but JSON Lines have it."""
-    return file.encode(errors="backslashreplace").decode() if isinstance(file, str) else file
 
 
 def _first(values: Mapping[str, object], names: Iterable[str]) -> object:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from captioner import database, spreadsheet
 from captioner.errors import UsageError
-from captioner.files import output_errors
+from captioner.files import escaped, output_errors
 from captioner.folders.journal import Row, write_rows
 from captioner.folders.naming import coco_ids
 from captioner.folders.receipts import Receipts
@@ -85,17 +85,12 @@ def _write_coco(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
         for number, row in zip(ids, rows, strict=True):
             if row["error"] is None:
                 result = {
-                    "image_id": _utf8(number) if isinstance(number, str) else number,
-                    "caption": _utf8(row["caption"]),
+                    "image_id": escaped(number) if isinstance(number, str) else number,
+                    "caption": escaped(row["caption"]),
                 }
                 file.write(f"{separator}\n {json.dumps(result)}")
                 separator = ","
         file.write("\n]\n")
-
-
-def _utf8(text: str) -> str:
-    """Escape what is not valid UTF-8, such as some names of files."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _write_sqlite(path: Path, rows: Iterable[Row], receipts: Receipts) -> None:
@@ -128,7 +123,7 @@ def _parts(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
     remaining = iter(rows)
     part = list(islice(remaining, ROWS_A_PART))
     while True:
-        yield [{**row, "path": _utf8(row["path"])} for row in part]
+        yield [{**row, "path": escaped(row["path"])} for row in part]
         if not (part := list(islice(remaining, ROWS_A_PART))):
             return
 

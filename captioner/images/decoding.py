@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Above this many pixels, formats other than JPEG are averaged to a draft, too.
 _BIG = 16_000_000
-_MOST_PAGES = 10  # that are looked at after an empty one
+_MOST_PAGES = 10  # pages or frames that are decoded after a blank first one
 _ANIMATED = 30  # bytes per pixel while decoding an animation: a decoder's canvases and three pictures
 
 # Errors of Pillow and its libraries for files that are valid but not supported.
