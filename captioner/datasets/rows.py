@@ -62,7 +62,8 @@ def object_row(item: Mapping[str, object]) -> Row:
     for name, value in item.items():
         values.setdefault(plain_name(name), value)
     given = _first(values, FILE)
-    file = as_id(as_text(escaped(given) if isinstance(given, str) else given))  # JSON Lines keep bytes that are not UTF-8
+    # Our JSON Lines keep the bytes of names that are not UTF-8; all other formats have them escaped.
+    file = as_id(as_text(escaped(given) if isinstance(given, str) else given))
     single, several = _first(values, CAPTION), values.get(CAPTIONS)
     if single is None and several is None and values.get("error"):
         raise UncaptionedError(f"has no caption of {file!r}: {values['error']}")
